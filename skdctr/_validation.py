@@ -1,0 +1,273 @@
+"""The door: events, weights, parameters and bounds are checked here, once, and nowhere else."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array
+
+__all__ = [
+    "FloatArray",
+    "ParameterSpace",
+    "check_bounds",
+    "check_events",
+    "check_same_columns",
+    "check_theta_rows",
+    "check_weights",
+    "did_you_mean",
+    "feature_names",
+]
+
+FloatArray = NDArray[np.float64]
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Close a message about an unknown name with the nearest known one, or with all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {known}."
+
+
+def feature_names(X: Any) -> list[str] | None:
+    """Column names of a DataFrame whose columns are all strings, else None."""
+    if isinstance(X, pd.DataFrame) and all(isinstance(column, str) for column in X.columns):
+        return list(X.columns)
+    if isinstance(X, pd.Series) and isinstance(X.name, str):
+        return [X.name]
+    return None
+
+
+def check_events(X: Any, *, name: str, n_features: int | None = None) -> FloatArray:
+    """Check a sample of events and return it as float64 of shape (n, f).
+
+    Parameters
+    ----------
+    X : array-like of shape (n, f) or (n,)
+        One row per event; one dimension means one feature.
+    name : str
+        What the caller calls the argument, for messages.
+    n_features : int, optional
+        How many features the events must have.
+
+    Raises
+    ------
+    ValueError
+        If the sample is empty, not finite, not of that shape, or of another number of features.
+    """
+    if not isinstance(X, (pd.DataFrame, pd.Series)):
+        X = np.asarray(X)
+    if X.ndim == 1:
+        X = X.to_frame() if isinstance(X, pd.Series) else X.reshape(-1, 1)
+    if X.ndim > 2:
+        raise ValueError(
+            f"{name} has shape {X.shape}; expected (n_events, n_features): one row per event."
+        )
+    events: FloatArray = check_array(
+        X, dtype=np.float64, input_name=name, ensure_min_features=1, ensure_min_samples=1
+    )
+    if n_features is not None and events.shape[1] != n_features:
+        raise ValueError(
+            f"{name} has {events.shape[1]} features, expected {n_features}: give the same "
+            "features, in the same order, as in the sample it is compared with."
+        )
+    return events
+
+
+def check_same_columns(X: Any, reference: Any, *, name: str, reference_name: str) -> None:
+    """Refuse two DataFrames whose column names differ: a swapped column is a silent error."""
+    columns, expected = feature_names(X), feature_names(reference)
+    if columns is not None and expected is not None and columns != expected:
+        raise ValueError(
+            f"The columns of {name} are {columns}, those of {reference_name} are {expected}: "
+            f"reorder or rename them, e.g. {name}[{expected}]."
+        )
+
+
+def check_weights(weights: Any, n_events: int, *, name: str) -> FloatArray:
+    """Check event weights and return them as float64 of shape (n_events,); None means ones.
+
+    Weights may be negative, as next-to-leading-order generators make them, as long as their sum
+    is positive.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, a weight is NaN or infinite, or the sum is not positive.
+    """
+    if weights is None:
+        return np.ones(n_events)
+    checked: FloatArray = check_array(
+        weights, dtype=np.float64, input_name=name, ensure_2d=False, copy=True
+    )
+    if checked.shape != (n_events,):
+        raise ValueError(
+            f"{name} has shape {checked.shape}, expected ({n_events},): one weight per event."
+        )
+    total = checked.sum()
+    if not total > 0:
+        hint = "at least one non-zero number" if not checked.any() else "a positive sum"
+        raise ValueError(
+            f"{name} sums to {total:g}: sample weights must contain {hint}. "
+            "Drop the argument for unweighted events."
+        )
+    return checked
+
+
+def check_theta_rows(theta: Any, n_events: int, *, name: str) -> tuple[FloatArray, list[str]]:
+    """Check the parameters of every event; return shape (n, p) and the parameter names."""
+    names = feature_names(theta)
+    rows = check_events(theta, name=name)
+    if len(rows) != n_events:
+        raise ValueError(
+            f"{name} has {len(rows)} rows for {n_events} events: give the parameters that each "
+            "event was generated with, one row per event."
+        )
+    if names is None:
+        names = [f"theta_{k}" for k in range(rows.shape[1])] if rows.shape[1] > 1 else ["theta"]
+    return rows, names
+
+
+@dataclass(frozen=True)
+class ParameterSpace:
+    """Names, nominal values and trained range of the parameters θ.
+
+    Attributes
+    ----------
+    names : tuple of str
+        One per parameter.
+    nominal : ndarray of shape (p,)
+        θ₀, the parameters of the nominal sample.
+    low, high : ndarray of shape (p,)
+        The range that weights are trained in; infinite where there is no limit.
+    """
+
+    names: tuple[str, ...]
+    nominal: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def point(self, theta: Any, *, n_events: int | None = None, name: str = "theta") -> FloatArray:
+        """Read one θ, or one per event, in any of the forms that users write it in.
+
+        Parameters
+        ----------
+        theta : scalar, array-like of shape (p,) or (n, p), mapping, Series or DataFrame
+            By order or by name.
+        n_events : int, optional
+            Rows that a two-dimensional θ must have; None refuses one θ per event.
+        name : str
+            What the caller calls the argument.
+
+        Returns
+        -------
+        ndarray of shape (p,) or (n_events, p)
+        """
+        if theta is None:
+            raise ValueError(
+                f"{name} is missing: give the parameters {list(self.names)}, e.g. "
+                f"{name}={dict(zip(self.names, self.nominal.tolist(), strict=True))}."
+            )
+        if isinstance(theta, (Mapping, pd.Series, pd.DataFrame)):
+            theta = self._by_name(theta, name)
+        try:
+            values = np.array(theta, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}={theta!r} is not numeric.") from error
+        if values.ndim == 0:
+            values = values.reshape(1)
+        p = len(self.names)
+        if values.shape != (p,) and (n_events is None or values.shape != (n_events, p)):
+            shapes = f"({p},)" + ("" if n_events is None else f" or ({n_events}, {p})")
+            hint = (
+                f" For one value per event use {name}.reshape(-1, 1)."
+                if values.ndim == 1 and values.shape[0] == n_events
+                else ""
+            )
+            raise ValueError(
+                f"{name} has shape {values.shape}, expected {shapes} for the parameters "
+                f"{list(self.names)}.{hint}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} contains NaN or infinity; parameters must be finite.")
+        return values
+
+    def _by_name(self, theta: Any, name: str) -> Any:
+        if isinstance(theta, pd.Series) and not all(isinstance(key, str) for key in theta.index):
+            return theta.to_numpy()
+        keys = list(theta.columns if isinstance(theta, pd.DataFrame) else theta.keys())
+        for key in keys:
+            if key not in self.names:
+                raise ValueError(
+                    f"{name} names an unknown parameter {key!r}; {did_you_mean(key, self.names)}"
+                )
+        missing = [key for key in self.names if key not in keys]
+        if missing:
+            raise ValueError(f"{name} lacks the parameters {missing}: give all of {self.names}.")
+        if isinstance(theta, pd.DataFrame):
+            return theta[list(self.names)].to_numpy()
+        return [theta[key] for key in self.names]
+
+    def outside(self, theta: FloatArray) -> list[str]:
+        """Describe every parameter of θ (..., p) that leaves the trained range."""
+        theta = np.atleast_2d(theta)
+        slack = 1e-9 * np.where(np.isfinite(self.high - self.low), self.high - self.low, 1.0)
+        messages = []
+        for k, parameter in enumerate(self.names):
+            column = theta[:, k]
+            if (column < self.low[k] - slack[k]).any() or (column > self.high[k] + slack[k]).any():
+                worst = column[np.argmax(np.maximum(self.low[k] - column, column - self.high[k]))]
+                messages.append(
+                    f"{parameter}={worst:g} is outside [{self.low[k]:g}, {self.high[k]:g}]"
+                )
+        return messages
+
+
+def check_bounds(
+    bounds: Mapping[str, Sequence[float]] | Sequence[Sequence[float]] | None,
+    space: ParameterSpace,
+) -> tuple[FloatArray, FloatArray]:
+    """Read the bounds of a search, by name or by order; None means the trained range.
+
+    A mapping may leave parameters out; they keep the trained range.
+
+    Returns
+    -------
+    low, high : ndarray of shape (p,)
+    """
+    low, high = space.low.copy(), space.high.copy()
+    if bounds is None:
+        return low, high
+    if isinstance(bounds, Mapping):
+        pairs = dict(bounds)
+    else:
+        rows = np.asarray(bounds, dtype=np.float64)
+        if rows.shape == (2,) and len(space) == 1:
+            rows = rows.reshape(1, 2)
+        if rows.shape != (len(space), 2):
+            raise ValueError(
+                f"bounds has shape {rows.shape}, expected ({len(space)}, 2): one (low, high) per "
+                f"parameter in the order {list(space.names)}, or a dict by name."
+            )
+        pairs = dict(zip(space.names, rows.tolist(), strict=True))
+    for key, pair in pairs.items():
+        if key not in space.names:
+            raise ValueError(
+                f"bounds names an unknown parameter {key!r}; {did_you_mean(key, space.names)}"
+            )
+        values = np.asarray(pair, dtype=np.float64)
+        if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
+            raise ValueError(
+                f"bounds[{key!r}]={pair!r}; expected two finite numbers (low, high), low < high."
+            )
+        k = space.names.index(key)
+        low[k], high[k] = values
+    return low, high

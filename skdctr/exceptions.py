@@ -1,0 +1,49 @@
+"""Warnings and errors of the package; each derives from scikit-learn's where it has one."""
+
+from __future__ import annotations
+
+from sklearn.exceptions import ConvergenceWarning as SklearnConvergenceWarning
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+
+__all__ = [
+    "ClosureFitWarning",
+    "ConvergenceWarning",
+    "ExtrapolationWarning",
+    "IdentifiabilityWarning",
+    "LowEffectiveSampleSizeWarning",
+    "NotFittedError",
+    "SkdctrError",
+    "SkdctrWarning",
+]
+
+
+class SkdctrError(Exception):
+    """Base of the package's errors."""
+
+
+class NotFittedError(SkdctrError, SklearnNotFittedError):
+    """A reweighter or fitter was used before it was fitted."""
+
+
+class SkdctrWarning(UserWarning):
+    """Base of the package's warnings: physics that the user must know of."""
+
+
+class ExtrapolationWarning(SkdctrWarning):
+    """Weights were asked for outside the trained range of θ or the support of the features."""
+
+
+class LowEffectiveSampleSizeWarning(SkdctrWarning):
+    """Few events carry most of the weight."""
+
+
+class ConvergenceWarning(SkdctrWarning, SklearnConvergenceWarning):
+    """A search or a training stopped before it converged, or at a bound."""
+
+
+class IdentifiabilityWarning(SkdctrWarning):
+    """The data do not determine a parameter."""
+
+
+class ClosureFitWarning(SkdctrWarning):
+    """No data were given: the simulation is fitted to itself."""

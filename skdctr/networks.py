@@ -1,0 +1,197 @@
+"""Torch modules with one logit as output: events in, log density ratio out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ACTIVATIONS", "MLP", "SeparableNetwork"]
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+def _layers(sizes: Sequence[int], activation: str) -> nn.Sequential:
+    modules: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(sizes[:-1]):
+        modules += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
+    modules.append(nn.Linear(sizes[-2], sizes[-1]))
+    return nn.Sequential(*modules)
+
+
+class MLP(nn.Module):
+    """Multilayer perceptron on the features, with the parameters θ as further inputs.
+
+    Parameters
+    ----------
+    n_features : int
+        Features of an event.
+    n_parameters : int, default=0
+        Parameters θ; 0 for a classifier that knows of none.
+    hidden_layer_sizes : sequence of int
+        Nodes of each hidden layer.
+    activation : str
+        A key of `ACTIVATIONS`.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_parameters: int = 0,
+        hidden_layer_sizes: Sequence[int] = (50, 50, 50),
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.layers = _layers((n_features + n_parameters, *hidden_layer_sizes, 1), activation)
+
+    def forward(self, x: Tensor, theta: Tensor | None = None) -> Tensor:
+        """Map x (n, f) and θ (n, p) to one logit per event, (n,)."""
+        inputs = x if theta is None else torch.cat([x, theta], dim=1)
+        logit: Tensor = self.layers(inputs).squeeze(1)
+        return logit
+
+
+def monomial_exponents(
+    n_variables: int, degree: int, *, cross_terms: bool = True
+) -> tuple[tuple[int, ...], ...]:
+    """List the variables of each monomial of degree 1 to `degree`, e.g. (0, 0, 1) for z₀²z₁."""
+    if cross_terms:
+        return tuple(
+            term
+            for d in range(1, degree + 1)
+            for term in itertools.combinations_with_replacement(range(n_variables), d)
+        )
+    return tuple((k,) * d for d in range(1, degree + 1) for k in range(n_variables))
+
+
+def dictionary_terms(
+    n_features: int, n_parameters: int, rank: int, *, budget: int = 200
+) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+    """Choose the monomials of x and θ for a `SeparableNetwork`, the most that a budget allows.
+
+    Parameters
+    ----------
+    n_features, n_parameters, rank : int
+        As in `SeparableNetwork`.
+    budget : int
+        Largest number of couplings, whose square is the cost of their refit per event.
+
+    Returns
+    -------
+    feature_terms, parameter_terms : tuple of tuple of int
+    """
+    features = [
+        monomial_exponents(n_features, 2),
+        monomial_exponents(n_features, 2, cross_terms=False),
+        monomial_exponents(n_features, 1),
+        (),
+    ]
+    parameters = [monomial_exponents(n_parameters, degree) for degree in (3, 2, 1)]
+    for feature_terms, parameter_terms in itertools.product(features, parameters):
+        n_couplings = (1 + len(feature_terms) + rank) * (1 + len(parameter_terms) + rank)
+        if n_couplings <= budget:
+            return feature_terms, parameter_terms
+    return (), ()
+
+
+def _monomials(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
+    return torch.stack([z[:, list(term)].prod(dim=1) for term in terms], dim=1)
+
+
+class SeparableNetwork(nn.Module):
+    r"""Log density ratio as a sum of products of functions of x and of θ.
+
+    .. math:: \log w(x, θ) = \sum_{kl} B_k(x)\, C_{kl}\, (A_l(θ) - A_l(θ_0))
+
+    B holds 1, monomials of x and learned functions b(x); A holds monomials of θ and learned
+    functions a(θ). The ratio is exactly 1 at θ₀, and B(x) once computed makes the weights at
+    every further θ one matrix product. Exponential families are exact within it.
+
+    Parameters
+    ----------
+    n_features, n_parameters : int
+        Features of an event and parameters θ.
+    theta_nominal : sequence of float of length n_parameters
+        θ₀, on the scale of the inputs.
+    hidden_layer_sizes : sequence of int
+        Nodes of each hidden layer, in b and in a.
+    activation : str
+        A key of `ACTIVATIONS`.
+    rank : int
+        Number of learned functions of x, and of learned functions of θ.
+    feature_terms, parameter_terms : sequence of tuple of int
+        Monomials of x and of θ, each as the indices of its factors.
+    free_reference : bool
+        Add a function of x alone to the logit. Training against a mixture of all θ needs it;
+        it cancels in the ratio to θ₀.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_parameters: int,
+        theta_nominal: Sequence[float],
+        hidden_layer_sizes: Sequence[int] = (32, 32),
+        activation: str = "silu",
+        rank: int = 4,
+        feature_terms: Sequence[tuple[int, ...]] = (),
+        parameter_terms: Sequence[tuple[int, ...]] = (),
+        free_reference: bool = False,
+    ) -> None:
+        super().__init__()
+        self.feature_terms = tuple(feature_terms)
+        self.parameter_terms = tuple(parameter_terms)
+        self.rank = rank
+        self.b = _layers((n_features, *hidden_layer_sizes, rank), activation)
+        self.a = _layers((n_parameters, *hidden_layer_sizes, rank + 1), activation)
+        self.g = (
+            _layers((n_features, *hidden_layer_sizes, 1), activation) if free_reference else None
+        )
+        self.theta_nominal: Tensor
+        self.register_buffer("theta_nominal", torch.as_tensor([tuple(theta_nominal)]).float())
+        coupling = torch.zeros(
+            1 + len(self.feature_terms) + rank, len(self.parameter_terms) + rank + 1
+        )
+        # Each learned b meets its own a; the constant meets the last a, which normalises.
+        for k in range(rank):
+            coupling[1 + len(self.feature_terms) + k, len(self.parameter_terms) + k] = 1.0
+        coupling[0, -1] = 1.0
+        # Not trained: b and a absorb it. The refit replaces it, monomials included.
+        self.coupling: Tensor
+        self.register_buffer("coupling", coupling)
+
+    def event_functions(self, x: Tensor) -> Tensor:
+        """Evaluate B(x): (n, f) to (n, 1 + terms + rank)."""
+        parts = [torch.ones_like(x[:, :1]), self.b(x)]
+        if self.feature_terms:
+            parts.insert(1, _monomials(x, self.feature_terms))
+        return torch.cat(parts, dim=1)
+
+    def parameter_functions(self, theta: Tensor) -> Tensor:
+        """Evaluate A(θ) − A(θ₀): (m, p) to (m, terms + rank + 1)."""
+        both = torch.cat([theta, self.theta_nominal])
+        values = self.a(both)
+        if self.parameter_terms:
+            values = torch.cat([_monomials(both, self.parameter_terms), values], dim=1)
+        return values[:-1] - values[-1:]
+
+    def event_coefficients(self, theta: Tensor) -> Tensor:
+        """Evaluate C (A(θ) − A(θ₀)), which log w is linear in B(x) with: (m, p) to (m, terms)."""
+        return self.parameter_functions(theta) @ self.coupling.T
+
+    def log_ratio(self, x: Tensor, theta: Tensor) -> Tensor:
+        """Compute log w(x, θ), (n,), without the function of x alone."""
+        return (self.event_functions(x) * self.event_coefficients(theta)).sum(dim=1)
+
+    def forward(self, x: Tensor, theta: Tensor) -> Tensor:
+        """Map x (n, f) and θ (n, p) to one logit per event, (n,)."""
+        logit = self.log_ratio(x, theta)
+        return logit if self.g is None else logit + self.g(x).squeeze(1)

@@ -1,0 +1,221 @@
+"""Training of one network of a reweighter: two classes of events, a fit, and the refit."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ._device import torch_seed
+from .networks import SeparableNetwork, dictionary_terms
+from .refinement import RefitSample, refit_couplings
+from .training import EventDataset, EventNet, TrainingOptions, predict_logits, train
+
+__all__ = ["ReweightingEvents", "make_module", "train_member"]
+
+_VALIDATION_ROWS = 100_000
+# A refit that raises the validation loss by more than chance is not taken.
+_WORSE_AT = 3.0
+
+
+@dataclass(frozen=True)
+class ReweightingEvents:
+    """Scaled events and parameters of both classes, on the device.
+
+    Without a nominal class the reference is the mixture of all θ: the same events, with θ drawn
+    anew.
+    """
+
+    x: torch.Tensor
+    theta: torch.Tensor
+    weight: torch.Tensor
+    varied: torch.Tensor
+    reference: torch.Tensor
+
+    def rows(self, keep: torch.Tensor) -> ReweightingEvents:
+        """Return the events that a mask keeps."""
+        return ReweightingEvents(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+
+    @property
+    def has_both_classes(self) -> bool:
+        """Whether each class has a positive total weight."""
+        return all(float(self.weight[rows].sum()) > 0 for rows in (self.varied, self.reference))
+
+    @property
+    def prior_logit(self) -> float:
+        """Logarithm of the ratio of total weights, varied over reference."""
+        weight = self.weight.double()
+        return math.log(float(weight[self.varied].sum() / weight[self.reference].sum()))
+
+    def dataset(self, seed: int, *, redraw: bool) -> EventDataset:
+        """Make the two classes, the reference events paired with θ of the varied ones."""
+        x = torch.cat([self.x[self.varied], self.x[self.reference]])
+        weight = torch.cat([self.weight[self.varied], self.weight[self.reference]])
+        n_varied, n_reference = int(self.varied.sum()), int(self.reference.sum())
+        target = torch.zeros_like(weight)
+        target[:n_varied] = 1.0
+        pool = self.theta[self.varied]
+        theta = torch.cat([pool, pool[:1].expand(n_reference, -1)])
+        data = EventDataset(
+            x,
+            target,
+            weight / weight.mean(),
+            theta,
+            redraw=target == 0,
+            pool=pool,
+            pool_weight=self.weight[self.varied],
+        )
+        if not redraw:
+            generator = torch.Generator(device=x.device)
+            generator.manual_seed(seed)
+            data.start_epoch(generator)
+            data.redraw = None
+        return data
+
+    def refit_sample(self) -> RefitSample:
+        """Return what the couplings are refitted to."""
+        mean = torch.cat([self.weight[self.varied], self.weight[self.reference]]).mean()
+        return RefitSample(
+            reference=self.x[self.reference],
+            reference_weight=self.weight[self.reference] / mean,
+            varied=self.x[self.varied],
+            varied_theta=self.theta[self.varied],
+            varied_weight=self.weight[self.varied] / mean,
+            prior_logit=self.prior_logit,
+        )
+
+
+def make_module(
+    module: type[nn.Module] | None,
+    events: ReweightingEvents,
+    theta_nominal: torch.Tensor,
+    *,
+    layers: Mapping[str, Any],
+    further: dict[str, Any],
+    mixture: bool,
+) -> nn.Module:
+    """Build the network, with the arguments that its constructor has a name for.
+
+    Parameters
+    ----------
+    module : type or None
+        Class of the network; None is `SeparableNetwork`.
+    events : ReweightingEvents
+        For the numbers of features and parameters.
+    theta_nominal : Tensor of shape (1, p)
+        Scaled θ₀.
+    layers : mapping
+        `hidden_layer_sizes` and `activation`.
+    further : mapping
+        What the user gave as ``module__name``.
+    mixture : bool
+        Whether the reference class is the mixture of all θ.
+    """
+    module = SeparableNetwork if module is None else module
+    n_features, n_parameters = events.x.shape[1], events.theta.shape[1]
+    feature_terms, parameter_terms = dictionary_terms(
+        n_features, n_parameters, further.get("rank", 4)
+    )
+    offered = {
+        "n_features": n_features,
+        "n_parameters": n_parameters,
+        "theta_nominal": theta_nominal[0].tolist(),
+        "feature_terms": feature_terms,
+        "parameter_terms": parameter_terms,
+        "free_reference": mixture,
+        **layers,
+    }
+    names = inspect.signature(module).parameters
+    arguments = {name: value for name, value in offered.items() if name in names}
+    try:
+        return module(**arguments | further)
+    except TypeError as error:
+        raise TypeError(
+            f"{module.__name__} could not be made from {sorted(arguments | further)}: {error}. "
+            "Its constructor takes n_features and n_parameters by name; further arguments come "
+            "as module__name=value."
+        ) from error
+
+
+def train_member(
+    events: ReweightingEvents,
+    build: Callable[[], nn.Module],
+    options: Callable[[int], TrainingOptions],
+    *,
+    validation_fraction: float,
+    refit: bool,
+    seed: int,
+) -> EventNet:
+    """Train one network on all but the validation events, and refit its couplings.
+
+    Parameters
+    ----------
+    events : ReweightingEvents
+        All events.
+    build : callable
+        Makes the network; torch is seeded when it is called.
+    options : callable
+        Makes the training options from the number of events.
+    validation_fraction : float
+        Share of events held out.
+    refit : bool
+        Whether to refit the couplings of a separable network.
+    seed : int
+        Seed of all that is random.
+    """
+    device = events.x.device
+    n = len(events.x)
+    n_valid = min(int(validation_fraction * n), _VALIDATION_ROWS)
+    held_out = torch.zeros(n, dtype=torch.bool)
+    held_out[torch.as_tensor(np.random.default_rng(seed).permutation(n)[:n_valid])] = True
+    held_out = held_out.to(device)
+    kept, judge = events.rows(~held_out), events.rows(held_out)
+    valid = None
+    if judge.has_both_classes and kept.has_both_classes:
+        valid = judge.dataset(seed, redraw=False)
+    else:
+        kept = events
+    data = kept.dataset(seed, redraw=True)
+    with torch_seed(seed, device):
+        module = build().to(device)
+    net = train(
+        module,
+        data,
+        options(len(data)),
+        valid=valid,
+        prior_logit=kept.prior_logit,
+        device=device,
+        seed=seed,
+    )
+    if refit and isinstance(module, SeparableNetwork):
+        _refit(module, kept, data if valid is None else valid, seed)
+    return net
+
+
+def _refit(
+    module: SeparableNetwork, events: ReweightingEvents, judge: EventDataset, seed: int
+) -> None:
+    coupling = refit_couplings(module, events.refit_sample(), seed=seed)
+    if coupling is None:
+        return
+    before = _event_losses(module, judge, events.prior_logit)
+    trained = module.coupling.clone()
+    module.coupling.copy_(coupling)
+    worse = _event_losses(module, judge, events.prior_logit) - before
+    error = float(worse.std()) / math.sqrt(len(worse)) if len(worse) > 1 else 0.0
+    if not float(worse.mean()) <= _WORSE_AT * error:
+        module.coupling.copy_(trained)
+
+
+def _event_losses(module: torch.nn.Module, data: EventDataset, prior_logit: float) -> torch.Tensor:
+    logit = predict_logits(module, data.x, data.theta) + prior_logit
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(
+        logit, data.target, weight=data.weight, reduction="none"
+    )
+    return loss.double()

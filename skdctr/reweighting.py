@@ -1,0 +1,395 @@
+"""DCTR: a parameterised classifier of generator events, and the event weights that come of it."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import validate_data
+
+from ._base import BaseReweighter
+from ._device import resolve_device, spawn_seeds
+from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
+from ._validation import FloatArray, ParameterSpace, check_theta_rows, check_weights
+from ._weights import FeatureRange, NetworkWeights, RatioNetwork, Scaling
+from .reweighter_training import ReweightingEvents, make_module, train_member
+from .training import EventNet, TrainingOptions, to_tensor
+
+__all__ = ["DCTRReweighter"]
+
+# Steps of gradient descent that max_epochs="auto" aims at, and the epochs it stays between.
+_AUTO_STEPS = 2500
+_AUTO_EPOCHS = (5, 100)
+# Nominal rows below this share of all are no class of their own, only part of the mixture.
+_LEAST_NOMINAL_SHARE = 0.05
+_POOL_ROWS = 4096
+
+
+class DCTRReweighter(NetworkEstimator, BaseReweighter):
+    """Learn event weights that turn the nominal sample into one generated at any θ.
+
+    A classifier f(x, θ) learns to tell events generated at θ from nominal events (DCTR). Its
+    logit is log w(x; θ) = log p(x|θ)/p(x|θ₀).
+
+    Parameters
+    ----------
+    theta_nominal : scalar or array-like of shape (p,), default=None
+        θ₀. None takes the most frequent row of θ, or the median where no row repeats.
+    n_estimators : int, default=1
+        Networks trained with different seeds; weights are the mean of their log-weights.
+    hidden_layer_sizes : int or sequence of int, default=(32, 32)
+        Nodes of each hidden layer.
+    activation : {"silu", "relu", "tanh", "gelu", "elu"}, default="silu"
+        Activation of the hidden layers. Smooth ones suit smooth densities.
+    module : type, default=None
+        Torch module with ``__init__(n_features, n_parameters, ...)`` and ``forward(x, theta)``
+        that returns one logit per event. None is :class:`skdctr.networks.SeparableNetwork`;
+        :class:`skdctr.networks.MLP` is the network of the papers.
+    refit : bool, default=True
+        After gradient descent solve for the couplings of a separable network by maximum
+        likelihood. Ignored for other modules.
+    max_epochs : int or "auto", default="auto"
+        Passes over the events; "auto" makes about 2500 steps, in 5 to 100 epochs.
+    batch_size : int, default=4000
+        Events in a batch.
+    lr : float, default=0.01
+        Largest learning rate.
+    optimizer : str or type, default="Adam"
+        Optimizer of torch.optim.
+    lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
+        Course of the learning rate.
+    patience : int, default=None
+        Stop after so many epochs without a better validation loss; None trains to the end. The
+        best weights are restored either way.
+    validation_fraction : float, default=0.1
+        Share of the events that judges the epochs, at most 100 000 events; 0 uses none.
+    callbacks : list of skorch callbacks, default=None
+        Added to the package's own.
+    device : str, default="auto"
+        "auto" takes CUDA where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed; the same one gives the same bits on a CPU.
+    verbose : int, default=0
+        1 shows a progress bar.
+    **prefixed
+        ``module__name`` and ``optimizer__name`` go to the module and the optimizer, e.g.
+        ``module__rank=8``.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; `nets_` has all of an ensemble.
+    theta_names_ : list of str of length p
+        Names of the parameters.
+    theta_nominal_ : ndarray of shape (p,)
+        θ₀.
+    theta_bounds_ : ndarray of shape (p, 2)
+        Range of θ in training.
+    discrete_ : bool
+        Whether there were two values of θ only.
+    n_features_in_ : int
+        Features of an event.
+
+    References
+    ----------
+    A. Andreassen and B. Nachman, Phys. Rev. D 101, 091901 (2020), arXiv:1907.08209, Eq. 1, 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdctr import DCTRReweighter
+    >>> rng = np.random.default_rng(1)
+    >>> theta = np.repeat([0.0, 1.0], 5000)
+    >>> x = rng.normal(theta)[:, None]
+    >>> reweighter = DCTRReweighter(random_state=1).fit(x, theta)
+    >>> w = reweighter.predict_weights(x[:5000])
+    >>> bool(abs(np.average(x[:5000, 0], weights=w) - 1) < 0.1)
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **NETWORK_CONSTRAINTS,
+        "theta_nominal": ["array-like", Real, dict, None],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "refit": ["boolean"],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        theta_nominal: Any = None,
+        *,
+        n_estimators: int = 1,
+        hidden_layer_sizes: Any = (32, 32),
+        activation: str = "silu",
+        module: Any = None,
+        refit: bool = True,
+        max_epochs: int | str = "auto",
+        batch_size: int = 4000,
+        lr: float = 0.01,
+        optimizer: Any = "Adam",
+        lr_schedule: str = "one_cycle",
+        patience: int | None = None,
+        validation_fraction: float = 0.1,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        **prefixed: Any,
+    ) -> None:
+        self.theta_nominal = theta_nominal
+        self.n_estimators = n_estimators
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.module = module
+        self.refit = refit
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._set_prefixed(prefixed)
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say that θ is needed, and that it may have several columns."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        tags.non_deterministic = False
+        return tags
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train on generator events at many θ.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f)
+            Generator-level features, nominal and varied events together.
+        y : array-like of shape (n,) or (n, p), or DataFrame
+            The parameters θ that each event was generated with. Rows at θ₀ are the nominal
+            class. Where they are less than 5% of the whole, all events train against the mixture
+            of all θ instead. Two distinct rows are the discrete case.
+        sample_weight : array-like of shape (n,), default=None
+            Event weights. Negative ones count as signed as long as the sums stay positive.
+
+        Returns
+        -------
+        self : DCTRReweighter
+
+        Raises
+        ------
+        ValueError
+            If lengths differ, something is not finite, or θ takes one value only.
+        """
+        with all_or_nothing(self):
+            self._validate_params()
+            self._fit(X, y, sample_weight)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        if y is None:
+            raise ValueError(
+                "DCTRReweighter requires y to be passed, but the target y is None: give the "
+                "parameters θ that each event was generated with."
+            )
+        X = validate_data(self, X, dtype=np.float64)
+        theta, names = check_theta_rows(y, len(X), name="y")
+        weight = check_weights(sample_weight, len(X), name="sample_weight")
+        device = resolve_device(self.device)
+        nominal, n_distinct = self._nominal(theta, names)
+        space = ParameterSpace(tuple(names), nominal, theta.min(axis=0), theta.max(axis=0))
+        is_nominal = (theta == nominal).all(axis=1)
+        mixture = weight[is_nominal].sum() < _LEAST_NOMINAL_SHARE * weight.sum()
+        if not mixture and not weight[~is_nominal].sum() > 0:
+            raise ValueError(
+                "sample_weight sums to zero or less over the events away from θ₀ = "
+                f"{nominal.tolist()}: each class needs a positive sum."
+            )
+        features = Scaling.standard(X, weight)
+        parameters = Scaling.unit_interval(space.low, space.high)
+        everything = np.ones(len(X), dtype=bool)
+        events = ReweightingEvents(
+            x=to_tensor(features(X), device),
+            theta=to_tensor(parameters(theta), device),
+            weight=to_tensor(weight / weight.mean(), device),
+            varied=torch.as_tensor(everything if mixture else ~is_nominal, device=device),
+            reference=torch.as_tensor(everything if mixture else is_nominal, device=device),
+        )
+        scaled_nominal = to_tensor(parameters(nominal[None]), device)
+        nets = [
+            self._train_member(events, scaled_nominal, mixture, seed, k)
+            for k, seed in enumerate(spawn_seeds(self.random_state, self.n_estimators))
+        ]
+        self.nets_ = nets
+        self.net_ = nets[0]
+        self._publish(space)
+        self.discrete_ = n_distinct == 2 and not mixture
+        self._features, self._parameters = features, parameters
+        self._range = FeatureRange(X.min(axis=0), X.max(axis=0), len(X))
+        self._against_mixture = mixture
+        self._pool = (
+            theta[~is_nominal][: _POOL_ROWS * 16 : 16] if not mixture else theta[:_POOL_ROWS]
+        )
+        self._prior_logit = events.prior_logit
+
+    def _nominal(self, theta: FloatArray, names: list[str]) -> tuple[FloatArray, int]:
+        """Find θ₀ and count the distinct rows of θ."""
+        counts = pd.DataFrame(theta).value_counts(sort=False)
+        if len(counts) < 2:
+            raise ValueError(
+                f"y has one value only, {dict(zip(names, theta[0].tolist(), strict=True))}: "
+                "a reweighter needs nominal events and events at one other θ at least (a second "
+                "class)."
+            )
+        constant = [name for k, name in enumerate(names) if np.ptp(theta[:, k]) == 0]
+        if constant:
+            raise ValueError(f"y does not vary in {constant}: drop what stays the same.")
+        if self.theta_nominal is not None:
+            space = ParameterSpace(tuple(names), theta[0], theta[0], theta[0])
+            return space.point(self.theta_nominal, name="theta_nominal"), len(counts)
+        if counts.max() == 1:
+            return np.median(theta, axis=0), len(counts)
+        return np.array(counts.idxmax(), dtype=np.float64).reshape(-1), len(counts)
+
+    def _train_member(
+        self,
+        events: ReweightingEvents,
+        theta_nominal: torch.Tensor,
+        mixture: bool,
+        seed: int,
+        member: int,
+    ) -> EventNet:
+        def options(n_events: int) -> TrainingOptions:
+            steps_an_epoch = math.ceil(n_events / self.batch_size)
+            auto = np.clip(math.ceil(_AUTO_STEPS / steps_an_epoch), *_AUTO_EPOCHS)
+            return self._training_options(
+                int(auto if self.max_epochs == "auto" else self.max_epochs),
+                patience=self.patience,
+                description=f"reweighter {member + 1} of {self.n_estimators}",
+            )
+
+        layers = {
+            "hidden_layer_sizes": self._hidden_layer_sizes(),
+            "activation": self.activation,
+        }
+        return train_member(
+            events,
+            lambda: make_module(
+                self.module,
+                events,
+                theta_nominal,
+                layers=layers,
+                further=self._prefixed("module__"),
+                mixture=mixture,
+            ),
+            options,
+            validation_fraction=self.validation_fraction,
+            refit=self.refit,
+            seed=seed,
+        )
+
+    def _bind(self, X: FloatArray) -> NetworkWeights:
+        """Bind the networks to checked events, so that every further θ is cheap."""
+        scaled_nominal = to_tensor(
+            self._parameters(self.theta_nominal_[None]), self._fitted_device()
+        )
+        networks = [
+            RatioNetwork(net.module_, scaled_nominal if self._against_mixture else None)
+            for net in self.nets_
+        ]
+        return NetworkWeights(
+            networks,
+            X,
+            features=self._features,
+            parameters=self._parameters,
+            device=self._fitted_device(),
+        )
+
+    def _fitted_device(self) -> torch.device:
+        return next(self.net_.module_.parameters()).device
+
+    def _check_theta(self, theta: Any, n_events: int) -> FloatArray:
+        if not self.discrete_:
+            return super()._check_theta(theta, n_events)
+        if theta is None:
+            return self._pool[0]
+        point = self._space.point(theta, n_events=n_events)
+        known = np.stack([self.theta_nominal_, self._pool[0]])
+        if not (np.atleast_2d(point)[:, None] == known).all(axis=2).any(axis=1).all():
+            raise ValueError(
+                f"theta={point.tolist()}: this reweighter was trained at the two values "
+                f"{known.tolist()} only and knows no other. Train on more values of θ."
+            )
+        return point
+
+    def predict_log_weight_spread(self, X: ArrayLike, theta: Any = None) -> FloatArray:
+        """Compute the standard deviation of log w over the members of the ensemble.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f)
+            Generator-level events.
+        theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
+            One θ, or one per event.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            The error that training puts on each log-weight; that of the mean is smaller by the
+            square root of `n_estimators`.
+        """
+        events = self._check_events(X)
+        point = self._check_theta(theta, len(events))
+        if len(self.nets_) < 2:
+            raise ValueError("n_estimators=1 has no spread: fit with n_estimators of 2 or more.")
+        spread: FloatArray = self._bind(events).member_log_weights(point).std(axis=0, ddof=1)
+        return spread
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute minus the weighted cross-entropy of the classifier on the rows given.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f)
+            Generator-level events.
+        y : array-like of shape (n,) or (n, p)
+            The parameters θ of each event. Nominal events are paired with θ of the training
+            events, in a fixed order.
+        sample_weight : array-like of shape (n,), default=None
+            Event weights.
+
+        Returns
+        -------
+        float
+            Higher is better.
+        """
+        events = self._check_events(X)
+        rows, _ = check_theta_rows(y, len(events), name="y")
+        theta = self._space.point(rows, n_events=len(events), name="y")
+        weight = check_weights(sample_weight, len(events), name="sample_weight")
+        weights = self._bind(events)
+        generator = np.random.default_rng(0)
+        paired = self._pool[generator.integers(len(self._pool), size=len(events))]
+        if self._against_mixture:
+            # r(x, θ) against the mixture of θ: compare each event's own θ with another's.
+            margin = weights.log_weights(theta) - weights.log_weights(paired)
+            return float(-np.average(np.logaddexp(0, -margin), weights=weight))
+        varied = (theta != self.theta_nominal_).any(axis=1)
+        logit = weights.log_weights(np.where(varied[:, None], theta, paired)) + self._prior_logit
+        loss = np.logaddexp(0, np.where(varied, -logit, logit))
+        return float(-np.average(loss, weights=weight))

@@ -1,0 +1,390 @@
+"""Training of networks on weighted events: batches from tensors on the device, skorch around them.
+
+skorch's stock loader fetches events one by one, which takes five to ten times as long as the
+network itself. Here a data set is a few tensors that live on the device, and a batch is a slice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.helper import predefined_split
+from skorch.utils import noop
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from ._device import torch_seed
+
+__all__ = ["BatchLoader", "EventDataset", "EventNet", "TrainingOptions", "predict_logits", "train"]
+
+# Rows gathered at once: large enough to make the gather cheap, small enough to stay in cache.
+_BLOCK_ROWS = 1 << 16
+_PREDICTION_ROWS = 1 << 14
+
+
+class EventDataset(Dataset[Any]):
+    """Weighted events of two classes, as tensors of equal length on one device.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, f)
+        Features.
+    target : Tensor of shape (n,)
+        Class of each event, 0 or 1.
+    weight : Tensor of shape (n,)
+        Event weights.
+    theta : Tensor of shape (n, p), optional
+        Parameters that go into the network beside the features.
+    redraw : Tensor of bool of shape (n,), optional
+        Events whose θ is drawn anew at every epoch: their pairing with θ is artificial, so that
+        each new draw is new data.
+    pool : Tensor of shape (m, p), optional
+        Where θ is drawn from.
+    pool_weight : Tensor of shape (m,), optional
+        Weights of the drawing; uniform where left out.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        target: Tensor,
+        weight: Tensor,
+        theta: Tensor | None = None,
+        *,
+        redraw: Tensor | None = None,
+        pool: Tensor | None = None,
+        pool_weight: Tensor | None = None,
+    ) -> None:
+        self.x, self.target, self.weight, self.theta = x, target, weight, theta
+        self.redraw = None if redraw is None else redraw.nonzero().squeeze(1)
+        self.pool = pool
+        self.cumulative = None if pool_weight is None else _normalised_cumsum(pool_weight)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: Any) -> tuple[Tensor, ...]:
+        return tuple(column[rows] for column in self.tensors())
+
+    def start_epoch(self, generator: torch.Generator) -> None:
+        """Draw θ anew for the events that have none of their own."""
+        if self.redraw is None or self.pool is None or self.theta is None:
+            return
+        n = len(self.redraw)
+        if self.cumulative is None:
+            drawn = torch.randint(len(self.pool), (n,), generator=generator, device=self.x.device)
+        else:
+            uniform = torch.rand(
+                n, generator=generator, device=self.x.device, dtype=self.cumulative.dtype
+            )
+            drawn = torch.searchsorted(self.cumulative, uniform).clamp_max(len(self.pool) - 1)
+        self.theta[self.redraw] = self.pool[drawn]
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return what a batch is cut from: x, target, weight and, where there is one, θ."""
+        columns = (self.x, self.target, self.weight)
+        return columns if self.theta is None else (*columns, self.theta)
+
+
+def _normalised_cumsum(weight: Tensor) -> Tensor:
+    cumulative = weight.abs().double().cumsum(0)
+    return cumulative / cumulative[-1]
+
+
+class BatchLoader:
+    """Whole batches sliced from an `EventDataset`; takes the place of torch's DataLoader in skorch.
+
+    Parameters
+    ----------
+    dataset : EventDataset
+        The events.
+    batch_size : int
+        Events in a batch; the last one may be smaller.
+    shuffle : bool
+        Draw a new order, and new artificial θ, at every pass.
+    seed : int
+        Seed of those draws.
+    """
+
+    def __init__(
+        self, dataset: EventDataset, batch_size: int, shuffle: bool = False, seed: int = 0
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.generator = torch.Generator(device=dataset.x.device)
+        self.generator.manual_seed(seed)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], tuple[Tensor, Tensor]]]:
+        n, size = len(self.dataset), self.batch_size
+        if not self.shuffle:
+            yield from self._slices(self.dataset.tensors())
+            return
+        self.dataset.start_epoch(self.generator)
+        order = torch.randperm(n, generator=self.generator, device=self.dataset.x.device)
+        columns = self.dataset.tensors()
+        rows = size * max(1, _BLOCK_ROWS // size)
+        for block in order.split(rows):
+            yield from self._slices([column.index_select(0, block) for column in columns])
+
+    def _slices(
+        self, columns: Sequence[Tensor]
+    ) -> Iterator[tuple[dict[str, Tensor], tuple[Tensor, Tensor]]]:
+        for x, target, weight, *theta in zip(
+            *(column.split(self.batch_size) for column in columns), strict=True
+        ):
+            inputs = {"x": x, "theta": theta[0]} if theta else {"x": x}
+            yield inputs, (target, weight)
+
+
+class WeightedCrossEntropy(nn.Module):
+    """Binary cross-entropy on logits, weighted by event.
+
+    Parameters
+    ----------
+    prior_logit : float
+        Logarithm of the ratio of the classes' total weights. It is added to the network's output,
+        which then is the logarithm of the density ratio itself.
+    """
+
+    def __init__(self, prior_logit: float = 0.0) -> None:
+        super().__init__()
+        self.prior_logit = prior_logit
+
+    def forward(self, logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Average the loss over a batch; the weights have mean 1 over the whole sample."""
+        if self.prior_logit:
+            logit = logit + self.prior_logit
+        return functional.binary_cross_entropy_with_logits(logit, target, weight=weight)
+
+
+class EventNet(NeuralNet):
+    """A skorch net on `EventDataset`, whose epochs record losses without a stop at every batch."""
+
+    def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Apply the weighted criterion."""
+        target, weight = y_true
+        loss: Tensor = self.criterion_(y_pred, target, weight)
+        return loss
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        return []
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Run one pass; sums stay on the device until the pass ends."""
+        if iterator is None:
+            return
+        total: Tensor | float = 0.0
+        rows = 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            size = len(batch[1][0])
+            total = total + step["loss"].detach() * size
+            rows += size
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history.record(prefix + "_loss", float(total) / rows)
+
+
+class ProgressBar(Callback):
+    """A bar over the epochs, with both losses."""
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.bar_ = tqdm(total=net.max_epochs, desc=self.description, unit="epoch")
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Move the bar on."""
+        row = net.history[-1]
+        losses = {key: f"{row[key]:.5f}" for key in ("train_loss", "valid_loss") if key in row}
+        self.bar_.set_postfix(losses, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a network is trained; the names are skorch's.
+
+    Attributes
+    ----------
+    max_epochs : int
+        Passes over the events.
+    batch_size : int
+        Events in a batch.
+    lr : float
+        Largest learning rate.
+    optimizer : type or str
+        A torch optimizer class, or the name of one in `torch.optim`.
+    optimizer_params : mapping
+        Further arguments of the optimizer.
+    lr_schedule : {"one_cycle", "constant"}
+        "one_cycle" rises over the first quarter and decays to nearly nothing.
+    patience : int or None
+        Epochs without a better validation loss after which training stops; None never stops.
+        The best weights are restored either way.
+    callbacks : sequence
+        Further skorch callbacks.
+    verbose : int
+        1 shows a progress bar.
+    description : str
+        Text of the bar.
+    """
+
+    max_epochs: int = 10
+    batch_size: int = 2000
+    lr: float = 0.01
+    optimizer: Any = "Adam"
+    optimizer_params: Mapping[str, Any] = field(default_factory=dict)
+    lr_schedule: str = "one_cycle"
+    patience: int | None = None
+    callbacks: Sequence[Any] = ()
+    verbose: int = 0
+    description: str = "training"
+
+
+def _optimizer(options: TrainingOptions) -> tuple[Any, dict[str, Any]]:
+    optimizer, params = options.optimizer, dict(options.optimizer_params)
+    if isinstance(optimizer, str):
+        optimizer = getattr(torch.optim, optimizer)
+    if optimizer in (torch.optim.Adam, torch.optim.AdamW):
+        # One kernel for all parameters: small networks spend half their time in the update else.
+        params.setdefault("fused", True)
+    return optimizer, params
+
+
+def train(
+    module: nn.Module,
+    data: EventDataset,
+    options: TrainingOptions,
+    *,
+    valid: EventDataset | None = None,
+    prior_logit: float = 0.0,
+    device: torch.device,
+    seed: int = 0,
+) -> EventNet:
+    """Train a network and return the fitted skorch net, best weights restored.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Initialised network; it is trained in place.
+    data, valid : EventDataset
+        Events to train on, and events to judge the epochs by.
+    options : TrainingOptions
+        How to train.
+    prior_logit : float
+        See `WeightedCrossEntropy`.
+    device : torch.device
+        Where the data sets live.
+    seed : int
+        Seed of the order of events and of all else that is random in training.
+    """
+    batch_size = min(options.batch_size, len(data))
+    optimizer, optimizer_params = _optimizer(options)
+    callbacks: list[Any] = []
+    if valid is not None:
+        patience = options.max_epochs + 1 if options.patience is None else options.patience
+        callbacks.append(
+            EarlyStopping("valid_loss", patience, threshold=0.0, sink=noop, load_best=True)
+        )
+    if options.lr_schedule == "one_cycle":
+        steps = options.max_epochs * math.ceil(len(data) / batch_size)
+        if steps > 1:
+            callbacks.append(
+                LRScheduler(
+                    torch.optim.lr_scheduler.OneCycleLR,
+                    step_every="batch",
+                    event_name=None,
+                    max_lr=options.lr,
+                    total_steps=steps,
+                    pct_start=0.25,
+                )
+            )
+    if options.verbose:
+        callbacks.append(ProgressBar(options.description))
+    net = EventNet(
+        module,
+        criterion=WeightedCrossEntropy,
+        criterion__prior_logit=prior_logit,
+        optimizer=optimizer,
+        lr=options.lr,
+        max_epochs=options.max_epochs,
+        batch_size=batch_size,
+        iterator_train=BatchLoader,
+        iterator_train__shuffle=True,
+        iterator_train__seed=seed,
+        iterator_valid=BatchLoader,
+        iterator_valid__batch_size=max(batch_size, _PREDICTION_ROWS),
+        train_split=None if valid is None else predefined_split(valid),
+        callbacks=[*callbacks, *options.callbacks],
+        verbose=0,
+        device=device,
+        **{f"optimizer__{key}": value for key, value in optimizer_params.items()},
+    )
+    with torch_seed(seed, device):
+        net.fit(data, None)
+    # Loaders and optimizer state hold the events; a fitted estimator must not carry them along.
+    net.set_params(train_split=None)
+    net.module_.eval()
+    return net
+
+
+@torch.no_grad()
+def predict_logits(
+    module: nn.Module,
+    x: Tensor,
+    theta: Tensor | None = None,
+    *,
+    batch_size: int = _PREDICTION_ROWS,
+) -> Tensor:
+    """Evaluate a network batch by batch, as large batches fall out of the processor's cache.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    x : Tensor of shape (n, f)
+        Features on the network's device.
+    theta : Tensor of shape (n, p) or (1, p), optional
+        One θ per event, or one for all.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+    """
+    logits = torch.empty(len(x), dtype=x.dtype, device=x.device)
+    for start in range(0, len(x), batch_size):
+        rows = x[start : start + batch_size]
+        if theta is None:
+            logits[start : start + batch_size] = module(rows)
+        else:
+            given = theta if len(theta) == 1 else theta[start : start + batch_size]
+            logits[start : start + batch_size] = module(rows, given.expand(len(rows), -1))
+    return logits
+
+
+def to_tensor(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    """Copy a numpy array to a float32 tensor on the device."""
+    return torch.tensor(np.asarray(array, dtype=np.float32), device=device)
