@@ -1,4 +1,4 @@
-"""What the estimators share: training knobs, their checks, and fits that succeed or change nothing."""
+"""What estimators share: training knobs, their checks, and fits that change all or nothing."""
 
 from __future__ import annotations
 

@@ -1,0 +1,66 @@
+"""The classifiers that compare data with simulation: how they are built and trained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ._device import resolve_device
+from ._estimator import NetworkEstimator
+from ._samples import Samples
+from .networks import MLP
+from .objectives import ClassifierObjective
+from .training import TrainingOptions
+
+__all__ = ["ClassifierEstimator"]
+
+# Steps of gradient descent of a classifier with max_epochs="auto", and its epochs.
+_AUTO_STEPS = 400
+_AUTO_EPOCHS = (1, 30)
+
+
+class ClassifierEstimator(NetworkEstimator):
+    """Base of estimators that train classifiers of data against reweighted simulation."""
+
+    module: Any
+    n_folds: int
+    device: Any
+
+    def _make_objective(
+        self, samples: Samples, weights: Any, names: list[str], seed: int, *, full: bool = False
+    ) -> ClassifierObjective:
+        layers = {
+            "hidden_layer_sizes": self._hidden_layer_sizes(),
+            "activation": self.activation,
+        }
+        return ClassifierObjective(
+            weights,
+            samples.sim,
+            samples.data,
+            names=names,
+            sim_weight=samples.sim_weight,
+            data_weight=samples.data_weight,
+            build=lambda n_features: self._build_classifier(n_features, layers),
+            options=self._classifier_options,
+            max_rows=_AUTO_STEPS * self.batch_size if self.max_epochs == "auto" else None,
+            n_folds=self.n_folds,
+            seed=seed,
+            device=resolve_device(self.device),
+        )
+
+    def _build_classifier(self, n_features: int, layers: dict[str, Any]) -> Any:
+        if self.module is None:
+            return MLP(n_features, 0, **layers, **self._prefixed("module__"))
+        return self.module(n_features=n_features, **self._prefixed("module__"))
+
+    def _classifier_options(self, n_events: int) -> TrainingOptions:
+        steps = math.ceil(n_events / self.batch_size)
+        auto = np.clip(math.ceil(_AUTO_STEPS / steps), *_AUTO_EPOCHS)
+        options = self._training_options(
+            int(auto if self.max_epochs == "auto" else self.max_epochs)
+        )
+        # The bar of the search covers all trainings; one for each would flood the screen.
+        return replace(options, verbose=0)

@@ -1,0 +1,95 @@
+"""From several fits with different seeds to one result, with the papers' rule for outliers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ._validation import FloatArray
+from .results import FitResult
+
+__all__ = ["combine_runs", "outliers"]
+
+
+def outliers(theta: FloatArray, low: FloatArray, high: FloatArray) -> NDArray[np.bool_]:
+    """Mark the runs outside 2σ of the mean and those within 5% of the range of a bound.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n_runs, p)
+        Fitted values.
+    low, high : ndarray of shape (p,)
+        Bounds of the search.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_runs,)
+
+    References
+    ----------
+    SRGN, Sec. III.A, below Fig. 4.
+    """
+    with np.errstate(invalid="ignore"):
+        margin = np.where(np.isfinite(high - low), 0.05 * (high - low), 0.0)
+    at_bound = np.asarray(((theta < low + margin) | (theta > high - margin)).any(axis=1))
+    inside = theta[~at_bound]
+    if len(inside) < 3:
+        return at_bound
+    far = np.abs(theta - inside.mean(axis=0)) > 2 * inside.std(axis=0, ddof=1)
+    marked: NDArray[np.bool_] = at_bound | far.any(axis=1)
+    return marked
+
+
+def combine_runs(
+    results: list[FitResult], low: FloatArray, high: FloatArray
+) -> tuple[FitResult, pd.DataFrame]:
+    """Average the runs that are no outliers; their spread is the error of training.
+
+    Returns
+    -------
+    result : FitResult
+    runs : DataFrame
+        One row per run: parameters, errors, auc, converged, outlier.
+    """
+    names = results[0].names
+    theta = np.stack([result.theta for result in results])
+    rejected = outliers(theta, low, high) if len(results) > 1 else np.zeros(1, dtype=bool)
+    runs = pd.DataFrame(theta, columns=names)
+    for k, name in enumerate(names):
+        runs[f"{name}_error"] = [result.errors[k] for result in results]
+    runs["auc"] = [result.auc for result in results]
+    runs["converged"] = [result.converged for result in results]
+    runs["outlier"] = rejected
+    if len(results) == 1:
+        return results[0], runs
+    messages = sorted({message for result in results for message in result.messages})
+    if rejected.all():
+        rejected = np.zeros(len(results), dtype=bool)
+        messages.append("every run is an outlier: their plain mean is given")
+    kept = [result for result, out in zip(results, rejected, strict=True) if not out]
+    if rejected.any():
+        messages.append(f"{int(rejected.sum())} of {len(results)} runs are outliers, left out")
+    used = theta[~rejected]
+    sources = {
+        source: np.mean([result.sources[source] for result in kept], axis=0)
+        for source in kept[0].sources
+        if all(source in result.sources for result in kept)
+    }
+    if len(used) > 1:
+        sources["training"] = np.atleast_2d(np.cov(used.T)) / len(used)
+    combined = replace(
+        kept[0],
+        theta=used.mean(axis=0),
+        sources=sources,
+        covariance=sum(sources.values(), np.zeros((len(names), len(names)))),
+        auc=float(np.mean([result.auc for result in kept])),
+        auc_error=float(np.mean([result.auc_error for result in kept])),
+        n_evaluations=sum(result.n_evaluations for result in results),
+        effective_sample_size=float(np.mean([r.effective_sample_size for r in kept])),
+        converged=all(result.converged for result in kept),
+        messages=messages,
+    )
+    return combined, runs

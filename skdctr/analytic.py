@@ -1,0 +1,182 @@
+"""Reweighters whose density ratio is known: a formula, or the exponential tilt of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp
+from sklearn.utils.validation import validate_data
+
+from ._base import BaseReweighter
+from ._estimator import all_or_nothing
+from ._validation import FloatArray, ParameterSpace, check_bounds, check_weights, feature_names
+from ._weights import EventWeights, Scaling
+
+__all__ = ["AnalyticReweighter"]
+
+# Range of the tilt in units of each feature's width, and the step of a numerical derivative.
+_TILT_RANGE = 3.0
+_STEP = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class ExponentialTilt:
+    """log w = θ·z − log E[exp(θ·z)], z the standardised features, E over the nominal sample."""
+
+    scaling: Scaling
+    z: FloatArray
+    log_share: FloatArray
+    sign: FloatArray
+
+    @classmethod
+    def of(cls, X: FloatArray, weight: FloatArray) -> Self:
+        """Make the exponential family through a nominal sample."""
+        scaling = Scaling.standard(X, weight)
+        with np.errstate(divide="ignore"):
+            log_share = np.log(np.abs(weight) / weight.sum())
+        return cls(scaling, scaling(X), log_share, np.sign(weight))
+
+    def __call__(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """Compute log w, (n,), at θ of shape (p,) or (n, p)."""
+        theta = np.asarray(theta, dtype=np.float64)
+        product: FloatArray = (self.scaling(X) * theta).sum(axis=1)
+        if theta.ndim == 1:
+            return product - self._normaliser(theta)
+        return product - np.array([self._normaliser(row) for row in theta])
+
+    def _normaliser(self, theta: FloatArray) -> float:
+        return float(logsumexp(self.z @ theta + self.log_share, b=self.sign))
+
+
+@dataclass(frozen=True, eq=False)
+class _FormulaWeights:
+    """`EventWeights` of a formula, whose gradient is taken numerically."""
+
+    log_weight: Callable[[Any, Any], Any]
+    X: Any
+    n_events: int
+
+    def log_weights(self, theta: FloatArray) -> FloatArray:
+        values = np.asarray(self.log_weight(self.X, theta), dtype=np.float64)
+        if values.shape != (self.n_events,):
+            raise ValueError(
+                f"log_weight returned shape {values.shape} for {self.n_events} events; expected "
+                f"({self.n_events},): one log-weight per event."
+            )
+        if np.isnan(values).any() or (values == np.inf).any():
+            raise ValueError(
+                f"log_weight returned NaN or +inf at θ = {np.asarray(theta).tolist()}: it must be "
+                "finite, or -inf where the density vanishes."
+            )
+        return values
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        p = theta.shape[-1]
+        columns = []
+        for k in range(p):
+            shift = np.zeros(p)
+            shift[k] = _STEP * max(1.0, float(np.abs(theta[..., k]).max()))
+            above, below = self.log_weights(theta + shift), self.log_weights(theta - shift)
+            columns.append((above - below) / (2 * shift[k]))
+        return np.stack(columns, axis=1)
+
+
+class AnalyticReweighter(BaseReweighter):
+    """Event weights from a density ratio that is known.
+
+    Parameters
+    ----------
+    log_weight : callable, default=None
+        ``log_weight(X, theta)`` returns log p(x|θ)/p(x|θ₀), shape (n,), for events (n, f) and θ of
+        shape (p,) or (n, p). None is the exponential tilt through the sample given to `fit`,
+        log w = θ·z − log⟨exp(θ·z)⟩ with z the standardised features: one parameter per feature,
+        the shift of its mean in units of its width where the feature is Gaussian.
+    theta_nominal : scalar, array-like of shape (p,) or dict, default=0.0
+        θ₀. A dict names the parameters. The tilt has θ₀ = 0.
+    theta_bounds : array-like of shape (p, 2) or dict, default=None
+        Range in which the formula holds; None is no limit, and -3 to 3 for the tilt.
+
+    Attributes
+    ----------
+    theta_names_ : list of str of length p
+        Names of the parameters.
+    theta_nominal_ : ndarray of shape (p,)
+        θ₀.
+    theta_bounds_ : ndarray of shape (p, 2)
+        Range of θ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdctr import AnalyticReweighter
+    >>> x = np.random.default_rng(1).normal(size=(10_000, 1))
+    >>> def log_weight(x, theta):
+    ...     return x[:, 0] * theta[..., 0] - theta[..., 0] ** 2 / 2
+    >>> exact = AnalyticReweighter(log_weight, theta_nominal=0.0).fit(x)
+    >>> bool(abs(np.average(x[:, 0], weights=exact.predict_weights(x, theta=0.5)) - 0.5) < 0.06)
+    True
+    """
+
+    def __init__(
+        self, log_weight: Any = None, theta_nominal: Any = 0.0, *, theta_bounds: Any = None
+    ) -> None:
+        self.log_weight = log_weight
+        self.theta_nominal = theta_nominal
+        self.theta_bounds = theta_bounds
+
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Take the nominal sample, which only the exponential tilt learns anything from.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f)
+            Nominal events.
+        y : None
+            Not used; present by scikit-learn's convention.
+        sample_weight : array-like of shape (n,), default=None
+            Event weights.
+
+        Returns
+        -------
+        self : AnalyticReweighter
+        """
+        with all_or_nothing(self):
+            if self.log_weight is not None and not callable(self.log_weight):
+                raise TypeError(
+                    f"log_weight={self.log_weight!r} is not callable: give a function of (X, theta)"
+                    ", or None for the exponential tilt."
+                )
+            events = validate_data(self, X, dtype=np.float64)
+            weight = check_weights(sample_weight, len(events), name="sample_weight")
+            space = self._make_space(events.shape[1], feature_names(X))
+            self._function: Any = (
+                ExponentialTilt.of(events, weight) if self.log_weight is None else self.log_weight
+            )
+            self._range = None
+            self._publish(space)
+        return self
+
+    def _make_space(self, n_features: int, names: list[str] | None) -> ParameterSpace:
+        nominal = self.theta_nominal
+        if self.log_weight is None:
+            names = names or [f"theta_{k}" for k in range(n_features)]
+            values = np.zeros(n_features)
+            limit = np.full(n_features, _TILT_RANGE)
+        else:
+            names = list(nominal) if isinstance(nominal, dict) else None
+            values = np.array(
+                list(nominal.values()) if isinstance(nominal, dict) else nominal, dtype=np.float64
+            ).reshape(-1)
+            if names is None:
+                names = [f"theta_{k}" for k in range(len(values))] if len(values) > 1 else ["theta"]
+            limit = np.full(len(values), np.inf)
+        space = ParameterSpace(tuple(names), values, -limit, limit)
+        low, high = check_bounds(self.theta_bounds, space)
+        return ParameterSpace(space.names, values, low, high)
+
+    def _bind(self, X: FloatArray) -> EventWeights:
+        return _FormulaWeights(self._function, X, len(X))

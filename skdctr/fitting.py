@@ -1,0 +1,456 @@
+"""SRGN: fit the parameters of data at detector level with generator-level reweighting."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
+
+from ._classifier import ClassifierEstimator
+from ._device import spawn_seeds
+from ._ensemble import combine_runs
+from ._estimator import NETWORK_CONSTRAINTS, all_or_nothing
+from ._resolve import bind, parameter_space, resolve_reweighter
+from ._samples import Samples, check_fit_samples, check_score_samples
+from ._validation import FloatArray, check_bounds
+from .exceptions import (
+    ConvergenceWarning,
+    IdentifiabilityWarning,
+    LowEffectiveSampleSizeWarning,
+)
+from .objectives import ClassifierObjective, Evaluation
+from .results import FitResult
+from .search import SearchResult, ignore, powell, scan
+from .surrogate import surrogate
+
+__all__ = ["SRGNFitter"]
+
+_LEAST_EFFECTIVE_SHARE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One member of an ensemble of fits."""
+
+    result: FitResult
+    scan: pd.DataFrame
+    reweighter: Any
+
+
+class SRGNFitter(ClassifierEstimator):
+    """Fit θ of data behind a detector, from one simulated sample and a reweighter.
+
+    The simulation at θ₀ has generator-level features, which give the weights w(x_G; θ), and
+    reconstructed features, which a classifier compares with those of the data. θ* is where it
+    finds no difference.
+
+    Parameters
+    ----------
+    reweighter : reweighter, default=None
+        A fitted `DCTRReweighter` is used as it is; an unfitted one is cloned and fitted on
+        ``gen, theta``; an `AnalyticReweighter` needs no fit. None is a `DCTRReweighter` where
+        `fit` gets ``gen, theta``, and else the exponential tilt of `AnalyticReweighter`.
+    objective : {"auc", "loss"}, default="auc"
+        "auc" compares by the area under the ROC curve (SRGN Eq. 5), "loss" by the classifier's
+        loss (SRGN Eq. B1), which is for comparison.
+    search : {"surrogate", "powell", "scan"}, default="surrogate"
+        "surrogate" needs few classifiers and gives the statistical error; "powell" descends as in
+        the SRGN paper; "scan" evaluates a grid.
+    bounds : dict or array-like of shape (p, 2), default=None
+        (low, high) by parameter name or in order; None is the trained range.
+    max_evaluations : int, default=None
+        Values of θ at which classifiers are trained, at most; None is 7 + 4 p for "surrogate".
+    n_points : int, default=15
+        Grid points per axis of "scan".
+    max_iter : int, default=100
+        Iterations of "powell".
+    tol : float, default=1e-4
+        Relative tolerance of "powell" in θ and AUC.
+    n_folds : int, default=2
+        Parts of the cross-fit: each event is judged by a classifier that has not seen it.
+    n_runs : int, default=1
+        Fits with other seeds, reweighter included where it is fitted here. θ is the mean of all
+        but outliers, and the spread is a source of error.
+    hidden_layer_sizes : int or sequence of int, default=(64, 64)
+        Nodes of each hidden layer of the classifier.
+    activation : {"silu", "relu", "tanh", "gelu", "elu"}, default="silu"
+        Activation of the hidden layers.
+    module : type, default=None
+        Torch module with ``__init__(n_features, ...)`` and ``forward(x)`` that returns one logit
+        per event. None is :class:`skdctr.networks.MLP`.
+    max_epochs : int or "auto", default="auto"
+        Passes over the events; "auto" makes about 400 steps, on as many events as that takes.
+    batch_size : int, default=2000
+        Events in a batch.
+    lr : float, default=0.005
+        Largest learning rate.
+    optimizer : str or type, default="Adam"
+        Optimizer of torch.optim.
+    lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
+        Course of the learning rate.
+    callbacks : list of skorch callbacks, default=None
+        For the training of the classifiers.
+    n_jobs : int, default=None
+        Processes for `n_runs`, by joblib.
+    device : str, default="auto"
+        "auto" takes CUDA where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed; the same one gives the same bits on a CPU.
+    verbose : int, default=0
+        1 shows progress bars.
+    **prefixed
+        ``module__name`` and ``optimizer__name`` go to the classifier and its optimizer.
+
+    Attributes
+    ----------
+    theta_ : ndarray of shape (p,)
+        Fitted parameters θ*.
+    theta_names_ : list of str of length p
+        Their names.
+    covariance_ : ndarray of shape (p, p)
+        Their covariance; by source in `result_`.
+    auc_ : float
+        AUC at θ*, Pr[g(data) > g(simulation)]; 0.5 where nothing tells the two apart. Clearly
+        above 0.5, no θ describes the data.
+    result_ : FitResult
+        All of the above with errors and validity, printable.
+    scan_ : DataFrame
+        Every θ tried: parameters, auc, auc_error, loss, effective_sample_size.
+    runs_ : DataFrame
+        Every run of the ensemble, outliers marked.
+    reweighter_ : reweighter
+        The fitted reweighter that was used, of the first run.
+
+    References
+    ----------
+    A. Andreassen, S.-C. Hsu, B. Nachman, N. Suaysom and A. Suresh, Phys. Rev. D 103, 036001
+    (2021), arXiv:2010.03569, Eq. 4, 5, B1.
+
+    Examples
+    --------
+    >>> from skdctr import AnalyticReweighter, SRGNFitter
+    >>> from skdctr.datasets import make_gaussian
+    >>> toy = make_gaussian(20_000, mu=0.5, random_state=1)
+    >>> exact = AnalyticReweighter(toy.log_weight, {"mu": 0.0}, theta_bounds=[(-2, 2)])
+    >>> fitter = SRGNFitter(exact, random_state=1).fit(toy.sim_gen, toy.sim_reco, toy.data)
+    >>> bool(abs(fitter.theta_[0] - 0.5) < 5 * fitter.covariance_[0, 0] ** 0.5)
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **NETWORK_CONSTRAINTS,
+        "reweighter": [HasMethods(["predict_log_weights"]), None],
+        "objective": [StrOptions({"auc", "loss"})],
+        "search": [StrOptions({"surrogate", "powell", "scan"})],
+        "bounds": ["array-like", dict, None],
+        "max_evaluations": [Interval(Integral, 1, None, closed="left"), None],
+        "n_points": [Interval(Integral, 3, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "n_folds": [Interval(Integral, 2, None, closed="left")],
+        "n_runs": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        reweighter: Any = None,
+        *,
+        objective: str = "auc",
+        search: str = "surrogate",
+        bounds: Any = None,
+        max_evaluations: int | None = None,
+        n_points: int = 15,
+        max_iter: int = 100,
+        tol: float = 1e-4,
+        n_folds: int = 2,
+        n_runs: int = 1,
+        hidden_layer_sizes: Any = (64, 64),
+        activation: str = "silu",
+        module: Any = None,
+        max_epochs: int | str = "auto",
+        batch_size: int = 2000,
+        lr: float = 0.005,
+        optimizer: Any = "Adam",
+        lr_schedule: str = "one_cycle",
+        callbacks: Any = None,
+        n_jobs: int | None = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        **prefixed: Any,
+    ) -> None:
+        self.reweighter = reweighter
+        self.objective = objective
+        self.search = search
+        self.bounds = bounds
+        self.max_evaluations = max_evaluations
+        self.n_points = n_points
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_folds = n_folds
+        self.n_runs = n_runs
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.module = module
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.callbacks = callbacks
+        self.n_jobs = n_jobs
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._set_prefixed(prefixed)
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say that y holds reconstructed features, of any number, and may be left out."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        data: ArrayLike | None = None,
+        *,
+        gen: ArrayLike | None = None,
+        theta: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        data_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Fit θ of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_sim, f)
+            `sim_gen`: generator-level features of the nominal simulation.
+        y : array-like of shape (n_sim, m) or (n_sim,), default=None
+            `sim_reco`: reconstructed features of the same events, row by row. None fits at
+            generator level.
+        data : array-like of shape (n_data, m) or (n_data,), default=None
+            Data, with the features of `y`, or of `X` where there is no `y`. None fits the
+            simulation to itself, with a warning.
+        gen : array-like of shape (n_gen, f), default=None
+            Generator sample for the reweighter.
+        theta : array-like of shape (n_gen,) or (n_gen, p), default=None
+            The parameters that each event of `gen` was generated with.
+        sample_weight, data_weight : array-like of shape (n_sim,), (n_data,), default=None
+            Event weights.
+
+        Returns
+        -------
+        self : SRGNFitter
+
+        Raises
+        ------
+        ValueError
+            If the inputs do not fit together or are not finite.
+        NotFittedError
+            If the reweighter is not fitted and there is no generator sample.
+        """
+        with all_or_nothing(self):
+            self._validate_params()
+            samples = check_fit_samples(
+                self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
+            )
+            jobs = (
+                delayed(self._run)(samples, X, gen, theta, seed)
+                for seed in spawn_seeds(self.random_state, self.n_runs)
+            )
+            runs = list(Parallel(n_jobs=self.n_jobs if self.n_runs > 1 else 1)(jobs))
+            self._keep(runs, samples)
+        return self
+
+    def _run(self, samples: Samples, X: Any, gen: Any, theta: Any, seed: int) -> _Run:
+        """Fit once: reweighter, search, and the fit's quality at θ*."""
+        reweighter = resolve_reweighter(self.reweighter, X, gen, theta, samples.sim_weight, seed)
+        space = parameter_space(reweighter)
+        low, high = check_bounds(self.bounds, space)
+        if self.search != "surrogate" and not np.isfinite([low, high]).all():
+            raise ValueError(
+                f"search={self.search!r} needs finite bounds for {list(space.names)}: pass "
+                "bounds={name: (low, high)}."
+            )
+        weights = bind(reweighter, samples.sim_gen)
+        names = list(space.names)
+        objective = self._make_objective(samples, weights, names, seed)
+        start = np.clip(space.nominal, low, high)
+        with self._progress() as report:
+            found = self._search(objective, low, high, start, report)
+            final = objective(found.theta)
+            report(final)
+        messages = [*found.messages, *self._warnings(found.theta, low, high, names, final)]
+        covariance = sum(found.sources.values(), np.zeros((len(names), len(names))))
+        if not found.sources:
+            covariance = np.full((len(names), len(names)), np.nan)
+        result = FitResult(
+            theta=found.theta,
+            names=names,
+            covariance=covariance,
+            sources=found.sources,
+            auc=final.auc,
+            auc_error=final.auc_error,
+            n_evaluations=len(objective.evaluations),
+            effective_sample_size=final.effective_sample_size,
+            n_events={"simulated": len(samples.sim), "data": len(samples.data)},
+            converged=found.converged,
+            method=f"{self.objective} objective, {self.search} search",
+            messages=messages,
+        )
+        return _Run(result, _scan_frame(objective.evaluations, names), reweighter)
+
+    def _search(
+        self,
+        objective: ClassifierObjective,
+        low: FloatArray,
+        high: FloatArray,
+        start: FloatArray,
+        report: Callable[[Evaluation], None],
+    ) -> SearchResult:
+        if self.search == "powell":
+            return powell(
+                objective,
+                self.objective,
+                low,
+                high,
+                start,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                report=report,
+            )
+        if self.search == "scan":
+            return scan(objective, self.objective, low, high, n_points=self.n_points, report=report)
+        default = 7 + 4 * len(start) + (0 if self.objective == "auc" else 4 * len(start) ** 2)
+        return surrogate(
+            objective,
+            self.objective,
+            low,
+            high,
+            start,
+            max_evaluations=self.max_evaluations or default,
+            report=report,
+        )
+
+    @contextmanager
+    def _progress(self) -> Iterator[Callable[[Evaluation], None]]:
+        if not self.verbose:
+            yield ignore
+            return
+        with tqdm(desc=f"{self.objective} {self.search}", unit="θ") as bar:
+
+            def report(evaluation: Evaluation) -> None:
+                theta = ", ".join(f"{value:.4g}" for value in evaluation.theta)
+                bar.set_postfix_str(f"θ = {theta}, AUC = {evaluation.auc:.4f}", refresh=False)
+                bar.update()
+
+            yield report
+
+    @staticmethod
+    def _warnings(
+        theta: FloatArray,
+        low: FloatArray,
+        high: FloatArray,
+        names: list[str],
+        final: Evaluation,
+    ) -> list[str]:
+        messages = []
+        with np.errstate(invalid="ignore"):
+            close = 1e-3 * np.where(np.isfinite(high - low), high - low, 0.0)
+        for k, name in enumerate(names):
+            if theta[k] <= low[k] + close[k] or theta[k] >= high[k] - close[k]:
+                messages.append(
+                    f"{name} = {theta[k]:g} is at a bound of [{low[k]:g}, {high[k]:g}]: the best "
+                    "value may lie outside"
+                )
+        if final.effective_sample_size < _LEAST_EFFECTIVE_SHARE * len(final.sim_placement):
+            messages.append(
+                f"few effective events: {final.effective_sample_size:.0f} of "
+                f"{len(final.sim_placement)} simulated events carry the weight at θ; simulate "
+                "closer to the data"
+            )
+        return messages
+
+    def _keep(self, runs: list[_Run], samples: Samples) -> None:
+        results = [run.result for run in runs]
+        space = parameter_space(runs[0].reweighter)
+        low, high = check_bounds(self.bounds, space)
+        self.result_, self.runs_ = combine_runs(results, low, high)
+        self.theta_ = self.result_.theta
+        self.theta_names_ = self.result_.names
+        self.covariance_ = self.result_.covariance
+        self.auc_ = self.result_.auc
+        self.scan_ = pd.concat(
+            [run.scan.assign(run=k) for k, run in enumerate(runs)], ignore_index=True
+        )
+        self.reweighter_ = runs[0].reweighter
+        self._samples = samples
+        for message in self.result_.messages:
+            category: type[Warning] = ConvergenceWarning
+            if message.startswith("not identified"):
+                category = IdentifiabilityWarning
+            elif message.startswith("few effective"):
+                category = LowEffectiveSampleSizeWarning
+            warnings.warn(message, category, stacklevel=3)
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        data: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        data_weight: ArrayLike | None = None,
+    ) -> float:
+        """Compute the AUC of a fresh classifier at θ*, simulation as the positive class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f)
+            `sim_gen`, e.g. events that the fit has not seen.
+        y : array-like of shape (n, m), default=None
+            `sim_reco` of the same events; None as in `fit`.
+        data : array-like of shape (k, m), default=None
+            Data; None takes those of the fit.
+        sample_weight, data_weight : array-like of shape (n,), (k,), default=None
+            Event weights.
+
+        Returns
+        -------
+        float
+            Pr[g(simulation) > g(data)] = 1 − AUC of SRGN Eq. 5, cross-fitted on the rows given
+            with a classifier of fixed architecture: 0.5 where nothing can be told apart, less
+            otherwise. Higher is better.
+        """
+        check_is_fitted(self)
+        samples = check_score_samples(
+            self, X, y, data, sample_weight, data_weight, fitted=self._samples
+        )
+        weights = bind(self.reweighter_, samples.sim_gen)
+        # A reference for all candidates of a grid: their own classifiers must not be the judges.
+        reference = SRGNFitter(device=self.device)
+        objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
+        return 1.0 - objective(self.theta_).auc
+
+
+def _scan_frame(evaluations: list[Evaluation], names: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame(np.stack([e.theta for e in evaluations]), columns=names)
+    for column in ("auc", "auc_error", "loss", "effective_sample_size"):
+        table[column] = [getattr(e, column) for e in evaluations]
+    return table

@@ -1,0 +1,404 @@
+"""DCTR tuning: fit θ by gradient through the frozen reweighter, for samples on one level."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
+
+from ._device import spawn_seeds
+from ._estimator import all_or_nothing
+from ._resolve import bind, parameter_space, resolve_reweighter
+from ._samples import check_fit_samples, check_score_samples
+from ._validation import FloatArray, ParameterSpace, check_bounds
+from ._weights import EventWeights
+from .exceptions import ConvergenceWarning, IdentifiabilityWarning
+from .fitting import SRGNFitter
+from .metrics import effective_sample_size
+from .results import FitResult
+
+__all__ = ["DCTRFitter"]
+
+_STEP = 1e-4
+
+
+class _Likelihood:
+    """Eq. 3 as a function of θ: the loss of the frozen classifier, its gradient and its scatter."""
+
+    def __init__(
+        self, sim: EventWeights, data: EventWeights, sim_weight: FloatArray, data_weight: FloatArray
+    ) -> None:
+        self.sim, self.data = sim, data
+        self.sim_share = sim_weight / sim_weight.sum()
+        self.data_share = data_weight / data_weight.sum()
+
+    def loss(self, theta: FloatArray) -> float:
+        """Return the mean cross-entropy, each class with weight 1."""
+        return float(
+            self.sim_share @ np.logaddexp(0, self.sim.log_weights(theta))
+            + self.data_share @ np.logaddexp(0, -self.data.log_weights(theta))
+        )
+
+    def terms(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what each event adds to the gradient, by class, shares included."""
+        f_sim = expit(self.sim.log_weights(theta)) * self.sim_share
+        f_data = expit(-self.data.log_weights(theta)) * self.data_share
+        return (
+            f_sim[:, None] * self.sim.gradient(theta),
+            -f_data[:, None] * self.data.gradient(theta),
+        )
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Return ∇_θ of the loss, (p,)."""
+        sim, data = self.terms(theta)
+        total: FloatArray = sim.sum(axis=0) + data.sum(axis=0)
+        return total
+
+    def hessian(self, theta: FloatArray, step: FloatArray) -> FloatArray:
+        """Return the second derivative of the loss, (p, p), by differences of the gradient."""
+        rows = []
+        for k in range(len(theta)):
+            shift = np.zeros(len(theta))
+            shift[k] = step[k]
+            rows.append(
+                (self.gradient(theta + shift) - self.gradient(theta - shift)) / (2 * step[k])
+            )
+        hessian = np.stack(rows)
+        return (hessian + hessian.T) / 2
+
+    def scatter(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """Return the covariance of the gradient by source, (p, p) each."""
+        covariance = {}
+        for source, terms, share in zip(
+            ("data", "simulation"),
+            reversed(self.terms(theta)),
+            (self.data_share, self.sim_share),
+            strict=True,
+        ):
+            centred = terms - share[:, None] * terms.sum(axis=0)
+            covariance[source] = centred.T @ centred
+        return covariance
+
+
+class DCTRFitter(BaseEstimator):
+    """Fit θ where data and simulation are on one level, by gradient through the reweighter.
+
+    The classifier that was trained to tell events at θ from nominal ones is frozen, and θ is
+    where it tells the data from the nominal sample best.
+
+    Parameters
+    ----------
+    reweighter : reweighter, default=None
+        As in :class:`SRGNFitter`.
+    solver : {"lbfgs", "adam"}, default="lbfgs"
+        "lbfgs" is L-BFGS-B, within bounds; "adam" is what the paper used.
+    bounds : dict or array-like of shape (p, 2), default=None
+        (low, high) by parameter name or in order; None is the trained range.
+    max_iter : int, default=200
+        Iterations at most.
+    tol : float, default=1e-6
+        Largest component of the gradient at the end, per range of each parameter.
+    lr : float, default=0.05
+        Learning rate of "adam", in units of half the range of each parameter.
+    random_state : int, RandomState instance or None, default=None
+        Seed of a reweighter that is fitted here.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    theta_ : ndarray of shape (p,)
+        Fitted parameters.
+    theta_names_ : list of str of length p
+        Their names.
+    covariance_ : ndarray of shape (p, p)
+        Sandwich covariance H⁻¹ V H⁻¹ of data and simulation.
+    hessian_ : ndarray of shape (p, p)
+        H, second derivative of the loss at θ.
+    result_ : FitResult
+        All of it, printable.
+    n_iter_ : int
+        Iterations done.
+    reweighter_ : reweighter
+        The fitted reweighter that was used.
+
+    References
+    ----------
+    A. Andreassen and B. Nachman, Phys. Rev. D 101, 091901 (2020), arXiv:1907.08209, Eq. 3; the
+    same as Eq. 3 of arXiv:2010.03569.
+
+    Examples
+    --------
+    >>> from skdctr import AnalyticReweighter, DCTRFitter
+    >>> from skdctr.datasets import make_gaussian
+    >>> toy = make_gaussian(20_000, mu=0.5, random_state=1)
+    >>> exact = AnalyticReweighter(toy.log_weight, {"mu": 0.0}, theta_bounds=[(-2, 2)])
+    >>> fitter = DCTRFitter(exact).fit(toy.sim_gen, data=toy.data_gen)
+    >>> bool(abs(fitter.theta_[0] - 0.5) < 5 * fitter.covariance_[0, 0] ** 0.5)
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "reweighter": [HasMethods(["predict_log_weights"]), None],
+        "solver": [StrOptions({"lbfgs", "adam"})],
+        "bounds": ["array-like", dict, None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        reweighter: Any = None,
+        *,
+        solver: str = "lbfgs",
+        bounds: Any = None,
+        max_iter: int = 200,
+        tol: float = 1e-6,
+        lr: float = 0.05,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.reweighter = reweighter
+        self.solver = solver
+        self.bounds = bounds
+        self.max_iter = max_iter
+        self.tol = tol
+        self.lr = lr
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say that there is no y."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        data: ArrayLike | None = None,
+        *,
+        gen: ArrayLike | None = None,
+        theta: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        data_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Fit θ of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_sim, f)
+            Nominal sample.
+        y : None
+            Not used, as data and simulation are on one level; pass data by name.
+        data : array-like of shape (n_data, f), default=None
+            Data, with the features of `X`. None fits `X` to itself, with a warning.
+        gen : array-like of shape (n_gen, f), default=None
+            Generator sample for the reweighter.
+        theta : array-like of shape (n_gen,) or (n_gen, p), default=None
+            The parameters that each event of `gen` was generated with.
+        sample_weight, data_weight : array-like of shape (n_sim,), (n_data,), default=None
+            Event weights.
+
+        Returns
+        -------
+        self : DCTRFitter
+        """
+        with all_or_nothing(self):
+            self._validate_params()
+            samples = check_fit_samples(
+                self, X, None, data, sample_weight, data_weight, least_events=2
+            )
+            (seed,) = spawn_seeds(self.random_state, 1)
+            reweighter = resolve_reweighter(
+                self.reweighter, X, gen, theta, samples.sim_weight, seed
+            )
+            space = parameter_space(reweighter)
+            low, high = check_bounds(self.bounds, space)
+            sim = bind(reweighter, samples.sim_gen)
+            likelihood = _Likelihood(
+                sim, bind(reweighter, samples.data), samples.sim_weight, samples.data_weight
+            )
+            theta_, n_iter, converged, messages = self._minimise(likelihood, space, low, high)
+            self.reweighter_ = reweighter
+            self._samples = samples
+            self.n_iter_ = n_iter
+            self._conclude(likelihood, theta_, space, low, high, converged, messages)
+        return self
+
+    def _minimise(
+        self, likelihood: _Likelihood, space: ParameterSpace, low: FloatArray, high: FloatArray
+    ) -> tuple[FloatArray, int, bool, list[str]]:
+        with np.errstate(invalid="ignore"):
+            width = np.where(np.isfinite(high - low), (high - low) / 2, 1.0)
+        start = np.clip(space.nominal, low, high)
+        with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
+            solve = self._lbfgs if self.solver == "lbfgs" else self._adam
+            return solve(likelihood, start, low, high, width, bar.update)
+
+    def _lbfgs(
+        self,
+        likelihood: _Likelihood,
+        start: FloatArray,
+        low: FloatArray,
+        high: FloatArray,
+        width: FloatArray,
+        report: Callable[[], Any],
+    ) -> tuple[FloatArray, int, bool, list[str]]:
+        def value(z: FloatArray) -> tuple[float, FloatArray]:
+            theta = start + z * width
+            return likelihood.loss(theta), likelihood.gradient(theta) * width
+
+        found = minimize(
+            value,
+            np.zeros_like(start),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip((low - start) / width, (high - start) / width, strict=True)),
+            callback=lambda intermediate_result: report(),  # noqa: ARG005 - a name scipy looks for
+            options={"maxiter": self.max_iter, "gtol": self.tol, "ftol": 1e-14},
+        )
+        messages = [] if found.success else [f"L-BFGS-B stopped early: {found.message}"]
+        theta = np.clip(start + found.x * width, low, high)
+        return theta, int(found.nit), bool(found.success), messages
+
+    def _adam(
+        self,
+        likelihood: _Likelihood,
+        start: FloatArray,
+        low: FloatArray,
+        high: FloatArray,
+        width: FloatArray,
+        report: Callable[[], Any],
+    ) -> tuple[FloatArray, int, bool, list[str]]:
+        z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.Adam([z], lr=self.lr)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.max_iter)
+        theta = start
+        for step in range(1, self.max_iter + 1):
+            gradient = likelihood.gradient(theta) * width
+            z.grad = torch.as_tensor(gradient)
+            optimizer.step()
+            schedule.step()
+            report()
+            moved = np.clip(start + z.detach().numpy() * width, low, high)
+            # Keep the walker itself within bounds, or it would have to come all the way back.
+            z.data = torch.as_tensor((moved - start) / width)
+            theta = moved
+            free = (theta > low) & (theta < high)
+            if np.abs(gradient[free]).max(initial=0.0) < self.tol:
+                return theta, step, True, []
+        gradient = likelihood.gradient(theta) * width
+        converged = bool(np.abs(gradient).max() < 100 * self.tol)
+        messages = (
+            [] if converged else ["Adam stopped at max_iter: raise it, or use solver='lbfgs'"]
+        )
+        return theta, self.max_iter, converged, messages
+
+    def _conclude(
+        self,
+        likelihood: _Likelihood,
+        theta: FloatArray,
+        space: ParameterSpace,
+        low: FloatArray,
+        high: FloatArray,
+        converged: bool,
+        messages: list[str],
+    ) -> None:
+        with np.errstate(invalid="ignore"):
+            width = np.where(np.isfinite(high - low), high - low, 1.0)
+        hessian = likelihood.hessian(theta, _STEP * width)
+        names = list(space.names)
+        p = len(names)
+        sources: dict[str, FloatArray] = {}
+        covariance = np.full((p, p), np.nan)
+        if np.linalg.eigvalsh(hessian * np.outer(width, width))[0] > 1e-9:
+            inverse = np.linalg.inv(hessian)
+            scatter = likelihood.scatter(theta)
+            sources = {source: inverse @ v @ inverse for source, v in scatter.items()}
+            covariance = sum(sources.values(), np.zeros((p, p)))
+        else:
+            messages = [*messages, f"not identified: the loss is flat in some of {names}"]
+            warnings.warn(messages[-1], IdentifiabilityWarning, stacklevel=3)
+        at_bound = [
+            name
+            for k, name in enumerate(names)
+            if not low[k] + 1e-6 * width[k] < theta[k] < high[k] - 1e-6 * width[k]
+        ]
+        if at_bound:
+            messages = [*messages, f"{at_bound} at a bound: the best value may lie outside"]
+        if not converged or at_bound:
+            warnings.warn("; ".join(messages), ConvergenceWarning, stacklevel=3)
+        log_weights = likelihood.sim.log_weights(theta)
+        self.theta_, self.theta_names_ = theta, names
+        self.covariance_, self.hessian_ = covariance, hessian
+        self.result_ = FitResult(
+            theta=theta,
+            names=names,
+            covariance=covariance,
+            sources=sources,
+            auc=float("nan"),
+            auc_error=float("nan"),
+            n_evaluations=self.n_iter_,
+            effective_sample_size=effective_sample_size(
+                likelihood.sim_share * np.exp(log_weights - log_weights.max())
+            ),
+            n_events={
+                "simulated": len(self._samples.sim),
+                "data": len(self._samples.data),
+            },
+            converged=converged,
+            method=f"DCTR, {self.solver}",
+            messages=messages,
+        )
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        data: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        data_weight: ArrayLike | None = None,
+    ) -> float:
+        """Compute the AUC of a fresh classifier at θ, as :meth:`SRGNFitter.score` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f)
+            Nominal sample, e.g. events that the fit has not seen.
+        y : None
+            Not used.
+        data : array-like of shape (k, f), default=None
+            Data; None takes those of the fit.
+        sample_weight, data_weight : array-like of shape (n,), (k,), default=None
+            Event weights.
+
+        Returns
+        -------
+        float
+            0.5 where nothing can be told apart, less otherwise. Higher is better.
+        """
+        check_is_fitted(self)
+        samples = check_score_samples(
+            self, X, None, data, sample_weight, data_weight, fitted=self._samples
+        )
+        weights = bind(self.reweighter_, samples.sim_gen)
+        objective = SRGNFitter()._make_objective(samples, weights, self.theta_names_, seed=0)
+        return 1.0 - objective(self.theta_).auc

@@ -1,0 +1,294 @@
+"""Search over θ with few trainings: every trained classifier is a statistic at all θ.
+
+At fixed θ' a classifier g has an AUC against the simulation weighted to any other θ, with no
+further training: the weighted mean of its placements. That AUC goes through 1/2, with a sign, at
+the θ of the data, whichever the classifier, so that p classifiers that look in p directions give
+p equations for p parameters, with no dead zone near the minimum, and with the statistical error of
+θ from the placements of every event.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from ._validation import FloatArray
+from .metrics import effective_sample_size
+from .objectives import ClassifierObjective, Evaluation
+from .search import SearchResult, distance, ignore, quadratic_minimum
+
+__all__ = ["surrogate"]
+
+# Distance of the design points from the estimate, in units of the width of the score: near enough
+# for the classifier to be the locally best one, far enough for it to learn something.
+_RADIUS = 0.4
+# |AUC − 1/2| that classifiers learn well above.
+_CLOSE = 0.04
+_LEAST_SHARE = 0.01
+_STEP = 1e-3
+
+
+class _Equations:
+    """AUC_i(θ) − 1/2 of several trained classifiers, as functions of θ, with their covariance."""
+
+    def __init__(self, objective: ClassifierObjective, evaluations: list[Evaluation]) -> None:
+        self.objective = objective
+        self.sim = np.stack([e.sim_placement for e in evaluations], axis=1)
+        data = np.stack([e.data_placement for e in evaluations], axis=1)
+        weight = objective.data_weight
+        self.data_covariance = _covariance(data, weight)
+
+    def residual(self, theta: FloatArray) -> FloatArray:
+        """Return AUC − 1/2 of each classifier against the simulation at θ, (k,)."""
+        weight = self.objective.sim_weights(theta)
+        mean: FloatArray = weight @ self.sim / weight.sum() - 0.5
+        return mean
+
+    def sim_covariance(self, theta: FloatArray) -> FloatArray:
+        """Return the covariance that the finite simulation gives the residuals, (k, k)."""
+        return _covariance(self.sim, self.objective.sim_weights(theta))
+
+    def jacobian(self, theta: FloatArray, step: FloatArray) -> FloatArray:
+        """Return the derivative of the residuals, (k, p), by central differences."""
+        columns = []
+        for k in range(len(theta)):
+            shift = np.zeros(len(theta))
+            shift[k] = step[k]
+            columns.append(
+                (self.residual(theta + shift) - self.residual(theta - shift)) / (2 * step[k])
+            )
+        return np.stack(columns, axis=1)
+
+
+def _covariance(values: FloatArray, weight: FloatArray) -> FloatArray:
+    """Covariance of weighted means, the weights' fluctuation included."""
+    centred = (values - np.average(values, axis=0, weights=weight)) * weight[:, None]
+    covariance: FloatArray = centred.T @ centred / weight.sum() ** 2
+    return covariance
+
+
+def _regularised(covariance: FloatArray) -> FloatArray:
+    """Keep classifiers that look the same way from being played off against each other.
+
+    Their covariance is nearly singular, and their difference is training noise.
+    """
+    mean = np.trace(covariance) / len(covariance)
+    return covariance + 0.05 * mean * np.eye(len(covariance))
+
+
+def _solve(
+    equations: _Equations,
+    start: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    scale: FloatArray,
+    stiffness: float,
+) -> FloatArray:
+    """Find the θ that brings all AUCs nearest to 1/2, in units of their errors.
+
+    A weak pull to the start keeps parameters in place that no classifier has looked at yet.
+    """
+    covariance = equations.data_covariance + equations.sim_covariance(start)
+    whiten = np.linalg.cholesky(np.linalg.inv(_regularised(covariance))).T
+
+    def target(z: FloatArray) -> FloatArray:
+        residual = whiten @ equations.residual(start + z * scale)
+        return np.concatenate([residual, stiffness * z])
+
+    inside_low, inside_high = (low - start) / scale, (high - start) / scale
+    found = least_squares(
+        target,
+        np.clip(np.zeros(len(start)), inside_low, inside_high),
+        bounds=(inside_low - 1e-12, inside_high + 1e-12),
+        x_scale=1.0,
+        diff_step=_STEP,
+        xtol=1e-6,
+        max_nfev=50,
+    )
+    theta: FloatArray = np.clip(start + found.x * scale, low, high)
+    return theta
+
+
+def _information(objective: ClassifierObjective, theta: FloatArray, step: FloatArray) -> FloatArray:
+    """Fisher information per generator-level event, (p, p), by differences of the log-weights."""
+    weight = objective.sim_weights(theta)
+    score = []
+    for k in range(len(theta)):
+        shift = np.zeros(len(theta))
+        shift[k] = step[k]
+        above = objective.weights.log_weights(theta + shift)
+        below = objective.weights.log_weights(theta - shift)
+        score.append((above - below) / (2 * step[k]))
+    t = np.stack(score, axis=1)
+    t = t - np.average(t, axis=0, weights=weight)
+    information: FloatArray = (t * weight[:, None]).T @ t / weight.sum()
+    return information
+
+
+def _directions(information: FloatArray, width: FloatArray) -> FloatArray:
+    """Find steps of unit distance along the axes of an information matrix, as columns (p, p)."""
+    scaled = information * np.outer(width, width)
+    values, vectors = np.linalg.eigh(scaled)
+    lengths = 1 / np.sqrt(np.maximum(values, 1.0 / 4))
+    return width[:, None] * vectors * lengths
+
+
+def _reachable(
+    objective: ClassifierObjective,
+    centre: FloatArray,
+    step: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+) -> FloatArray:
+    """Shorten a step until the simulation there has events left and the bounds hold."""
+    least = _LEAST_SHARE * len(objective.sim_weight)
+    for _ in range(8):
+        point = np.clip(centre + step, low, high)
+        if effective_sample_size(objective.sim_weights(point)) >= least:
+            return point
+        step = step / 2
+    return centre
+
+
+def surrogate(
+    objective: ClassifierObjective,
+    kind: str,
+    low: FloatArray,
+    high: FloatArray,
+    start: FloatArray,
+    *,
+    max_evaluations: int,
+    report: Callable[[Evaluation], Any] = ignore,
+) -> SearchResult:
+    """Fit θ from the classifiers trained at a few θ.
+
+    First each classifier shows where data and simulation still differ, and θ moves to where all
+    of them so far see no difference. Then a design of points on both sides of the estimate, along
+    the axes of the information, gives the equations for the final θ, repeated until θ stays.
+
+    For the loss, whose fixed classifiers do not see the minimum, the same points go into a
+    quadratic form.
+
+    Parameters
+    ----------
+    objective : ClassifierObjective
+        What is evaluated.
+    kind : {"auc", "loss"}
+        What θ is read from.
+    low, high, start : ndarray of shape (p,)
+        Bounds and first θ.
+    max_evaluations : int
+        Classifiers trained at the most.
+    report : callable
+        Told of every evaluation.
+    """
+    p = len(start)
+    width = np.where(np.isfinite(high - low), high - low, 1.0)
+    step = _STEP * width
+
+    def evaluate(point: FloatArray) -> Evaluation:
+        evaluation = objective(point)
+        report(evaluation)
+        return evaluation
+
+    def spent() -> bool:
+        return len(objective.evaluations) >= max_evaluations
+
+    theta = np.clip(start, low, high)
+    taken = [evaluate(theta)]
+    directions = _directions(_information(objective, theta, step), width)
+    scale = np.sqrt((directions**2).sum(axis=1))
+    while not spent() and len(taken) < 3 + 2 * p:
+        equations = _Equations(objective, taken)
+        proposal = _solve(equations, theta, low, high, scale, stiffness=1.0)
+        previous, theta = theta, _reachable(objective, theta, proposal - theta, low, high)
+        if len(taken) >= p and abs(taken[-1].auc - 0.5) < _CLOSE:
+            break
+        if np.allclose(previous, theta, rtol=0, atol=1e-6 * width):
+            break
+        taken.append(evaluate(theta))
+
+    sources: dict[str, FloatArray] = {}
+    messages: list[str] = []
+    converged = False
+    design: list[Evaluation] = []
+    while not converged:
+        directions = _directions(_information(objective, theta, step), width)
+        scale = np.sqrt((directions**2).sum(axis=1))
+        points = _design(directions, crossed=kind == "loss")
+        if len(objective.evaluations) + len(points) > max_evaluations:
+            break
+        reached = (_reachable(objective, theta, point, low, high) for point in points)
+        design = [evaluate(point) for point in reached]
+        equations = _Equations(objective, design)
+        before, theta = theta, _solve(equations, theta, low, high, scale, stiffness=1e-3)
+        sources, messages = _errors(equations, theta, step, width, objective.names)
+        converged = bool((np.abs(theta - before) < _RADIUS / 2 * scale).all())
+    if not design:
+        equations = _Equations(objective, taken)
+        sources, messages = _errors(equations, theta, step, width, objective.names)
+    if not converged:
+        messages.append(
+            f"θ still moved after {len(objective.evaluations)} evaluations: raise max_evaluations"
+        )
+    if kind == "loss":
+        points_seen = design or taken
+        found = quadratic_minimum(
+            np.stack([e.theta for e in points_seen]),
+            np.array([distance(e, kind) for e in points_seen]),
+            scale,
+        )
+        if found is None or not ((found[0] >= low) & (found[0] <= high)).all():
+            messages.append("the loss has no maximum within reach: θ is that of the AUC")
+            converged = False
+        else:
+            theta = found[0]
+            sources = {**sources, "search": found[1]}
+    return SearchResult(theta, sources, converged, messages)
+
+
+def _errors(
+    equations: _Equations,
+    theta: FloatArray,
+    step: FloatArray,
+    width: FloatArray,
+    names: Sequence[str],
+) -> tuple[dict[str, FloatArray], list[str]]:
+    """Propagate the errors of the equations to θ, by source, and find what they do not fix."""
+    slope = equations.jacobian(theta, step) * width
+    by_source = {
+        "data": equations.data_covariance,
+        "simulation": equations.sim_covariance(theta),
+    }
+    total = _regularised(sum(by_source.values(), np.zeros((len(slope), len(slope)))))
+    combine = np.linalg.solve(total, slope).T
+    curvature = combine @ slope
+    values, vectors = np.linalg.eigh(curvature)
+    # A direction whose error exceeds the whole range is not determined by these data.
+    free = values < 1.0
+    inverse = vectors[:, ~free] / values[~free] @ vectors[:, ~free].T
+    sources = {}
+    for source, covariance in by_source.items():
+        propagated = inverse @ combine @ covariance @ combine.T @ inverse
+        if free.any():
+            loose = (vectors[:, free] ** 2).sum(axis=1) > 0.01
+            propagated[loose, :] = np.nan
+            propagated[:, loose] = np.nan
+        sources[source] = propagated * np.outer(width, width)
+    loose_names = [name for k, name in enumerate(names) if (vectors[k, free] ** 2).sum() > 0.01]
+    messages = [f"not identified: {loose_names}"] if loose_names else []
+    return sources, messages
+
+
+def _design(directions: FloatArray, *, crossed: bool) -> list[FloatArray]:
+    """List the steps of a design: both ways along each axis; crossed, also between axes and far."""
+    axes = list(directions.T)
+    radii = [_RADIUS]
+    if crossed:
+        axes += [(a + b) / np.sqrt(2) for a, b in itertools.combinations(axes, 2)]
+        radii.append(2 * _RADIUS)
+    return [sign * radius * axis for radius in radii for axis in axes for sign in (1.0, -1.0)]
