@@ -41,6 +41,7 @@ def biases(n_events: int, seed: int) -> tuple[np.ndarray, float]:
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=1_000_000, help="of each class")
     parser.add_argument("--seeds", type=int, default=5)

@@ -52,6 +52,7 @@ class Sample:
 
     @classmethod
     def draw(cls, rows: int) -> Sample:
+        """Draw events, the classes in turn."""
         generator = torch.Generator().manual_seed(0)
         target = (torch.arange(rows) % 2).float()
         x = torch.randn(rows, 2, generator=generator) + target[:, None]
@@ -68,20 +69,24 @@ class Times:
 
     @property
     def ratio(self) -> float:
+        """Median of ours over bare."""
         return median(a / b for a, b in zip(self.ours, self.bare, strict=True))
 
 
-def seconds(call: Callable[[], Any]) -> float:
+def seconds(function: Callable[..., Any], *arguments: Any) -> float:
+    """Time one call."""
     start = time.perf_counter()
-    call()
+    function(*arguments)
     return time.perf_counter() - start
 
 
 def new_network() -> nn.Module:
+    """Make the network that all train."""
     return MLP(2, hidden_layer_sizes=HIDDEN, activation="relu")
 
 
 def fit_ours(sample: Sample, batch_size: int) -> nn.Module:
+    """Train as the package does."""
     data = EventDataset(sample.x, sample.target, sample.weight)
     options = TrainingOptions(max_epochs=1, batch_size=batch_size, lr=1e-3, lr_schedule="constant")
     module: nn.Module = train(new_network(), data, options, device=torch.device("cpu")).module_
@@ -89,6 +94,7 @@ def fit_ours(sample: Sample, batch_size: int) -> nn.Module:
 
 
 def fit_bare(sample: Sample, batch_size: int) -> nn.Module:
+    """Train as a good user would."""
     module = new_network()
     optimizer = torch.optim.Adam(module.parameters())
     permutation = torch.randperm(len(sample.x))
@@ -106,6 +112,7 @@ def fit_bare(sample: Sample, batch_size: int) -> nn.Module:
 
 @torch.no_grad()
 def predict_bare(module: nn.Module, x: Tensor, batch_size: int) -> Tensor:
+    """Predict as a good user would."""
     return torch.cat([module(rows) for rows in x.split(batch_size)])
 
 
@@ -123,7 +130,7 @@ def time_stock(sample: Sample, batch_size: int) -> tuple[float, float]:
         verbose=0,
     )
     x, target = sample.x.numpy(), sample.target.numpy()
-    return seconds(lambda: net.fit(x, target)), seconds(lambda: net.predict_proba(x))
+    return seconds(net.fit, x, target), seconds(net.predict_proba, x)
 
 
 def time_reweighter(rows: int, batch_size: int) -> tuple[float, float]:
@@ -143,31 +150,30 @@ def time_reweighter(rows: int, batch_size: int) -> tuple[float, float]:
         random_state=0,
         device="cpu",
     )
-    fit = seconds(lambda: reweighter.fit(x, theta))
-    return fit, seconds(lambda: reweighter.predict_log_weights(x, 1.0))
+    fit = seconds(reweighter.fit, x, theta)
+    return fit, seconds(reweighter.predict_log_weights, x, 1.0)
 
 
 def measure(sample: Sample, batch_size: int, repeats: int, bar: Any) -> tuple[Times, Times]:
+    """Time ours and bare in turns: each goes first every other time."""
     fit, predict = Times(), Times()
     for repeat in range(repeats):
-        # Take turns at going first: the clock of a warm processor falls.
-        pairs = [(fit.ours, fit_ours), (fit.bare, fit_bare)]
-        for times, run in pairs if repeat % 2 else reversed(pairs):
-            times.append(seconds(lambda run=run: run(sample, batch_size)))
+        for step in (1, 0) if repeat % 2 else (0, 1):
+            times, function = ((fit.ours, fit_ours), (fit.bare, fit_bare))[step]
+            times.append(seconds(function, sample, batch_size))
         module = new_network()
-        ours = seconds(lambda module=module: predict_logits(module, sample.x))
-        bare = [
-            seconds(lambda size=size, module=module: predict_bare(module, sample.x, size))
-            for size in (batch_size, len(sample.x))
-        ]
-        ours = min(ours, seconds(lambda module=module: predict_logits(module, sample.x)))
-        predict.ours.append(ours)
+        ours, bare = [], []
+        for size in (batch_size, len(sample.x)):
+            ours.append(seconds(predict_logits, module, sample.x))
+            bare.append(seconds(predict_bare, module, sample.x, size))
+        predict.ours.append(min(ours))
         predict.bare.append(min(bare))
         bar.update()
     return fit, predict
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=sorted(FIT_TARGET))
