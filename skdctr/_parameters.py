@@ -17,13 +17,24 @@ PREFIXES = ("module__", "optimizer__")
 class NetworkParametersMixin(BaseEstimator):
     """Let an estimator take arguments of its module and optimizer by prefix, under `clone` too."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Hide ``**prefixed`` from the signature: scikit-learn takes all it sees for parameters."""
+        super().__init_subclass__(**kwargs)
+        signature = inspect.signature(cls.__init__)
+        cls.__signature__ = signature.replace(
+            parameters=[
+                parameter
+                for name, parameter in signature.parameters.items()
+                if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
+            ]
+        )
+
     def _set_prefixed(self, prefixed: dict[str, Any]) -> None:
         for name in prefixed:
             if not name.startswith(PREFIXES):
                 known = inspect.signature(type(self)).parameters
                 raise TypeError(
-                    f"{type(self).__name__} has no parameter {name!r}; "
-                    + did_you_mean(name, [key for key in known if key != "prefixed"])
+                    f"{type(self).__name__} has no parameter {name!r}; " + did_you_mean(name, known)
                 )
         self.__dict__.update(prefixed)
 

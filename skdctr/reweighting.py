@@ -252,9 +252,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         counts = pd.DataFrame(theta).value_counts(sort=False)
         if len(counts) < 2:
             raise ValueError(
-                f"y has one value only, {dict(zip(names, theta[0].tolist(), strict=True))}: "
-                "a reweighter needs nominal events and events at one other θ at least (a second "
-                "class)."
+                f"y has one class only, {dict(zip(names, theta[0].tolist(), strict=True))}: "
+                "a reweighter needs nominal events and events at one other θ at least."
             )
         constant = [name for k, name in enumerate(names) if np.ptp(theta[:, k]) == 0]
         if constant:
