@@ -58,7 +58,9 @@ class Scaling:
         absolute = np.abs(weight)
         mean = np.average(X, axis=0, weights=absolute)
         deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=absolute))
-        return cls(mean, np.where(deviation > 0, deviation, 1.0))
+        # Of a constant column rounding leaves a deviation that would blow up any other value.
+        varies = (np.ptp(X, axis=0) > 0) & (deviation > 0)
+        return cls(mean, np.where(varies, deviation, 1.0))
 
     @classmethod
     def unit_interval(cls, low: FloatArray, high: FloatArray) -> Self:
@@ -88,11 +90,16 @@ class FeatureRange:
     n_events: int
 
     def warn_if_outside(self, X: FloatArray, names: Sequence[str]) -> None:
-        """Warn where more events lie outside than chance would put beyond the extremes seen."""
+        """Warn where events lie outside farther, or in greater number, than chance would put them.
+
+        Of fresh events of the same distribution some fall just beyond the extremes seen.
+        """
         expected = 2 * len(X) / (self.n_events + 1)
+        width = self.high - self.low
         for k, name in enumerate(names):
-            n_outside = int(((X[:, k] < self.low[k]) | (X[:, k] > self.high[k])).sum())
-            if n_outside > 10 + 10 * expected:
+            beyond = np.maximum(self.low[k] - X[:, k], X[:, k] - self.high[k])
+            n_outside = int((beyond > 0).sum())
+            if n_outside > 10 + 10 * expected or (n_outside and beyond.max() > width[k]):
                 warnings.warn(
                     f"{n_outside} of {len(X)} events have {name} outside the range "
                     f"[{self.low[k]:g}, {self.high[k]:g}] of the training events: their weights "

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from .networks import SeparableNetwork
+from .training import signs
 
 __all__ = ["RefitSample", "refit_couplings"]
 
@@ -71,7 +72,10 @@ class _Likelihood:
             self.draws = torch.searchsorted(weight, uniform * weight[-1]).clamp_max(
                 len(self.pool) - 1
             )
-        both = torch.cat([sample.reference_weight, sample.varied_weight]).double()
+            sign = signs(sample.varied_weight)
+            reference = sample.reference_weight.expand(n_draws, -1)
+            self.reference_weight = reference if sign is None else reference * sign[self.draws]
+        both = torch.cat([self.reference_weight[0], sample.varied_weight]).double()
         # Weighted events carry less information than their number; evidence must know.
         self.scale = float(both.sum() / (both * both).sum())
 
@@ -84,10 +88,10 @@ class _Likelihood:
         curvature = torch.zeros(q, q, dtype=torch.float64, device=beta.device)
         coefficients = beta.float()
         sample = self.sample
-        classes = [(sample.varied, sample.varied_weight, [self.pool], 1.0)]
+        classes = [(sample.varied, sample.varied_weight[None], [self.pool], 1.0)]
         drawn = [self.pool[index] for index in self.draws]
-        classes.append((sample.reference, sample.reference_weight, drawn, -1.0))
-        for events, weight, parameter_sets, sign in classes:
+        classes.append((sample.reference, self.reference_weight, drawn, -1.0))
+        for events, weights, parameter_sets, sign in classes:
             for start in range(0, len(events), _CHUNK_ROWS):
                 rows = slice(start, start + _CHUNK_ROWS)
                 x = events[rows]
@@ -95,8 +99,8 @@ class _Likelihood:
                 offset = self.sample.prior_logit
                 if self.network.g is not None:
                     offset = offset + self.network.g(x).squeeze(1)
-                w = weight[rows] * (self.scale / len(parameter_sets))
-                for parameters in parameter_sets:
+                for parameters, weight in zip(parameter_sets, weights, strict=True):
+                    w = weight[rows] * (self.scale / len(parameter_sets))
                     features = (functions[:, :, None] * parameters[rows][:, None, :]).flatten(1)
                     logit = features @ coefficients + offset
                     value += float(

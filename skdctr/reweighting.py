@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import validate_data
@@ -18,7 +18,7 @@ from ._base import BaseReweighter
 from ._device import resolve_device, spawn_seeds
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
 from ._validation import FloatArray, ParameterSpace, check_theta_rows, check_weights
-from ._weights import FeatureRange, NetworkWeights, RatioNetwork, Scaling
+from ._weights import FeatureRange, NetworkWeights, RatioNetwork, Scaling, warn_if_outside
 from .reweighter_training import ReweightingEvents, make_module, train_member
 from .training import EventNet, TrainingOptions, to_tensor
 
@@ -41,7 +41,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
     Parameters
     ----------
     theta_nominal : scalar or array-like of shape (p,), default=None
-        θ₀. None takes the most frequent row of θ, or the median where no row repeats.
+        θ₀. None takes the most frequent row of θ, or the median where no row makes up 5%.
     n_estimators : int, default=1
         Networks trained with different seeds; weights are the mean of their log-weights.
     hidden_layer_sizes : int or sequence of int, default=(32, 32)
@@ -183,7 +183,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         y : array-like of shape (n,) or (n, p), or DataFrame
             The parameters θ that each event was generated with. Rows at θ₀ are the nominal
             class. Where they are less than 5% of the whole, all events train against the mixture
-            of all θ instead. Two distinct rows are the discrete case.
+            of all θ instead. Two distinct rows are the discrete case, whatever their shares.
         sample_weight : array-like of shape (n,), default=None
             Event weights. Negative ones count as signed as long as the sums stay positive.
 
@@ -194,7 +194,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         Raises
         ------
         ValueError
-            If lengths differ, something is not finite, or θ takes one value only.
+            If lengths differ, something is not finite, θ takes one value only, the weights of a
+            class do not have a positive sum, or training diverges.
         """
         with all_or_nothing(self):
             self._validate_params()
@@ -214,12 +215,16 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         nominal, n_distinct = self._nominal(theta, names)
         space = ParameterSpace(tuple(names), nominal, theta.min(axis=0), theta.max(axis=0))
         is_nominal = (theta == nominal).all(axis=1)
-        mixture = weight[is_nominal].sum() < _LEAST_NOMINAL_SHARE * weight.sum()
-        if not mixture and not weight[~is_nominal].sum() > 0:
-            raise ValueError(
-                "sample_weight sums to zero or less over the events away from θ₀ = "
-                f"{nominal.tolist()}: each class needs a positive sum."
-            )
+        absolute = np.abs(weight)
+        scarce = absolute[is_nominal].sum() < _LEAST_NOMINAL_SHARE * absolute.sum()
+        mixture = bool(scarce and (n_distinct > 2 or not is_nominal.any()))
+        for rows, where in ((is_nominal, "at"), (~is_nominal, "away from")):
+            if not mixture and not weight[rows].sum() > 0:
+                raise ValueError(
+                    f"sample_weight sums to zero or less over the events {where} θ₀ = "
+                    f"{nominal.tolist()}: each class needs a positive sum."
+                )
+        warn_if_outside(space, nominal)
         features = Scaling.standard(X, weight)
         parameters = Scaling.unit_interval(space.low, space.high)
         everything = np.ones(len(X), dtype=bool)
@@ -242,9 +247,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self._features, self._parameters = features, parameters
         self._range = FeatureRange(X.min(axis=0), X.max(axis=0), len(X))
         self._against_mixture = mixture
-        self._pool = (
-            theta[~is_nominal][: _POOL_ROWS * 16 : 16] if not mixture else theta[:_POOL_ROWS]
-        )
+        varied = everything if mixture else ~is_nominal
+        self._pool, self._pool_sign = _thin(theta[varied], weight[varied])
         self._prior_logit = events.prior_logit
 
     def _nominal(self, theta: FloatArray, names: list[str]) -> tuple[FloatArray, int]:
@@ -258,12 +262,15 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         constant = [name for k, name in enumerate(names) if np.ptp(theta[:, k]) == 0]
         if constant:
             raise ValueError(f"y does not vary in {constant}: drop what stays the same.")
+        most_frequent = np.array(counts.idxmax(), dtype=np.float64).reshape(-1)
+        is_class = counts.max() >= max(2, _LEAST_NOMINAL_SHARE * len(theta))
         if self.theta_nominal is not None:
             space = ParameterSpace(tuple(names), theta[0], theta[0], theta[0])
-            return space.point(self.theta_nominal, name="theta_nominal"), len(counts)
-        if counts.max() == 1:
-            return np.median(theta, axis=0), len(counts)
-        return np.array(counts.idxmax(), dtype=np.float64).reshape(-1), len(counts)
+            point = space.point(self.theta_nominal, name="theta_nominal")
+            repeated = counts[counts > 1].index.to_frame(index=False).to_numpy(dtype=np.float64)
+            same = repeated[_same(repeated, point)]
+            return (same[0] if len(same) else point), len(counts)
+        return (most_frequent if is_class else np.median(theta, axis=0)), len(counts)
 
     def _train_member(
         self,
@@ -329,12 +336,13 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             return self._pool[0]
         point = self._space.point(theta, n_events=n_events)
         known = np.stack([self.theta_nominal_, self._pool[0]])
-        if not (np.atleast_2d(point)[:, None] == known).all(axis=2).any(axis=1).all():
+        same = _same(np.atleast_2d(point)[:, None], known)
+        if not same.any(axis=1).all():
             raise ValueError(
                 f"theta={point.tolist()}: this reweighter was trained at the two values "
                 f"{known.tolist()} only and knows no other. Train on more values of θ."
             )
-        return point
+        return known[same.argmax(axis=1)].reshape(point.shape)
 
     def predict_log_weight_spread(self, X: ArrayLike, theta: Any = None) -> FloatArray:
         """Compute the standard deviation of log w over the members of the ensemble.
@@ -383,12 +391,36 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         weight = check_weights(sample_weight, len(events), name="sample_weight")
         weights = self._bind(events)
         generator = np.random.default_rng(0)
-        paired = self._pool[generator.integers(len(self._pool), size=len(events))]
+        drawn = generator.integers(len(self._pool), size=len(events))
+        paired, sign = self._pool[drawn], self._pool_sign[drawn]
         if self._against_mixture:
             # r(x, θ) against the mixture of θ: compare each event's own θ with another's.
             margin = weights.log_weights(theta) - weights.log_weights(paired)
-            return float(-np.average(np.logaddexp(0, -margin), weights=weight))
+            return float(-np.average(np.logaddexp(0, -margin), weights=weight * sign))
         varied = (theta != self.theta_nominal_).any(axis=1)
         logit = weights.log_weights(np.where(varied[:, None], theta, paired)) + self._prior_logit
         loss = np.logaddexp(0, np.where(varied, -logit, logit))
-        return float(-np.average(loss, weights=weight))
+        return float(-np.average(loss, weights=np.where(varied, weight, weight * sign)))
+
+
+def _same(theta: FloatArray, known: FloatArray) -> NDArray[np.bool_]:
+    """Compare rows of θ to within the digits that float32 keeps."""
+    equal: NDArray[np.bool_] = np.all(np.isclose(theta, known, rtol=1e-6, atol=0), axis=-1)
+    return equal
+
+
+def _thin(theta: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Choose rows of θ evenly through the sample by the size of their weights.
+
+    Returns
+    -------
+    rows : ndarray of shape (m, p)
+    sign : ndarray of shape (m,)
+        The sign of each row's weight, times what gives the signs a mean of 1.
+    """
+    absolute = np.abs(weight)
+    cumulative = absolute.cumsum()
+    n_rows = min(_POOL_ROWS, len(theta))
+    middles = (np.arange(n_rows) + 0.5) / n_rows * cumulative[-1]
+    rows = np.searchsorted(cumulative, middles).clip(max=len(theta) - 1)
+    return theta[rows], np.sign(weight[rows]) * (cumulative[-1] / weight.sum())

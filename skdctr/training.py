@@ -53,7 +53,9 @@ class EventDataset(Dataset[Any]):
     pool : Tensor of shape (m, p), optional
         Where θ is drawn from.
     pool_weight : Tensor of shape (m,), optional
-        Weights of the drawing; uniform where left out.
+        Weights of the drawing; uniform where left out. Where some are negative, θ is drawn by
+        their size and its sign goes to the weight of the event, so that the drawn θ have the
+        signed distribution.
     """
 
     def __init__(
@@ -71,6 +73,10 @@ class EventDataset(Dataset[Any]):
         self.redraw = None if redraw is None else redraw.nonzero().squeeze(1)
         self.pool = pool
         self.cumulative = None if pool_weight is None else _normalised_cumsum(pool_weight)
+        self.pool_sign = None if pool_weight is None else signs(pool_weight)
+        if self.pool_sign is not None and self.redraw is not None:
+            self.weight = weight.clone()
+            self.redraw_weight = weight[self.redraw]
 
     def __len__(self) -> int:
         return len(self.x)
@@ -91,11 +97,23 @@ class EventDataset(Dataset[Any]):
             )
             drawn = torch.searchsorted(self.cumulative, uniform).clamp_max(len(self.pool) - 1)
         self.theta[self.redraw] = self.pool[drawn]
+        if self.pool_sign is not None:
+            self.weight[self.redraw] = self.redraw_weight * self.pool_sign[drawn]
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return what a batch is cut from: x, target, weight and, where there is one, θ."""
         columns = (self.x, self.target, self.weight)
         return columns if self.theta is None else (*columns, self.theta)
+
+
+def signs(weight: Tensor) -> Tensor | None:
+    """Return what turns a drawing by size into one by signed weight, or None if none is needed.
+
+    The signs, times what gives them a mean of 1 in the drawing.
+    """
+    if not bool((weight < 0).any()):
+        return None
+    return weight.sign() * (weight.abs().double().sum() / weight.double().sum()).to(weight.dtype)
 
 
 def _normalised_cumsum(weight: Tensor) -> Tensor:
