@@ -36,21 +36,25 @@ levels = {
     "Generator level": {"y": None, "data": toy.data_gen},
     "Simulation level": {"y": toy.sim_reco, "data": toy.data},
 }
-figure, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=(1.6, 1), layout="constrained")
 lines = []
 for level, samples in levels.items():
     fitter = SRGNFitter(reweighter, random_state=1, verbose=1).fit(toy.sim_gen, **samples)
     scan = SRGNFitter(
         reweighter, search="scan", n_points=9, hidden_layer_sizes=(32,), random_state=1, verbose=1
     ).fit(toy.sim_gen, **samples)
-    ScanDisplay.from_estimator(
-        scan, result=fitter.result_, xlabel="μ [units of the width]", label=level, ax=ax
+    display = ScanDisplay.from_estimator(
+        scan, result=fitter.result_, xlabel="μ [units of the width]", label=level, ax=axes[0]
     )
+    display.plot_fit(ax=axes[1])
     result = fitter.result_
     lines.append(
         f"{level}: μ* = {result.theta[0]:.4f} ± {result.errors[0]:.4f}, "
         f"AUC = {result.auc:.4f} ± {result.auc_error:.4f}"
     )
+
+axes[1].axvline(1.0, color="black", linewidth=0.8, linestyle=":")
+axes[1].set_title("Fitted values; the truth is 1", fontsize="medium")
 
 # %%
 # The true value is 1, and an AUC of 0.5 says that no classifier tells data from simulation.

@@ -3,8 +3,8 @@
 The strong coupling from the jet multiplicity
 ============================================
 
-Real events of Pythia 8, e⁺e⁻ → Z → jets at 91.2 GeV, generated while you wait. The strong coupling of
-the parton shower is fitted to the number of particles in the hardest jet: Table III of the SRGN
+Real events of Pythia 8, e⁺e⁻ → Z → jets at 91.2 GeV, generated while you wait. The strong coupling
+of the parton shower is fitted to the number of particles in the hardest jet: Table III of the SRGN
 paper (arXiv:2010.03569), row "Multiplicity", where 0.1601 ± 0.0014 was found for a truth of 0.16.
 
 Needs the extra ``[pythia]``. Call ``main(n_events=1_000_000)`` for samples of the paper's size.

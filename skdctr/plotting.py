@@ -464,7 +464,7 @@ class ScanDisplay:
             color=color,
             linewidth=1.2,
             linestyle=_DASHES[drawn % len(_DASHES)],
-            label=f"Fit: {shown} ± {error}",
+            label=f"Fit: {shown} ± {error}" if self.label is None else None,
         )
         floor = 0.5 if self.quantity == "auc" else float(np.log(2))
         if drawn == 0:
@@ -474,6 +474,49 @@ class ScanDisplay:
             "AUC, data against simulation" if self.quantity == "auc" else "Loss [nats per event]"
         )
         self.ax_.legend(frameon=False, fontsize="small")
+        return self
+
+    def plot_fit(self, ax: Axes | None = None, *, color: Any = None) -> Self:
+        """Draw the fitted value and its error alone, a row for each fit in the same axes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw, above the rows that are there; None makes a figure.
+        color : matplotlib color, default=None
+            None takes the next one that the axes have not used.
+
+        Returns
+        -------
+        self : ScanDisplay
+        """
+        self.ax_, self.figure_ = _axes(ax, (4.8, 2.4))
+        rows: list[str] = getattr(self.ax_, "_skdctr_rows", [])
+        row = len(rows)
+        shown, error = round_to_error(self.fitted, self.fitted_error)
+        self.ax_._skdctr_rows = [*rows, self.label or f"Fit {row + 1}"]
+        self.ax_.errorbar(
+            [self.fitted],
+            [row],
+            xerr=[self.fitted_error] if np.isfinite(self.fitted_error) else None,
+            color=_COLORS[row % len(_COLORS)] if color is None else color,
+            marker=_MARKERS[row % len(_MARKERS)],
+            capsize=4,
+            linestyle="none",
+        )
+        self.ax_.annotate(
+            f"{shown} ± {error}",
+            (self.fitted, row),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize="small",
+        )
+        self.ax_.set_yticks(range(row + 1), self.ax_._skdctr_rows)
+        self.ax_.set_ylim(-0.7, row + 0.9)
+        self.ax_.margins(x=0.35)
+        self.ax_.locator_params(axis="x", nbins=5)
+        self.ax_.set_xlabel(self.xlabel)
         return self
 
 
