@@ -80,11 +80,13 @@ def combine_runs(
     }
     if len(used) > 1:
         sources["training"] = np.atleast_2d(np.cov(used.T)) / len(used)
+    shape = (len(names), len(names))
+    unknown = np.full(shape, np.nan)
     combined = replace(
         kept[0],
         theta=used.mean(axis=0),
         sources=sources,
-        covariance=sum(sources.values(), np.zeros((len(names), len(names)))),
+        covariance=sum(sources.values(), np.zeros(shape)) if sources else unknown,
         auc=float(np.mean([result.auc for result in kept])),
         auc_error=float(np.mean([result.auc_error for result in kept])),
         n_evaluations=sum(result.n_evaluations for result in results),

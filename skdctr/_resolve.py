@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from sklearn.base import clone
@@ -56,10 +57,12 @@ def resolve_reweighter(
             f"{given} was given without {missing}: the generator sample needs its events (gen) and "
             "the parameters of each (theta)."
         )
-    if gen is not None:
+    analytic = isinstance(reweighter, AnalyticReweighter)
+    if gen is not None and not analytic:
         fresh = DCTRReweighter() if reweighter is None else clone(reweighter)
         return _seeded(fresh, seed).fit(gen, theta)
-    if reweighter is None or isinstance(reweighter, AnalyticReweighter):
+    if reweighter is None or analytic:
+        # What is analytic learns nothing from θ, and its nominal sample is the simulation.
         fresh = AnalyticReweighter() if reweighter is None else clone(reweighter)
         return fresh.fit(X, sample_weight=sample_weight)
     try:
@@ -82,8 +85,25 @@ def parameter_space(reweighter: Any) -> ParameterSpace:
     )
 
 
-def bind(reweighter: Any, X: FloatArray) -> EventWeights:
-    """Bind checked events to a fitted reweighter, frozen ones included."""
+def bind(reweighter: Any, X: FloatArray, names: Sequence[str] | None = None) -> EventWeights:
+    """Bind checked events to a fitted reweighter, frozen ones included.
+
+    Parameters
+    ----------
+    reweighter : reweighter
+        Fitted.
+    X : ndarray of shape (n, f)
+        Generator-level events.
+    names : sequence of str, optional
+        Their column names, where they have some.
+
+    Raises
+    ------
+    TypeError
+        If it is no reweighter.
+    ValueError
+        If the features are not those that it was fitted on.
+    """
     if not hasattr(reweighter, "_bind"):
         raise TypeError(
             f"{type(reweighter).__name__} is not a reweighter: expected DCTRReweighter, "
@@ -95,6 +115,16 @@ def bind(reweighter: Any, X: FloatArray) -> EventWeights:
             f"X (sim_gen) has {X.shape[1]} features, the reweighter was fitted on {n_features}: "
             "give the same generator-level features, in the same order."
         )
+    known = getattr(reweighter, "feature_names_in_", None)
+    if names is not None and known is not None and list(names) != list(known):
+        raise ValueError(
+            f"The columns of X (sim_gen) are {list(names)}, the reweighter was fitted on "
+            f"{list(known)}: reorder or rename them."
+        )
+    support = getattr(reweighter, "_range", None)
+    if support is not None:
+        shown = names if names is not None else [f"feature {k}" for k in range(n_features)]
+        support.warn_if_outside(X, shown)
     weights: EventWeights = reweighter._bind(X)
     return weights
 

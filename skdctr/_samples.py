@@ -9,7 +9,13 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from ._resolve import warn_closure
-from ._validation import FloatArray, check_events, check_same_columns, check_weights
+from ._validation import (
+    FloatArray,
+    check_events,
+    check_same_columns,
+    check_weights,
+    feature_names,
+)
 
 __all__ = ["Samples", "check_fit_samples", "check_score_samples"]
 
@@ -28,6 +34,8 @@ class Samples:
         Data.
     sim_weight, data_weight : ndarray of shape (n_sim,), (n_data,)
         Event weights before any reweighting.
+    columns : list of str or None
+        Names of the features that are compared, where they came in a DataFrame.
     """
 
     sim_gen: FloatArray
@@ -35,6 +43,7 @@ class Samples:
     data: FloatArray
     sim_weight: FloatArray
     data_weight: FloatArray
+    columns: list[str] | None = None
 
 
 def check_fit_samples(
@@ -73,13 +82,14 @@ def check_fit_samples(
         if data_weight is not None:
             raise ValueError("data_weight was given without data: pass data=... as well.")
         warn_closure()
-        return Samples(sim_gen, sim, sim, sim_weight, sim_weight)
+        return Samples(sim_gen, sim, sim, sim_weight, sim_weight, feature_names(level))
     check_same_columns(data, level, name="data", reference_name=level_name)
     events = check_events(data, name="data", n_features=sim.shape[1])
     if len(events) < least_events:
         raise ValueError(f"data has {len(events)} events; the fit needs {least_events} at least.")
     weight = check_weights(data_weight, len(events), name="data_weight")
-    return Samples(sim_gen, sim, events, sim_weight, weight)
+    columns = feature_names(level) or feature_names(data)
+    return Samples(sim_gen, sim, events, sim_weight, weight, columns)
 
 
 def check_score_samples(
@@ -93,6 +103,13 @@ def check_score_samples(
     fitted: Samples,
 ) -> Samples:
     """Check what `score` was given; without data, those of the fit are taken."""
+    for sample, name in ((y, "y (sim_reco)"), (data, "data")):
+        columns = feature_names(sample)
+        if columns is not None and fitted.columns is not None and columns != fitted.columns:
+            raise ValueError(
+                f"The columns of {name} are {columns}, those of the fit were {fitted.columns}: "
+                "reorder or rename them."
+            )
     sim_gen = validate_data(estimator, X, dtype=np.float64, reset=False)
     sim = sim_gen if y is None else check_events(y, name="y")
     if len(sim) != len(sim_gen) or sim.shape[1] != fitted.data.shape[1]:

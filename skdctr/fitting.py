@@ -24,16 +24,17 @@ from ._ensemble import combine_runs
 from ._estimator import NETWORK_CONSTRAINTS, all_or_nothing
 from ._resolve import bind, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
-from ._validation import FloatArray, check_bounds
+from ._validation import FloatArray, ParameterSpace, check_bounds
 from .exceptions import (
     ConvergenceWarning,
+    ExtrapolationWarning,
     IdentifiabilityWarning,
     LowEffectiveSampleSizeWarning,
 )
 from .objectives import ClassifierObjective, Evaluation
 from .results import FitResult
 from .search import SearchResult, ignore, powell, scan
-from .surrogate import surrogate
+from .surrogate import statistical_errors, surrogate
 
 __all__ = ["SRGNFitter"]
 
@@ -66,12 +67,13 @@ class SRGNFitter(ClassifierEstimator):
         "auc" compares by the area under the ROC curve (SRGN Eq. 5), "loss" by the classifier's
         loss (SRGN Eq. B1), which is for comparison.
     search : {"surrogate", "powell", "scan"}, default="surrogate"
-        "surrogate" needs few classifiers and gives the statistical error; "powell" descends as in
-        the SRGN paper; "scan" evaluates a grid.
+        "surrogate" needs few classifiers; "powell" descends as in the SRGN paper; "scan" evaluates
+        a grid.
     bounds : dict or array-like of shape (p, 2), default=None
         (low, high) by parameter name or in order; None is the trained range.
     max_evaluations : int, default=None
-        Values of θ at which classifiers are trained, at most; None is 7 + 4 p for "surrogate".
+        Values of θ at which classifiers are trained, at most, the fitted one included; None is
+        8 + 4 p for "surrogate" and no limit otherwise.
     n_points : int, default=15
         Grid points per axis of "scan".
     max_iter : int, default=100
@@ -155,7 +157,7 @@ class SRGNFitter(ClassifierEstimator):
         "objective": [StrOptions({"auc", "loss"})],
         "search": [StrOptions({"surrogate", "powell", "scan"})],
         "bounds": ["array-like", dict, None],
-        "max_evaluations": [Interval(Integral, 1, None, closed="left"), None],
+        "max_evaluations": [Interval(Integral, 2, None, closed="left"), None],
         "n_points": [Interval(Integral, 3, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
@@ -288,7 +290,7 @@ class SRGNFitter(ClassifierEstimator):
                 f"search={self.search!r} needs finite bounds for {list(space.names)}: pass "
                 "bounds={name: (low, high)}."
             )
-        weights = bind(reweighter, samples.sim_gen)
+        weights = bind(reweighter, samples.sim_gen, getattr(self, "feature_names_in_", None))
         names = list(space.names)
         objective = self._make_objective(samples, weights, names, seed)
         start = np.clip(space.nominal, low, high)
@@ -296,21 +298,24 @@ class SRGNFitter(ClassifierEstimator):
             found = self._search(objective, low, high, start, report)
             final = objective(found.theta)
             report(final)
-        messages = [*found.messages, *self._warnings(found.theta, low, high, names, final)]
-        covariance = sum(found.sources.values(), np.zeros((len(names), len(names))))
-        if not found.sources:
-            covariance = np.full((len(names), len(names)), np.nan)
+        sources, messages = found.sources, [*found.messages]
+        if "data" not in sources:
+            statistical, notes = statistical_errors(objective, found.theta, low, high)
+            sources, messages = {**statistical, **sources}, [*messages, *notes]
+        at_bound = _at_bound(found.theta, low, high, names)
+        messages += [*at_bound, *_warnings(found.theta, space, final)]
+        covariance = sum(sources.values(), np.zeros((len(names), len(names))))
         result = FitResult(
             theta=found.theta,
             names=names,
             covariance=covariance,
-            sources=found.sources,
+            sources=sources,
             auc=final.auc,
             auc_error=final.auc_error,
             n_evaluations=len(objective.evaluations),
             effective_sample_size=final.effective_sample_size,
             n_events={"simulated": len(samples.sim), "data": len(samples.data)},
-            converged=found.converged,
+            converged=found.converged and not at_bound,
             method=f"{self.objective} objective, {self.search} search",
             messages=messages,
         )
@@ -324,6 +329,8 @@ class SRGNFitter(ClassifierEstimator):
         start: FloatArray,
         report: Callable[[Evaluation], None],
     ) -> SearchResult:
+        # The last evaluation is that of the fitted θ.
+        limit = None if self.max_evaluations is None else self.max_evaluations - 1
         if self.search == "powell":
             return powell(
                 objective,
@@ -333,9 +340,16 @@ class SRGNFitter(ClassifierEstimator):
                 start,
                 max_iter=self.max_iter,
                 tol=self.tol,
+                max_evaluations=limit,
                 report=report,
             )
         if self.search == "scan":
+            n_grid = self.n_points ** len(start)
+            if limit is not None and n_grid > limit:
+                raise ValueError(
+                    f"A scan with n_points={self.n_points} takes {n_grid} evaluations and one at "
+                    f"the end; max_evaluations is {self.max_evaluations}: lower n_points."
+                )
             return scan(objective, self.objective, low, high, n_points=self.n_points, report=report)
         default = 7 + 4 * len(start) + (0 if self.objective == "auc" else 4 * len(start) ** 2)
         return surrogate(
@@ -344,7 +358,7 @@ class SRGNFitter(ClassifierEstimator):
             low,
             high,
             start,
-            max_evaluations=self.max_evaluations or default,
+            max_evaluations=limit or default,
             report=report,
         )
 
@@ -361,31 +375,6 @@ class SRGNFitter(ClassifierEstimator):
                 bar.update()
 
             yield report
-
-    @staticmethod
-    def _warnings(
-        theta: FloatArray,
-        low: FloatArray,
-        high: FloatArray,
-        names: list[str],
-        final: Evaluation,
-    ) -> list[str]:
-        messages = []
-        with np.errstate(invalid="ignore"):
-            close = 1e-3 * np.where(np.isfinite(high - low), high - low, 0.0)
-        for k, name in enumerate(names):
-            if theta[k] <= low[k] + close[k] or theta[k] >= high[k] - close[k]:
-                messages.append(
-                    f"{name} = {theta[k]:g} is at a bound of [{low[k]:g}, {high[k]:g}]: the best "
-                    "value may lie outside"
-                )
-        if final.effective_sample_size < _LEAST_EFFECTIVE_SHARE * len(final.sim_placement):
-            messages.append(
-                f"few effective events: {final.effective_sample_size:.0f} of "
-                f"{len(final.sim_placement)} simulated events carry the weight at θ; simulate "
-                "closer to the data"
-            )
-        return messages
 
     def _keep(self, runs: list[_Run], samples: Samples) -> None:
         results = [run.result for run in runs]
@@ -407,6 +396,8 @@ class SRGNFitter(ClassifierEstimator):
                 category = IdentifiabilityWarning
             elif message.startswith("few effective"):
                 category = LowEffectiveSampleSizeWarning
+            elif message.startswith("extrapolated"):
+                category = ExtrapolationWarning
             warnings.warn(message, category, stacklevel=3)
 
     def score(
@@ -447,6 +438,30 @@ class SRGNFitter(ClassifierEstimator):
         reference = SRGNFitter(device=self.device)
         objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
         return 1.0 - objective(self.theta_).auc
+
+
+def _at_bound(theta: FloatArray, low: FloatArray, high: FloatArray, names: list[str]) -> list[str]:
+    """Describe the parameters that ended at a bound."""
+    with np.errstate(invalid="ignore"):
+        close = 1e-3 * np.where(np.isfinite(high - low), high - low, 0.0)
+    return [
+        f"{name} = {theta[k]:g} is at a bound of [{low[k]:g}, {high[k]:g}]: the best value may lie "
+        "outside"
+        for k, name in enumerate(names)
+        if not low[k] + close[k] < theta[k] < high[k] - close[k]
+    ]
+
+
+def _warnings(theta: FloatArray, space: ParameterSpace, final: Evaluation) -> list[str]:
+    """Say where the weights at θ are not to be relied on."""
+    messages = [f"extrapolated: {text}, the trained range" for text in space.outside(theta)]
+    if final.effective_sample_size < _LEAST_EFFECTIVE_SHARE * len(final.sim_placement):
+        messages.append(
+            f"few effective events: {final.effective_sample_size:.0f} of "
+            f"{len(final.sim_placement)} simulated events carry the weight at θ; simulate closer "
+            "to the data"
+        )
+    return messages
 
 
 def _scan_frame(evaluations: list[Evaluation], names: list[str]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from ._resolve import bind, parameter_space, resolve_reweighter
 from ._samples import check_fit_samples, check_score_samples
 from ._validation import FloatArray, ParameterSpace, check_bounds
 from ._weights import EventWeights
-from .exceptions import ConvergenceWarning, IdentifiabilityWarning
+from .exceptions import ConvergenceWarning, ExtrapolationWarning, IdentifiabilityWarning
 from .fitting import SRGNFitter
 from .metrics import effective_sample_size
 from .results import FitResult
@@ -231,7 +231,8 @@ class DCTRFitter(BaseEstimator):
             )
             space = parameter_space(reweighter)
             low, high = check_bounds(self.bounds, space)
-            sim = bind(reweighter, samples.sim_gen)
+            names = getattr(self, "feature_names_in_", None)
+            sim = bind(reweighter, samples.sim_gen, names)
             likelihood = _Likelihood(
                 sim, bind(reweighter, samples.data), samples.sim_weight, samples.data_weight
             )
@@ -305,7 +306,8 @@ class DCTRFitter(BaseEstimator):
             if np.abs(gradient[free]).max(initial=0.0) < self.tol:
                 return theta, step, True, []
         gradient = likelihood.gradient(theta) * width
-        converged = bool(np.abs(gradient).max() < 100 * self.tol)
+        free = (theta > low) & (theta < high)
+        converged = bool(np.abs(gradient[free]).max(initial=0.0) < 100 * self.tol)
         messages = (
             [] if converged else ["Adam stopped at max_iter: raise it, or use solver='lbfgs'"]
         )
@@ -345,6 +347,10 @@ class DCTRFitter(BaseEstimator):
             messages = [*messages, f"{at_bound} at a bound: the best value may lie outside"]
         if not converged or at_bound:
             warnings.warn("; ".join(messages), ConvergenceWarning, stacklevel=3)
+        outside = [f"extrapolated: {text}, the trained range" for text in space.outside(theta)]
+        if outside:
+            messages = [*messages, *outside]
+            warnings.warn("; ".join(outside), ExtrapolationWarning, stacklevel=3)
         log_weights = likelihood.sim.log_weights(theta)
         self.theta_, self.theta_names_ = theta, names
         self.covariance_, self.hessian_ = covariance, hessian
@@ -363,7 +369,7 @@ class DCTRFitter(BaseEstimator):
                 "simulated": len(self._samples.sim),
                 "data": len(self._samples.data),
             },
-            converged=converged,
+            converged=converged and not at_bound,
             method=f"DCTR, {self.solver}",
             messages=messages,
         )

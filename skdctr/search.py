@@ -146,11 +146,14 @@ def powell(
     *,
     max_iter: int = 100,
     tol: float = 1e-4,
+    max_evaluations: int | None = None,
     report: Callable[[Evaluation], Any] = ignore,
 ) -> SearchResult:
     """Descend by Powell's method within bounds, as the SRGN paper does (caption of Fig. 5).
 
-    Minimises |AUC − 1/2|, or maximises the loss.
+    Minimises |AUC − 1/2|, or maximises the loss. A descent ends anywhere in the dead zone about
+    the minimum; its distance from the minimum of the parabola through all points is the error
+    given for that.
     """
 
     def value(theta: FloatArray) -> float:
@@ -163,13 +166,18 @@ def powell(
         start,
         method="Powell",
         bounds=list(zip(low, high, strict=True)),
-        options={"xtol": tol, "ftol": tol, "maxiter": max_iter},
+        options={"xtol": tol, "ftol": tol, "maxiter": max_iter, "maxfev": max_evaluations},
     )
     theta = np.clip(np.atleast_1d(found.x), low, high)
     parabola = _from_quadratic(objective.evaluations, kind, low, high)
-    sources = {} if parabola is None else {"search": parabola[1]}
+    sources = {}
+    if parabola is not None:
+        off = theta - parabola[0]
+        sources["search"] = parabola[1] + np.outer(off, off)
     messages = [] if found.success else [f"Powell stopped early: {found.message}"]
-    messages.append("one descent has no statistical error: use n_runs or search='surrogate'")
+    messages.append(
+        "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
+    )
     return SearchResult(theta, sources, bool(found.success), messages)
 
 

@@ -21,7 +21,7 @@ from .metrics import effective_sample_size
 from .objectives import ClassifierObjective, Evaluation
 from .search import SearchResult, distance, ignore, quadratic_minimum
 
-__all__ = ["surrogate"]
+__all__ = ["statistical_errors", "surrogate"]
 
 # Distance of the design points from the estimate, in units of the width of the score: near enough
 # for the classifier to be the locally best one, far enough for it to learn something.
@@ -249,6 +249,35 @@ def surrogate(
             theta = found[0]
             sources = {**sources, "search": found[1]}
     return SearchResult(theta, sources, converged, messages)
+
+
+def statistical_errors(
+    objective: ClassifierObjective, theta: FloatArray, low: FloatArray, high: FloatArray
+) -> tuple[dict[str, FloatArray], list[str]]:
+    """Compute the errors that data and simulation give θ, from the classifiers trained near it.
+
+    For searches that read θ off the AUC or the loss itself.
+
+    Returns
+    -------
+    sources : dict of str to ndarray of shape (p, p)
+        Covariance by source.
+    messages : list of str
+        What is not identified.
+    """
+    p = len(theta)
+    width = np.where(np.isfinite(high - low), high - low, 1.0)
+    step = _STEP * width / 10
+    information = _information(objective, theta, step)
+
+    def away(evaluation: Evaluation) -> float:
+        off = evaluation.theta - theta
+        return float(off @ information @ off)
+
+    # In the dead zone a classifier has learned noise; far away, another observable.
+    learned = [e for e in objective.evaluations if abs(e.auc - 0.5) > 5 * e.auc_error]
+    near = sorted(learned if len(learned) >= p else objective.evaluations, key=away)[: 4 * p]
+    return _errors(_Equations(objective, near), theta, step, width, objective.names)
 
 
 def _errors(
