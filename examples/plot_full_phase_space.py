@@ -14,7 +14,7 @@ import numpy as np
 
 from skdctr import DCTRReweighter
 from skdctr.datasets import make_dependent_detector
-from skdctr.metrics import histogram_chi2
+from skdctr.metrics import effective_sample_size, histogram_chi2
 from skdctr.plotting import ClosureDisplay
 
 MU = 1.5
@@ -22,7 +22,7 @@ MU = 1.5
 # %%
 # One reweighter sees both features, the other one the first only.
 
-toy = make_dependent_detector(100_000, mu=MU, as_frame=True, random_state=1)
+toy = make_dependent_detector(200_000, mu=MU, as_frame=True, random_state=1)
 both = DCTRReweighter(random_state=1).fit(toy.gen, toy.theta)
 primary = DCTRReweighter(random_state=1).fit(toy.gen[["x0"]], toy.theta)
 weights = {
@@ -46,20 +46,22 @@ for ax, (name, (nominal, target, limits)) in zip(axes, observables.items(), stri
         target,
         weights,
         bins=np.linspace(*limits, 37),
-        xlabel=f"{name} [nominal width]",
+        xlabel=f"{name} [width of the primary]",
         ax=ax,
     )
 
 # %%
-# The χ² of each, and the mean behind the detector.
+# The χ² of each, and the means. The secondary feature becomes twice as wide, so that few events
+# carry much of the weight: a nominal sample closer to the target would do better.
 
 for weighting, w in weights.items():
-    print(f"{weighting}:")
+    print(f"{weighting}: effective sample size {effective_sample_size(w):.0f} of {len(w)}")
     for name, (nominal, target, limits) in observables.items():
         test = histogram_chi2(target, nominal, weight_sample=w, range=limits)
+        mean = np.average(nominal, weights=w)
+        error = np.linalg.norm(w * (nominal - mean)) / w.sum()
         print(
             f"  {name}: χ² = {test.chi2:.0f} for {test.ndf} degrees, p = {test.p_value:.2g}; "
-            f"mean {np.average(nominal, weights=w):.3f}, target {target.mean():.3f} ± "
-            f"{target.sem():.3f}"
+            f"mean {mean:.3f} ± {error:.3f}, target {target.mean():.3f} ± {target.sem():.3f}"
         )
 plt.show()

@@ -21,7 +21,9 @@ from skdctr.plotting import ScanDisplay
 # Generator events at μ = 0 and at μ between -2 and 2, simulation at μ = 0, and data at μ = 1.
 
 N_EVENTS = 50_000
-toy = make_gaussian(N_EVENTS, mu=1.0, epsilon=0.5, as_frame=True, random_state=1)
+toy = make_gaussian(
+    N_EVENTS, n_gen=2 * N_EVENTS, mu=1.0, epsilon=0.5, as_frame=True, random_state=1
+)
 
 # %%
 # Learn the weights.

@@ -9,7 +9,7 @@ picks the best one by their own scores, higher being better.
 
 import matplotlib.pyplot as plt
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
@@ -28,7 +28,8 @@ toy = make_gaussian_2d(
 
 # %%
 # Which network? The log-weight of two Gaussians is a polynomial of second degree in x. The score is
-# minus the cross-entropy on events that the network has not seen.
+# minus the cross-entropy on events that the network has not seen. The nominal events come first:
+# shuffle, or a fold has one class only.
 
 pipeline = make_pipeline(PolynomialFeatures(include_bias=False), DCTRReweighter(random_state=1))
 search = GridSearchCV(
@@ -38,7 +39,7 @@ search = GridSearchCV(
         "dctrreweighter__module": [None, MLP],
         "dctrreweighter__max_epochs": [10],
     },
-    cv=3,
+    cv=KFold(3, shuffle=True, random_state=1),
 ).fit(toy.gen, toy.theta)
 for parameters, mean, deviation in zip(
     search.cv_results_["params"],

@@ -19,12 +19,20 @@ from skdctr.plotting import ClosureDisplay, ScanDisplay
 
 # %%
 # All samples are generated first: the nominal one and one at varied αs for the reweighter, the
-# simulation, and the data. There is no detector, so that the fit is at generator level.
+# simulation, and the data. There is no detector, so that the fit is at generator level. The error
+# that the fit gives is that of the data and the simulation. That of the reweighter's own sample
+# comes on top, which is why this one is twice as large.
 
 
 def main(n_events: int = 20_000, seed: int = 1, n_jobs: int = 2) -> None:
     jets = make_parton_shower_tuning(
-        n_events, vary=("alphaS",), n_jobs=n_jobs, random_state=seed, cache=False, verbose=1
+        n_events,
+        n_gen=2 * n_events,
+        vary=("alphaS",),
+        n_jobs=n_jobs,
+        random_state=seed,
+        cache=False,
+        verbose=1,
     )
     gen, sim, data = (
         sample[["multiplicity"]].astype(float) for sample in (jets.gen, jets.sim_gen, jets.data)

@@ -23,7 +23,7 @@ THETA = {"mu": 1.0, "sigma": 1.25}
 # events that were generated at the θ to which the nominal ones are reweighted.
 
 toy = make_gaussian_2d(
-    100_000,
+    200_000,
     **THETA,
     bounds={"mu": (-2, 2), "sigma": (0.5, 2)},
     as_frame=True,

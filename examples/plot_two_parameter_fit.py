@@ -17,10 +17,15 @@ from skdctr.plotting import Scan2DDisplay
 rcParams["legend.loc"] = "upper right"
 
 # %%
-# Generator events over a range of both parameters, simulation and data.
+# Generator events over a range of both parameters, simulation and data. Generator events are cheap,
+# and the errors of the fit do not know of theirs: take plenty.
 
 toy = make_gaussian_2d(
-    50_000, bounds={"mu": (-2, 2), "sigma": (0.4, 2)}, as_frame=True, random_state=1
+    50_000,
+    n_gen=150_000,
+    bounds={"mu": (-2, 2), "sigma": (0.4, 2)},
+    as_frame=True,
+    random_state=1,
 )
 reweighter = DCTRReweighter(random_state=1).fit(toy.gen, toy.theta)
 
