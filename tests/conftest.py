@@ -1,0 +1,60 @@
+"""Fixtures that all tests share."""
+
+import numpy as np
+import pytest
+import torch
+
+from skdctr.datasets import make_gaussian
+
+
+def _torch_state():
+    return {
+        "default generator": torch.get_rng_state(),
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "number of threads": torch.get_num_threads(),
+    }
+
+
+def _restore(state):
+    # ruff's ban is on changes of global state; this undoes one.
+    torch.set_rng_state(state["default generator"])
+    torch.set_default_dtype(state["default dtype"])  # noqa: TID251
+    torch.set_default_device(None)  # noqa: TID251
+    torch.set_num_threads(state["number of threads"])  # noqa: TID251
+
+
+@pytest.fixture(scope="session")
+def _torch_state_at_start():
+    return _torch_state()
+
+
+@pytest.fixture(autouse=True)
+def _torch_state_untouched(_torch_state_at_start):
+    """Fail any test, and any fixture of its module, that changes torch's global state."""
+    yield
+    before, after = _torch_state_at_start, _torch_state()
+    changed = [name for name in before if not _equal(before[name], after[name])]
+    if changed:
+        _restore(before)
+        pytest.fail(f"torch's global state was changed: {', '.join(changed)}")
+
+
+def _equal(first, second):
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    return first == second
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20201)
+
+
+@pytest.fixture(scope="session")
+def gaussian():
+    """10⁴ events of each class at generator level, and 5·10⁴ nominal ones to reweight."""
+    bunch = make_gaussian(10_000, n_sim=50_000, n_data=1, random_state=1)
+    for sample in (bunch.gen, bunch.theta, bunch.sim_gen):
+        sample.flags.writeable = False
+    return bunch

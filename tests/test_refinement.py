@@ -1,0 +1,262 @@
+"""Refit of the couplings against exponential families, whose couplings are known exactly.
+
+Statistical tolerances are four standard errors, at fixed seeds.
+"""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from skdctr import reweighter_training
+from skdctr.networks import SeparableNetwork
+from skdctr.refinement import RefitSample, _Likelihood, refit_couplings
+
+N_EVENTS = 20_000
+FEATURE_TERMS = ((0,), (0, 0))
+PARAMETER_TERMS = ((0,), (0, 0))
+# Terms of the coupling matrix: rows 1, x, x², b(x); columns μ, μ², a(μ), normalisation.
+EXACT = {(1, 0): 1.0, (0, 1): -0.5}
+
+
+@pytest.fixture
+def network():
+    """A network whose learned functions vanish, so that the monomials have to do all the work."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # noqa: TID251 - inside a fork of the generator's state
+        made = SeparableNetwork(
+            1,
+            1,
+            [0.0],
+            rank=1,
+            feature_terms=FEATURE_TERMS,
+            parameter_terms=PARAMETER_TERMS,
+        )
+    with torch.no_grad():
+        for layers in (made.a, made.b):
+            layers[-1].weight.zero_()
+            layers[-1].bias.zero_()
+    return made
+
+
+def draw(n=N_EVENTS, seed=0, n_varied=None):
+    """Nominal N(0, 1) and varied N(μ, 1) with μ in [-1, 1]."""
+    rng = np.random.default_rng(seed)
+    n_varied = n if n_varied is None else n_varied
+    theta = rng.uniform(-1, 1, (n_varied, 1))
+    return RefitSample(
+        reference=torch.tensor(rng.standard_normal((n, 1))).float(),
+        reference_weight=torch.ones(n),
+        varied=torch.tensor(theta + rng.standard_normal((n_varied, 1))).float(),
+        varied_theta=torch.tensor(theta).float(),
+        varied_weight=torch.ones(n_varied),
+        prior_logit=float(np.log(n_varied / n)),
+    )
+
+
+def standard_errors(network, sample):
+    """Of all couplings at the truth, from the curvature of the likelihood."""
+    truth = torch.zeros_like(network.coupling, dtype=torch.float64)
+    for index, value in EXACT.items():
+        truth[index] = value
+    _, _, curvature = _Likelihood(network, sample, 1, 0)(truth.flatten())
+    used = curvature.diagonal() > 0
+    errors = torch.full_like(truth.flatten(), torch.inf)
+    errors[used] = torch.linalg.inv(curvature[used][:, used]).diagonal().sqrt()
+    return truth, errors.reshape(truth.shape)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_finds_the_couplings_of_an_exponential_family(network, seed):
+    sample = draw(seed=seed)
+    fitted = refit_couplings(network, sample)
+    truth, errors = standard_errors(network, sample)
+    monomials = errors.isfinite()
+    assert int(monomials.sum()) == 6
+    pulls = ((fitted - truth) / errors)[monomials]
+    assert float(pulls.abs().max()) < 4
+    # What the truth does not need is switched off, not only small.
+    needless = monomials & (truth == 0)
+    assert float((fitted / errors)[needless].abs().median()) < 0.5
+
+
+def test_unequal_classes_give_the_same_couplings(network):
+    sample = draw(n=40_000, n_varied=4_000)
+    fitted = refit_couplings(network, sample)
+    truth, errors = standard_errors(network, sample)
+    monomials = errors.isfinite()
+    assert float(((fitted - truth) / errors)[monomials].abs().max()) < 4
+
+
+def test_more_pairings_with_theta_lower_the_variance(network):
+    """Four values of θ an event in place of one; the pairing is the only thing that changes."""
+    sample = draw(n=5_000)
+    spreads = [
+        torch.stack(
+            [refit_couplings(network, sample, n_draws=n_draws, seed=seed) for seed in range(8)]
+        )[:, 1, 0].std()
+        for n_draws in (1, 8)
+    ]
+    # Expected ratio √8; the ratio of two spreads of 8 has a relative error of 1/√7.
+    assert spreads[0] / spreads[1] > np.sqrt(8) * np.exp(-2 / np.sqrt(7))
+
+
+def test_leaves_the_network_as_it_was(network):
+    before = copy.deepcopy(network.state_dict())
+    assert refit_couplings(network, draw(n=2_000)) is not None
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_same_seed_same_bits(network):
+    sample = draw(n=2_000)
+    first, second, other = (refit_couplings(network, sample, seed=seed) for seed in (5, 5, 6))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+# --- degenerate samples ---------------------------------------------------------------------
+
+
+def test_too_few_events_are_no_error(network):
+    for n in (1, 2, 5):
+        fitted = refit_couplings(network, draw(n=n))
+        assert fitted is None or bool(fitted.isfinite().all())
+
+
+def test_many_negative_weights_give_none(network):
+    sample = draw(n=2_000)
+    weight = torch.ones(2_000)
+    # Negative where x is large: the signed density turns negative there, no likelihood has a peak.
+    weight[sample.varied[:, 0] > 1.0] = -1.0
+    assert refit_couplings(network, replace(sample, varied_weight=weight)) is None
+
+
+def test_not_finite_events_give_none(network):
+    sample = draw(n=100)
+    sample.varied[0] = torch.nan
+    assert refit_couplings(network, sample) is None
+
+
+# --- weights --------------------------------------------------------------------------------
+
+
+def evaluate(network, sample, beta):
+    likelihood = _Likelihood(network, sample, 1, 0)
+    return [quantity / likelihood.scale for quantity in likelihood(beta)], likelihood.scale
+
+
+def test_weights_count_as_repetition(network):
+    """At one θ, where the pairing with θ adds no noise."""
+    sample = draw(n=300)
+    sample.varied_theta[:] = 0.5
+    counts = torch.arange(300) % 3 + 1
+    beta = torch.linspace(-1, 1, network.coupling.numel(), dtype=torch.float64)
+    weighted, scale = evaluate(
+        network,
+        replace(sample, varied_weight=counts.float(), reference_weight=counts.float()),
+        beta,
+    )
+    repeated, scale_of_repeated = evaluate(
+        network,
+        RefitSample(
+            *(
+                column.repeat_interleave(counts, dim=0)
+                for column in (
+                    sample.reference,
+                    sample.reference_weight,
+                    sample.varied,
+                    sample.varied_theta,
+                    sample.varied_weight,
+                )
+            ),
+            prior_logit=sample.prior_logit,
+        ),
+        beta,
+    )
+    for first, second in zip(weighted, repeated, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-3)
+    # Repeated events count in full; weighted ones by their effective number, (Σw)²/Σw² of 2·300.
+    assert scale_of_repeated == pytest.approx(1.0)
+    assert scale == pytest.approx(2 / (14 / 3))
+
+
+def test_signed_weights_give_the_couplings_of_the_signed_density(network):
+    """A tenth of the varied events has weight −1, at random in x, more of them at large θ."""
+    sample = draw(seed=4)
+    rng = np.random.default_rng(4)
+    theta = sample.varied_theta[:, 0].numpy()
+    negative = torch.as_tensor(rng.random(N_EVENTS) < 0.1 * (1 + theta))
+    weight = torch.where(negative, -1.0, 1.0)
+    # The prior is that of signed sums.
+    prior = np.log(float(weight.sum()) / N_EVENTS)
+    sample = replace(sample, varied_weight=weight, prior_logit=prior)
+    fitted = refit_couplings(network, sample)
+    assert fitted is not None
+    truth, errors = standard_errors(network, replace(sample, varied_weight=torch.ones(N_EVENTS)))
+    monomials = errors.isfinite()
+    # Variance of a sum of weights ±1 over its square, against unweighted events.
+    inflation = N_EVENTS / float(weight.sum())
+    assert float(((fitted - truth) / errors / inflation)[monomials].abs().max()) < 4
+
+
+def test_gradient_and_curvature_are_derivatives_of_the_value(network):
+    sample = draw(n=500)
+    likelihood = _Likelihood(network, sample, 2, 0)
+    beta = torch.zeros(network.coupling.numel(), dtype=torch.float64)
+    beta[4] = 0.5
+    _, gradient, curvature = likelihood(beta)
+    step = 1e-2
+    for k in (0, 1, 4, 5, 8, 9):
+        shift = torch.zeros_like(beta)
+        shift[k] = step
+        (up, slope_up, _), (down, slope_down, _) = (
+            likelihood(beta + shift),
+            likelihood(beta - shift),
+        )
+        # float32 sums of 1500 terms of order one.
+        assert (up - down) / (2 * step) == pytest.approx(float(gradient[k]), rel=1e-2, abs=0.05)
+        np.testing.assert_allclose(
+            (slope_down - slope_up) / (2 * step), curvature[k], rtol=1e-2, atol=0.05
+        )
+
+
+# --- within the training --------------------------------------------------------------------
+
+
+def fit(x, theta, **options):
+    from skdctr import DCTRReweighter
+
+    return DCTRReweighter(max_epochs=2, batch_size=500, random_state=0, **options).fit(x, theta)
+
+
+@pytest.fixture
+def small(rng):
+    theta = np.where(np.arange(4000) % 2, rng.uniform(-1, 1, 4000), 0.0)
+    return rng.normal(theta)[:, None], theta
+
+
+def test_refit_changes_the_couplings_and_nothing_else(small):
+    states = [fit(*small, refit=refit).net_.module_.state_dict() for refit in (False, True)]
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]) == (name != "coupling"), name
+
+
+def test_a_refit_that_makes_the_loss_worse_is_not_taken(small, monkeypatch):
+    monkeypatch.setattr(
+        reweighter_training,
+        "refit_couplings",
+        lambda network, sample, seed: torch.full_like(network.coupling, 30.0),
+    )
+    trained, refused = (fit(*small, refit=refit).net_.module_.coupling for refit in (False, True))
+    assert torch.equal(trained, refused)
+
+
+@pytest.mark.parametrize("n_events", [6, 20, 60])
+def test_few_events_fit_without_an_error(rng, n_events):
+    theta = np.where(np.arange(n_events) % 2, np.linspace(-1, 1, n_events), 0.0)
+    reweighter = fit(rng.normal(theta)[:, None], theta)
+    weights = reweighter.predict_weights(rng.uniform(-1, 1, (100, 1)), -0.1)
+    assert np.isfinite(weights).all()
