@@ -1,7 +1,7 @@
 """
-============================================
+=============================================
 The strong coupling from the jet multiplicity
-============================================
+=============================================
 
 Real events of Pythia 8, e⁺e⁻ → Z → jets at 91.2 GeV, generated while you wait. The strong coupling
 of the parton shower is fitted to the number of particles in the hardest jet: Table III of the SRGN

@@ -473,7 +473,10 @@ class ScanDisplay:
         self.ax_.set_ylabel(
             "AUC, data against simulation" if self.quantity == "auc" else "Loss [nats per event]"
         )
-        self.ax_.legend(frameon=False, fontsize="small")
+        # Above the axes, where no curve can run into it.
+        self.ax_.legend(
+            frameon=False, fontsize="small", ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0)
+        )
         return self
 
     def plot_fit(self, ax: Axes | None = None, *, color: Any = None) -> Self:
@@ -627,7 +630,8 @@ class Scan2DDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         zoom : float, default=None
-            Show so many standard errors around the fit, without the AUC; None shows the scan.
+            Show so many standard errors around the fit (more, where the truth is farther), without
+            the AUC; None shows the scan.
 
         Returns
         -------
@@ -644,7 +648,10 @@ class Scan2DDisplay:
             raise ValueError("zoom needs the errors of the fit, which are not known.")
         else:
             for axis, k in (("x", 0), ("y", 1)):
-                limits = self.fitted[k] - zoom * errors[k], self.fitted[k] + zoom * errors[k]
+                radius = zoom * errors[k]
+                if self.truth is not None:
+                    radius = max(radius, abs(self.truth[k] - self.fitted[k]) + errors[k])
+                limits = self.fitted[k] - radius, self.fitted[k] + radius
                 getattr(self.ax_, f"set_{axis}lim")(*limits)
         if known:
             angle = np.linspace(0, 2 * np.pi, 200)
