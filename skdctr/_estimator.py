@@ -18,7 +18,7 @@ from .training import TrainingOptions
 __all__ = ["NETWORK_CONSTRAINTS", "NetworkEstimator", "all_or_nothing"]
 
 NETWORK_CONSTRAINTS: dict[str, list[Any]] = {
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), None],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -77,8 +77,10 @@ class NetworkEstimator(NetworkParametersMixin):
             **further,
         )
 
-    def _hidden_layer_sizes(self) -> tuple[int, ...]:
+    def _hidden_layer_sizes(self, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
+        if sizes is None:
+            sizes = (50, 50) if default is None else default
         sizes = (sizes,) if isinstance(sizes, Integral) else tuple(int(size) for size in sizes)
         if not all(size > 0 for size in sizes):
             raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ._validation import FloatArray, ParameterSpace
@@ -20,6 +21,7 @@ __all__ = [
     "EventWeights",
     "FeatureRange",
     "NetworkWeights",
+    "ParameterScaling",
     "RatioNetwork",
     "Scaling",
     "exponentiate",
@@ -27,6 +29,8 @@ __all__ = [
 ]
 
 _CHUNK_ROWS = 1 << 15
+# Largest over smallest value from which on a positive parameter counts as a scale.
+_SCALE_RATIO = 3.0
 
 
 class EventWeights(Protocol):
@@ -62,15 +66,57 @@ class Scaling:
         varies = (np.ptp(X, axis=0) > 0) & (deviation > 0)
         return cls(mean, np.where(varies, deviation, 1.0))
 
-    @classmethod
-    def unit_interval(cls, low: FloatArray, high: FloatArray) -> Self:
-        """Map the range [low, high] to [-1, 1]."""
-        half = (high - low) / 2
-        return cls((high + low) / 2, np.where(half > 0, half, 1.0))
-
     def __call__(self, X: FloatArray) -> FloatArray:
         """Apply the map, in double precision: a mass has more digits than a float32."""
         return (X - self.shift) / self.scale
+
+
+@dataclass(frozen=True)
+class ParameterScaling:
+    """Map of each parameter's range to [-1, 1].
+
+    A parameter that stays positive over a wide range is a scale, such as a width or a lifetime:
+    densities change with its logarithm, which is mapped instead.
+
+    Attributes
+    ----------
+    logarithmic : ndarray of bool of shape (p,)
+        Parameters whose logarithm is mapped.
+    inner : Scaling
+        The affine part.
+    """
+
+    logarithmic: NDArray[np.bool_]
+    inner: Scaling
+
+    @classmethod
+    def of_range(cls, low: FloatArray, high: FloatArray) -> Self:
+        """Choose the map for the range [low, high] of each parameter."""
+        logarithmic = (low > 0) & (high > _SCALE_RATIO * low)
+        low, high = (cls._logarithm(edge, logarithmic) for edge in (low, high))
+        half = (high - low) / 2
+        return cls(logarithmic, Scaling((high + low) / 2, np.where(half > 0, half, 1.0)))
+
+    @staticmethod
+    def _logarithm(theta: FloatArray, logarithmic: NDArray[np.bool_]) -> FloatArray:
+        return np.where(logarithmic, np.log(np.where(logarithmic, theta, 1.0)), theta)
+
+    def __call__(self, theta: FloatArray) -> FloatArray:
+        """Map θ of shape (p,) or (n, p)."""
+        if (theta[..., self.logarithmic] <= 0).any():
+            raise ValueError(
+                f"theta={theta.tolist()}: a parameter that was positive throughout training cannot "
+                "be zero or negative. Check its sign and units."
+            )
+        return self.inner(self._logarithm(theta, self.logarithmic))
+
+    def derivative(self, theta: FloatArray) -> FloatArray:
+        """Compute the derivative of the map at θ, of the shape of θ."""
+        slope: FloatArray = (
+            np.where(self.logarithmic, 1 / np.where(self.logarithmic, theta, 1.0), 1.0)
+            / self.inner.scale
+        )
+        return slope
 
 
 @dataclass(frozen=True)
@@ -173,7 +219,7 @@ class NetworkWeights:
         X: FloatArray,
         *,
         features: Scaling,
-        parameters: Scaling,
+        parameters: ParameterScaling,
         device: torch.device,
     ) -> None:
         self.networks, self.parameters, self.device = networks, parameters, device
@@ -227,7 +273,7 @@ class NetworkWeights:
                 total += (cached @ slope[0, :, 0]).cpu().numpy()
             else:
                 total += self._autograd(network, given)
-        return total / len(self.networks) / self.parameters.scale
+        return total / len(self.networks) * self.parameters.derivative(theta)
 
     def _autograd(self, network: RatioNetwork, given: Tensor) -> FloatArray:
         parts = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ __all__ = ["ReweightingEvents", "make_module", "train_member"]
 _VALIDATION_ROWS = 100_000
 # A refit that raises the validation loss by more than chance is not taken.
 _WORSE_AT = 3.0
+# A second network replaces the first where its validation loss is lower by so many errors.
+_BETTER_AT = 2.0
+_LEAST_TO_CHOOSE = 500
 
 
 @dataclass(frozen=True)
@@ -145,21 +148,23 @@ def make_module(
 
 def train_member(
     events: ReweightingEvents,
-    build: Callable[[], nn.Module],
+    builds: Sequence[Callable[[], nn.Module]],
     options: Callable[[int], TrainingOptions],
     *,
     validation_fraction: float,
     refit: bool,
     seed: int,
 ) -> EventNet:
-    """Train one network on all but the validation events, and refit its couplings.
+    """Train networks on all but the validation events, and return the best of them.
 
     Parameters
     ----------
     events : ReweightingEvents
         All events.
-    build : callable
-        Makes the network; torch is seeded when it is called.
+    builds : sequence of callable
+        Each makes a network; torch is seeded when it is called. The first one is preferred: a
+        later one must have a lower validation loss by more than chance. With few events only the
+        first is trained.
     options : callable
         Makes the training options from the number of events.
     validation_fraction : float
@@ -182,20 +187,34 @@ def train_member(
     else:
         kept = events
     data = kept.dataset(seed, redraw=True)
-    with torch_seed(seed, device):
-        module = build().to(device)
-    net = train(
-        module,
-        data,
-        options(len(data)),
-        valid=valid,
-        prior_logit=kept.prior_logit,
-        device=device,
-        seed=seed,
-    )
-    if refit and isinstance(module, SeparableNetwork):
-        _refit(module, kept, data if valid is None else valid, seed)
-    return net
+
+    def candidate(build: Callable[[], nn.Module]) -> EventNet:
+        with torch_seed(seed, device):
+            module = build().to(device)
+        net = train(
+            module,
+            data,
+            options(len(data)),
+            valid=valid,
+            prior_logit=kept.prior_logit,
+            device=device,
+            seed=seed,
+        )
+        if refit and isinstance(module, SeparableNetwork):
+            _refit(module, kept, data if valid is None else valid, seed)
+        return net
+
+    best = candidate(builds[0])
+    if valid is None or n_valid < _LEAST_TO_CHOOSE:
+        return best
+    for build in builds[1:]:
+        other = candidate(build)
+        gain = _event_losses(best.module_, valid, kept.prior_logit) - _event_losses(
+            other.module_, valid, kept.prior_logit
+        )
+        if float(gain.mean()) > _BETTER_AT * float(gain.std()) / math.sqrt(len(gain)):
+            best = other
+    return best
 
 
 def _refit(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -18,7 +20,15 @@ from ._base import BaseReweighter
 from ._device import resolve_device, spawn_seeds
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
 from ._validation import FloatArray, ParameterSpace, check_theta_rows, check_weights
-from ._weights import FeatureRange, NetworkWeights, RatioNetwork, Scaling, warn_if_outside
+from ._weights import (
+    FeatureRange,
+    NetworkWeights,
+    ParameterScaling,
+    RatioNetwork,
+    Scaling,
+    warn_if_outside,
+)
+from .networks import MLP, SeparableNetwork
 from .reweighter_training import ReweightingEvents, make_module, train_member
 from .training import EventNet, TrainingOptions, to_tensor
 
@@ -30,6 +40,8 @@ _AUTO_EPOCHS = (5, 100)
 # Nominal rows below this share of all are no class of their own, only part of the mixture.
 _LEAST_NOMINAL_SHARE = 0.05
 _POOL_ROWS = 4096
+# Default layers of each network.
+_LAYERS: dict[Any, tuple[int, ...]] = {SeparableNetwork: (32, 32), MLP: (50, 50, 50)}
 
 
 class DCTRReweighter(NetworkEstimator, BaseReweighter):
@@ -44,14 +56,16 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         θ₀. None takes the most frequent row of θ, or the median where no row makes up 5%.
     n_estimators : int, default=1
         Networks trained with different seeds; weights are the mean of their log-weights.
-    hidden_layer_sizes : int or sequence of int, default=(32, 32)
-        Nodes of each hidden layer.
+    hidden_layer_sizes : int or sequence of int, default=None
+        Nodes of each hidden layer; None is (32, 32) in a separable network and (50, 50, 50) in an
+        MLP.
     activation : {"silu", "relu", "tanh", "gelu", "elu"}, default="silu"
         Activation of the hidden layers. Smooth ones suit smooth densities.
     module : type, default=None
         Torch module with ``__init__(n_features, n_parameters, ...)`` and ``forward(x, theta)``
-        that returns one logit per event. None is :class:`skdctr.networks.SeparableNetwork`;
-        :class:`skdctr.networks.MLP` is the network of the papers.
+        that returns one logit per event. None trains :class:`skdctr.networks.SeparableNetwork`
+        and :class:`skdctr.networks.MLP`, the network of the papers, and keeps the first unless
+        the validation loss of the second is lower by more than chance.
     refit : bool, default=True
         After gradient descent solve for the couplings of a separable network by maximum
         likelihood. Ignored for other modules.
@@ -128,7 +142,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         theta_nominal: Any = None,
         *,
         n_estimators: int = 1,
-        hidden_layer_sizes: Any = (32, 32),
+        hidden_layer_sizes: Any = None,
         activation: str = "silu",
         module: Any = None,
         refit: bool = True,
@@ -226,7 +240,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                 )
         warn_if_outside(space, nominal)
         features = Scaling.standard(X, weight)
-        parameters = Scaling.unit_interval(space.low, space.high)
+        parameters = ParameterScaling.of_range(space.low, space.high)
         everything = np.ones(len(X), dtype=bool)
         events = ReweightingEvents(
             x=to_tensor(features(X), device),
@@ -289,20 +303,27 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                 description=f"reweighter {member + 1} of {self.n_estimators}",
             )
 
-        layers = {
-            "hidden_layer_sizes": self._hidden_layer_sizes(),
-            "activation": self.activation,
-        }
+        further = self._prefixed("module__")
+        modules = [self.module]
+        if self.module is None:
+            modules = [m for m in _LAYERS if further.keys() <= signature(m).parameters.keys()]
         return train_member(
             events,
-            lambda: make_module(
-                self.module,
-                events,
-                theta_nominal,
-                layers=layers,
-                further=self._prefixed("module__"),
-                mixture=mixture,
-            ),
+            [
+                partial(
+                    make_module,
+                    module,
+                    events,
+                    theta_nominal,
+                    layers={
+                        "hidden_layer_sizes": self._hidden_layer_sizes(_LAYERS.get(module)),
+                        "activation": self.activation,
+                    },
+                    further=further,
+                    mixture=mixture,
+                )
+                for module in modules or [SeparableNetwork]
+            ],
             options,
             validation_fraction=self.validation_fraction,
             refit=self.refit,

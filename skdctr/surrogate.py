@@ -29,7 +29,7 @@ _RADIUS = 0.4
 # |AUC − 1/2| that classifiers learn well above.
 _CLOSE = 0.04
 _LEAST_SHARE = 0.01
-_STEP = 1e-3
+_STEP = 1e-2
 
 
 class _Equations:
@@ -95,17 +95,23 @@ def _solve(
     covariance = equations.data_covariance + equations.sim_covariance(start)
     whiten = np.linalg.cholesky(np.linalg.inv(_regularised(covariance))).T
 
+    p = len(start)
+
     def target(z: FloatArray) -> FloatArray:
         residual = whiten @ equations.residual(start + z * scale)
         return np.concatenate([residual, stiffness * z])
 
+    def slope(z: FloatArray) -> FloatArray:
+        # Steps far above the resolution of log-weights in single precision.
+        derivative = equations.jacobian(start + z * scale, _STEP * scale)
+        return np.vstack([whiten @ derivative * scale, stiffness * np.eye(p)])
+
     inside_low, inside_high = (low - start) / scale, (high - start) / scale
     found = least_squares(
         target,
-        np.clip(np.zeros(len(start)), inside_low, inside_high),
+        np.clip(np.zeros(p), inside_low, inside_high),
+        jac=slope,
         bounds=(inside_low - 1e-12, inside_high + 1e-12),
-        x_scale=1.0,
-        diff_step=_STEP,
         xtol=1e-6,
         max_nfev=50,
     )
@@ -188,7 +194,7 @@ def surrogate(
     """
     p = len(start)
     width = np.where(np.isfinite(high - low), high - low, 1.0)
-    step = _STEP * width
+    step = _STEP * width / 10
 
     def evaluate(point: FloatArray) -> Evaluation:
         evaluation = objective(point)
