@@ -43,7 +43,13 @@ lines = []
 for level, samples in levels.items():
     fitter = SRGNFitter(reweighter, random_state=1, verbose=1).fit(toy.sim_gen, **samples)
     scan = SRGNFitter(
-        reweighter, search="scan", n_points=9, hidden_layer_sizes=(32,), random_state=1, verbose=1
+        reweighter,
+        search="scan",
+        n_points=9,
+        hidden_layer_sizes=(32,),
+        batch_size=1000,
+        random_state=1,
+        verbose=1,
     ).fit(toy.sim_gen, **samples)
     display = ScanDisplay.from_estimator(
         scan, result=fitter.result_, xlabel="μ [units of the width]", label=level, ax=axes[0]

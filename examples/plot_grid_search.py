@@ -15,7 +15,7 @@ from sklearn.preprocessing import PolynomialFeatures
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr.datasets import make_gaussian_2d
-from skdctr.networks import MLP
+from skdctr.networks import MLP, SeparableNetwork
 from skdctr.plotting import ClosureDisplay
 
 toy = make_gaussian_2d(
@@ -36,7 +36,7 @@ search = GridSearchCV(
     pipeline,
     {
         "polynomialfeatures__degree": [1, 2],
-        "dctrreweighter__module": [None, MLP],
+        "dctrreweighter__module": [SeparableNetwork, MLP],
         "dctrreweighter__max_epochs": [10],
     },
     cv=KFold(3, shuffle=True, random_state=1),
@@ -47,10 +47,10 @@ for parameters, mean, deviation in zip(
     search.cv_results_["std_test_score"],
     strict=True,
 ):
-    module = parameters["dctrreweighter__module"]
+    module = parameters["dctrreweighter__module"].__name__
     print(
         f"degree {parameters['polynomialfeatures__degree']}, "
-        f"{'separable network' if module is None else 'MLP':17s}: {mean:.5f} ± {deviation:.5f}"
+        f"{module:16s}: {mean:.5f} ± {deviation:.5f}"
     )
 
 # %%
