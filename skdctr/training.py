@@ -6,6 +6,7 @@ network itself. Here a data set is a few tensors that live on the device, and a 
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -288,7 +289,8 @@ class TrainingOptions:
     optimizer_params : mapping
         Further arguments of the optimizer.
     lr_schedule : {"one_cycle", "constant"}
-        "one_cycle" rises over the first quarter and decays to nearly nothing.
+        "one_cycle" rises over the first quarter and decays to nearly nothing; the momentum, unless
+        given, goes the other way.
     patience : int or None
         Epochs without a better validation loss after which training stops; None never stops.
         The best weights are restored either way.
@@ -320,6 +322,12 @@ def _optimizer(options: TrainingOptions) -> tuple[Any, dict[str, Any]]:
         # One kernel for all parameters: small networks spend half their time in the update else.
         params.setdefault("fused", True)
     return optimizer, params
+
+
+def _cycles_momentum(optimizer: Any, given: Mapping[str, Any]) -> bool:
+    """Say whether a one-cycle schedule moves the momentum too: where the user gave none."""
+    names = {"momentum", "betas"}
+    return bool(names & inspect.signature(optimizer).parameters.keys()) and not names & given.keys()
 
 
 def train(
@@ -373,6 +381,7 @@ def train(
                     max_lr=options.lr,
                     total_steps=steps,
                     pct_start=0.25,
+                    cycle_momentum=_cycles_momentum(optimizer, options.optimizer_params),
                 )
             )
     bar = ProgressBar(options.description)
