@@ -9,7 +9,7 @@ import pytest
 
 from skdctr import AnalyticReweighter, SRGNFitter
 from skdctr.datasets import make_gaussian, make_gaussian_2d
-from skdctr.exceptions import ConvergenceWarning
+from skdctr.exceptions import SkdctrWarning
 from skdctr.plotting import ClosureDisplay, Scan2DDisplay, ScanDisplay, WeightDisplay
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -48,7 +48,7 @@ def scan_2d():
     )
     fitter = SRGNFitter(exact, search="scan", n_points=4, **CLASSIFIER)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # few events, for speed
+        warnings.simplefilter("ignore", SkdctrWarning)  # few events, for speed
         return fitter.fit(toy.sim_gen, toy.sim_reco, toy.data)
 
 
