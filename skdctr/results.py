@@ -23,7 +23,9 @@ def round_to_error(value: float, error: float) -> tuple[str, str]:
     """
     if not (math.isfinite(error) and error > 0):
         return f"{value:.4g}", "?"
-    digits = max(0, 1 - math.floor(math.log10(error)))
+    # The exponent after rounding: 0.0999 is 0.10, not 0.100.
+    exponent = int(f"{error:.1e}".partition("e")[2])
+    digits = max(0, 1 - exponent)
     return f"{value:.{digits}f}", f"{error:.{digits}f}"
 
 
