@@ -11,6 +11,7 @@ import numpy as np
 from ._device import resolve_device
 from ._estimator import NetworkEstimator
 from ._samples import Samples
+from ._weights import EventWeights
 from .networks import MLP
 from .objectives import ClassifierObjective
 from .training import TrainingOptions
@@ -30,7 +31,7 @@ class ClassifierEstimator(NetworkEstimator):
     device: Any
 
     def _make_objective(
-        self, samples: Samples, weights: Any, names: list[str], seed: int, *, full: bool = False
+        self, samples: Samples, weights: EventWeights, names: list[str], seed: int
     ) -> ClassifierObjective:
         layers = {
             "hidden_layer_sizes": self._hidden_layer_sizes(),

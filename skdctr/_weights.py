@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ class EventWeights(Protocol):
 
     def gradient(self, theta: FloatArray) -> FloatArray:
         """Return ∇_θ log w, (n, p)."""
+
+    def subset(self, rows: NDArray[np.intp]) -> EventWeights:
+        """Return the same of some of the events."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +238,14 @@ class NetworkWeights:
         if network.theta_nominal is not None:
             return predict_logits(network.module, self.x, network.theta_nominal)
         return None
+
+    def subset(self, rows: NDArray[np.intp]) -> NetworkWeights:
+        """Return the same of some of the events."""
+        part = copy.copy(self)
+        index = torch.as_tensor(rows, device=self.device)
+        part.x = self.x[index]
+        part.cached = [None if known is None else known[index] for known in self.cached]
+        return part
 
     def _scaled(self, theta: FloatArray) -> Tensor:
         return to_tensor(self.parameters(np.atleast_2d(theta)), self.device)

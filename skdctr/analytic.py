@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.utils.validation import validate_data
 
@@ -73,6 +73,9 @@ class _FormulaWeights:
                 "finite, or -inf where the density vanishes."
             )
         return values
+
+    def subset(self, rows: NDArray[np.intp]) -> _FormulaWeights:
+        return _FormulaWeights(self.log_weight, self.X[rows], len(rows))
 
     def gradient(self, theta: FloatArray) -> FloatArray:
         p = theta.shape[-1]

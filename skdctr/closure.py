@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -93,6 +93,9 @@ class _UnitWeights:
 
     def gradient(self, theta: FloatArray) -> FloatArray:
         return np.zeros((self.n_events, theta.shape[-1]))
+
+    def subset(self, rows: NDArray[np.intp]) -> _UnitWeights:
+        return _UnitWeights(len(rows))
 
 
 def classifier_test(

@@ -25,6 +25,8 @@ __all__ = ["ClassifierObjective", "Evaluation"]
 
 IndexArray = NDArray[np.intp]
 
+_COARSE_ROWS = 50_000
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -121,6 +123,10 @@ class ClassifierObjective:
         # The same draw for both: in a closure fit an event and its copy stay in one fold.
         self.sim_fold = self._folds(len(sim))
         self.data_fold = self._folds(len(data))
+        # Steps of a search need no more events than these.
+        order = np.random.default_rng(seed).permutation(len(sim))
+        self.coarse_rows = np.sort(order[:_COARSE_ROWS])
+        self._coarse = weights.subset(self.coarse_rows)
         self.evaluations: list[Evaluation] = []
         self._known: dict[bytes, Evaluation] = {}
 
@@ -130,22 +136,29 @@ class ClassifierObjective:
         fold[order] = np.arange(n_events) % self.n_folds
         return fold
 
-    def sim_weights(self, theta: FloatArray) -> FloatArray:
+    def log_weights(self, theta: FloatArray, *, coarse: bool = False) -> FloatArray:
+        """Return the log-weights of the simulation, or of its `coarse_rows`, at θ."""
+        return (self._coarse if coarse else self.weights).log_weights(theta)
+
+    def sim_weights(self, theta: FloatArray, *, coarse: bool = False) -> FloatArray:
         """Return the weights of the simulation at θ, (n_sim,), on a scale that cannot overflow.
+
+        With `coarse` those of the `coarse_rows` only.
 
         Raises
         ------
         ValueError
             If a log-weight is NaN, or all are minus infinity.
         """
-        log_weights = self.weights.log_weights(theta)
+        log_weights = self.log_weights(theta, coarse=coarse)
         largest = log_weights.max()
         if not np.isfinite(largest):
             raise ValueError(
                 f"The log-weights at θ = {theta.tolist()} are not finite: keep θ within the range "
                 "that the reweighter was made for, by bounds."
             )
-        weights: FloatArray = self.sim_weight * np.exp(log_weights - largest)
+        sim_weight = self.sim_weight[self.coarse_rows] if coarse else self.sim_weight
+        weights: FloatArray = sim_weight * np.exp(log_weights - largest)
         return weights
 
     def __call__(self, theta: FloatArray) -> Evaluation:

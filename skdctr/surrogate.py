@@ -35,22 +35,29 @@ _STEP = 1e-2
 class _Equations:
     """AUC_i(θ) − 1/2 of several trained classifiers, as functions of θ, with their covariance."""
 
-    def __init__(self, objective: ClassifierObjective, evaluations: list[Evaluation]) -> None:
-        self.objective = objective
-        self.sim = np.stack([e.sim_placement for e in evaluations], axis=1)
+    def __init__(
+        self,
+        objective: ClassifierObjective,
+        evaluations: list[Evaluation],
+        *,
+        coarse: bool = False,
+    ) -> None:
+        self.objective, self.coarse = objective, coarse
+        rows = objective.coarse_rows if coarse else slice(None)
+        self.sim = np.stack([e.sim_placement[rows] for e in evaluations], axis=1)
         data = np.stack([e.data_placement for e in evaluations], axis=1)
         weight = objective.data_weight
         self.data_covariance = _covariance(data, weight)
 
     def residual(self, theta: FloatArray) -> FloatArray:
         """Return AUC − 1/2 of each classifier against the simulation at θ, (k,)."""
-        weight = self.objective.sim_weights(theta)
+        weight = self.objective.sim_weights(theta, coarse=self.coarse)
         mean: FloatArray = weight @ self.sim / weight.sum() - 0.5
         return mean
 
     def sim_covariance(self, theta: FloatArray) -> FloatArray:
         """Return the covariance that the finite simulation gives the residuals, (k, k)."""
-        return _covariance(self.sim, self.objective.sim_weights(theta))
+        return _covariance(self.sim, self.objective.sim_weights(theta, coarse=self.coarse))
 
     def jacobian(self, theta: FloatArray, step: FloatArray) -> FloatArray:
         """Return the derivative of the residuals, (k, p), by central differences."""
@@ -87,6 +94,7 @@ def _solve(
     high: FloatArray,
     scale: FloatArray,
     stiffness: float,
+    max_steps: int = 50,
 ) -> FloatArray:
     """Find the θ that brings all AUCs nearest to 1/2, in units of their errors.
 
@@ -113,7 +121,7 @@ def _solve(
         jac=slope,
         bounds=(inside_low - 1e-12, inside_high + 1e-12),
         xtol=1e-6,
-        max_nfev=50,
+        max_nfev=max_steps,
     )
     theta: FloatArray = np.clip(start + found.x * scale, low, high)
     return theta
@@ -121,13 +129,13 @@ def _solve(
 
 def _information(objective: ClassifierObjective, theta: FloatArray, step: FloatArray) -> FloatArray:
     """Fisher information per generator-level event, (p, p), by differences of the log-weights."""
-    weight = objective.sim_weights(theta)
+    weight = objective.sim_weights(theta, coarse=True)
     score = []
     for k in range(len(theta)):
         shift = np.zeros(len(theta))
         shift[k] = step[k]
-        above = objective.weights.log_weights(theta + shift)
-        below = objective.weights.log_weights(theta - shift)
+        above = objective.log_weights(theta + shift, coarse=True)
+        below = objective.log_weights(theta - shift, coarse=True)
         score.append((above - below) / (2 * step[k]))
     t = np.stack(score, axis=1)
     t = t - np.average(t, axis=0, weights=weight)
@@ -151,10 +159,10 @@ def _reachable(
     high: FloatArray,
 ) -> FloatArray:
     """Shorten a step until the simulation there has events left and the bounds hold."""
-    least = _LEAST_SHARE * len(objective.sim_weight)
+    least = _LEAST_SHARE * len(objective.coarse_rows)
     for _ in range(8):
         point = np.clip(centre + step, low, high)
-        if effective_sample_size(objective.sim_weights(point)) >= least:
+        if effective_sample_size(objective.sim_weights(point, coarse=True)) >= least:
             return point
         step = step / 2
     return centre
@@ -209,7 +217,7 @@ def surrogate(
     directions = _directions(_information(objective, theta, step), width)
     scale = np.sqrt((directions**2).sum(axis=1))
     while not spent() and len(taken) < 3 + 2 * p:
-        equations = _Equations(objective, taken)
+        equations = _Equations(objective, taken, coarse=True)
         proposal = _solve(equations, theta, low, high, scale, stiffness=1.0)
         previous, theta = theta, _reachable(objective, theta, proposal - theta, low, high)
         if len(taken) >= p and abs(taken[-1].auc - 0.5) < _CLOSE:
@@ -231,7 +239,10 @@ def surrogate(
         reached = (_reachable(objective, theta, point, low, high) for point in points)
         design = [evaluate(point) for point in reached]
         equations = _Equations(objective, design)
-        before, theta = theta, _solve(equations, theta, low, high, scale, stiffness=1e-3)
+        before = theta
+        rough = _Equations(objective, design, coarse=True)
+        theta = _solve(rough, theta, low, high, scale, stiffness=1e-3)
+        theta = _solve(equations, theta, low, high, scale, stiffness=1e-3, max_steps=4)
         sources, messages = _errors(equations, theta, step, width, objective.names)
         converged = bool((np.abs(theta - before) < _RADIUS / 2 * scale).all())
     if not design:
