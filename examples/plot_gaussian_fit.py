@@ -15,20 +15,20 @@ import matplotlib.pyplot as plt
 
 from skdctr import DCTRReweighter, SRGNFitter
 from skdctr.datasets import make_gaussian
+from skdctr.networks import SeparableNetwork
 from skdctr.plotting import ScanDisplay
 
 # %%
 # Generator events at μ = 0 and at μ between -2 and 2, simulation at μ = 0, and data at μ = 1.
 
 N_EVENTS = 50_000
-toy = make_gaussian(
-    N_EVENTS, n_gen=2 * N_EVENTS, mu=1.0, epsilon=0.5, as_frame=True, random_state=1
-)
+toy = make_gaussian(N_EVENTS, mu=1.0, epsilon=0.5, as_frame=True, random_state=1)
 
 # %%
-# Learn the weights.
+# Learn the weights. The default trains a second network, to keep the better one; one does here.
 
-reweighter = DCTRReweighter(random_state=1, verbose=1).fit(toy.gen, toy.theta)
+reweighter = DCTRReweighter(module=SeparableNetwork, random_state=1, verbose=1)
+reweighter.fit(toy.gen, toy.theta)
 
 # %%
 # Fit at both levels. The default search needs five or so values of μ; the scan, with a smaller

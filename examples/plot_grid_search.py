@@ -59,7 +59,7 @@ for parameters, mean, deviation in zip(
 # from simulation, and finds out. `FrozenEstimator` keeps a fitted reweighter through the
 # cloning that a search does.
 
-reweighter = DCTRReweighter(random_state=1).fit(toy.gen, toy.theta)
+reweighter = DCTRReweighter(module=SeparableNetwork, random_state=1).fit(toy.gen, toy.theta)
 models = {
     "mean and width": FrozenEstimator(reweighter),
     "mean only": AnalyticReweighter(),
