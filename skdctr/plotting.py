@@ -514,6 +514,7 @@ class ScanDisplay:
             textcoords="offset points",
             ha="center",
             fontsize="small",
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
         )
         self.ax_.set_yticks(range(row + 1), self.ax_._skdctr_rows)
         self.ax_.set_ylim(-0.7, row + 0.9)
