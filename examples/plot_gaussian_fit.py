@@ -41,7 +41,8 @@ levels = {
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=(1.6, 1), layout="constrained")
 lines = []
 for level, samples in levels.items():
-    fitter = SRGNFitter(reweighter, random_state=1, verbose=1).fit(toy.sim_gen, **samples)
+    fitter = SRGNFitter(reweighter, batch_size=1000, random_state=1, verbose=1)
+    fitter.fit(toy.sim_gen, **samples)
     scan = SRGNFitter(
         reweighter,
         search="scan",
