@@ -14,13 +14,15 @@ import numpy as np
 from skdctr import AnalyticReweighter, DCTRReweighter
 from skdctr.datasets import make_gaussian_2d
 from skdctr.metrics import effective_sample_size, histogram_chi2
+from skdctr.networks import MLP
 from skdctr.plotting import ClosureDisplay, WeightDisplay
 
 THETA = {"mu": 1.0, "sigma": 1.25}
 
 # %%
 # The generator events cover a range of both parameters. The "data" of this set are the target:
-# events that were generated at the θ to which the nominal ones are reweighted.
+# events that were generated at the θ to which the nominal ones are reweighted. The network is the
+# papers'.
 
 toy = make_gaussian_2d(
     200_000,
@@ -29,7 +31,7 @@ toy = make_gaussian_2d(
     as_frame=True,
     random_state=1,
 )
-reweighter = DCTRReweighter(random_state=1).fit(toy.gen, toy.theta)
+reweighter = DCTRReweighter(module=MLP, random_state=1).fit(toy.gen, toy.theta)
 exact = AnalyticReweighter(toy.log_weight, {"mu": 0.0, "sigma": 1.0}).fit(toy.sim_gen.to_numpy())
 weights = {
     "Learned weights": reweighter.predict_weights(toy.sim_gen, THETA),
