@@ -46,11 +46,18 @@ def resolve_reweighter(
 
     Raises
     ------
+    TypeError
+        If it is no reweighter.
     ValueError
         If only one of gen and theta is given.
     NotFittedError
         If the reweighter is not fitted and there is nothing to fit it to.
     """
+    if reweighter is not None and not hasattr(reweighter, "_bind"):
+        raise TypeError(
+            f"{type(reweighter).__name__} is not a reweighter: expected DCTRReweighter, "
+            "AnalyticReweighter or a FrozenEstimator around one."
+        )
     if (gen is None) != (theta is None):
         given, missing = ("gen", "theta") if theta is None else ("theta", "gen")
         raise ValueError(
@@ -99,16 +106,9 @@ def bind(reweighter: Any, X: FloatArray, names: Sequence[str] | None = None) -> 
 
     Raises
     ------
-    TypeError
-        If it is no reweighter.
     ValueError
         If the features are not those that it was fitted on.
     """
-    if not hasattr(reweighter, "_bind"):
-        raise TypeError(
-            f"{type(reweighter).__name__} is not a reweighter: expected DCTRReweighter, "
-            "AnalyticReweighter or a FrozenEstimator around one."
-        )
     n_features = getattr(reweighter, "n_features_in_", X.shape[1])
     if n_features != X.shape[1]:
         raise ValueError(
