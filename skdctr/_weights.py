@@ -148,7 +148,8 @@ class FeatureRange:
         width = self.high - self.low
         for k, name in enumerate(names):
             beyond = np.maximum(self.low[k] - X[:, k], X[:, k] - self.high[k])
-            n_outside = int((beyond > 0).sum())
+            # Of a constant feature the rounding must not count.
+            n_outside = int((beyond > 1e-9 * max(abs(self.low[k]), abs(self.high[k]))).sum())
             if n_outside > 10 + 10 * expected or (n_outside and beyond.max() > width[k]):
                 warnings.warn(
                     f"{n_outside} of {len(X)} events have {name} outside the range "

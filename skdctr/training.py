@@ -380,7 +380,8 @@ def train(
                     event_name=None,
                     max_lr=options.lr,
                     total_steps=steps,
-                    pct_start=0.25,
+                    # The rise must not end on the first step: torch divides by its length.
+                    pct_start=max(0.25, 1.5 / steps),
                     cycle_momentum=_cycles_momentum(optimizer, options.optimizer_params),
                 )
             )

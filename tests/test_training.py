@@ -292,8 +292,12 @@ def test_constant_schedule_stays():
     assert set(recorder.rates) == {0.02}
 
 
-def test_one_step_is_enough_for_one_cycle():
-    assert len(fit(events(10), max_epochs=1, batch_size=1000).history) == 1
+@pytest.mark.parametrize("n_steps", range(1, 9))
+def test_one_cycle_of_few_steps(n_steps):
+    recorder = Recorder()
+    fit(events(10 * n_steps), max_epochs=1, batch_size=10, lr=0.02, callbacks=[recorder])
+    assert len(recorder.rates) == n_steps
+    assert 0 < min(recorder.rates) <= max(recorder.rates) <= 0.02
 
 
 def overfitting():
