@@ -31,7 +31,12 @@ class ClassifierEstimator(NetworkEstimator):
     device: Any
 
     def _make_objective(
-        self, samples: Samples, weights: EventWeights, names: list[str], seed: int
+        self,
+        samples: Samples,
+        weights: EventWeights,
+        names: list[str],
+        seed: int,
+        n_placements: int | None = None,
     ) -> ClassifierObjective:
         layers = {
             "hidden_layer_sizes": self._hidden_layer_sizes(),
@@ -50,6 +55,7 @@ class ClassifierEstimator(NetworkEstimator):
             n_folds=self.n_folds,
             seed=seed,
             device=resolve_device(self.device),
+            n_placements=n_placements,
         )
 
     def _build_classifier(self, n_features: int, layers: dict[str, Any]) -> Any:

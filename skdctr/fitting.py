@@ -35,7 +35,7 @@ from .exceptions import (
 from .objectives import ClassifierObjective, Evaluation
 from .results import FitResult
 from .search import SearchResult, ignore, powell, scan
-from .surrogate import statistical_errors, surrogate
+from .surrogate import NEAREST, statistical_errors, surrogate
 
 __all__ = ["SRGNFitter"]
 
@@ -293,7 +293,9 @@ class SRGNFitter(ClassifierEstimator):
             )
         weights = bind(reweighter, samples.sim_gen, getattr(self, "feature_names_in_", None))
         names = list(space.names)
-        objective = self._make_objective(samples, weights, names, seed)
+        # The surrogate reads all of its few classifiers, the others those near θ* for the errors.
+        n_placements = None if self.search == "surrogate" else NEAREST * len(names)
+        objective = self._make_objective(samples, weights, names, seed, n_placements)
         start = np.clip(space.nominal, low, high)
         with self._progress() as report:
             found = self._search(objective, low, high, start, report)
@@ -304,7 +306,7 @@ class SRGNFitter(ClassifierEstimator):
             statistical, notes = statistical_errors(objective, found.theta, low, high)
             sources, messages = {**statistical, **sources}, [*messages, *notes]
         at_bound = _at_bound(found.theta, low, high, names)
-        messages += [*at_bound, *_warnings(found.theta, space, final)]
+        messages += [*at_bound, *_warnings(found.theta, space, final, len(samples.sim))]
         covariance = sum(sources.values(), np.zeros((len(names), len(names))))
         result = FitResult(
             theta=found.theta,
@@ -455,14 +457,13 @@ def _at_bound(theta: FloatArray, low: FloatArray, high: FloatArray, names: list[
     ]
 
 
-def _warnings(theta: FloatArray, space: ParameterSpace, final: Evaluation) -> list[str]:
+def _warnings(theta: FloatArray, space: ParameterSpace, final: Evaluation, n_sim: int) -> list[str]:
     """Say where the weights at θ are not to be relied on."""
     messages = [f"extrapolated: {text}, the trained range" for text in space.outside(theta)]
-    if final.effective_sample_size < _LEAST_EFFECTIVE_SHARE * len(final.sim_placement):
+    if final.effective_sample_size < _LEAST_EFFECTIVE_SHARE * n_sim:
         messages.append(
-            f"few effective events: {final.effective_sample_size:.0f} of "
-            f"{len(final.sim_placement)} simulated events carry the weight at θ; simulate closer "
-            "to the data"
+            f"few effective events: {final.effective_sample_size:.0f} of {n_sim} simulated events "
+            "carry the weight at θ; simulate closer to the data"
         )
     return messages
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,11 +21,15 @@ from ._weights import EventWeights, Scaling
 from .metrics import auc_placements, effective_sample_size
 from .training import EventDataset, TrainingOptions, predict_logits, to_tensor, train
 
-__all__ = ["ClassifierObjective", "Evaluation"]
+__all__ = ["ClassifierObjective", "Evaluation", "Placements"]
 
 IndexArray = NDArray[np.intp]
+# Seven digits are far below the statistical error of a placement, at half the memory.
+Placements = NDArray[np.float32]
 
 _COARSE_ROWS = 50_000
+# |AUC − 1/2| from which on a classifier has learned more than noise, in standard errors.
+_LEARNED_AT = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +50,10 @@ class Evaluation:
         Of the reweighted simulation.
     sim_placement : ndarray of shape (n_sim,)
         Share of the data that g ranks above each simulated event. Its mean over the simulation
-        weighted to any θ' is the AUC that this same classifier has at θ'.
+        weighted to any θ' is the AUC that this same classifier has at θ'. Of shape (0,) where
+        placements are not kept.
     data_placement : ndarray of shape (n_data,)
-        Rank of each data event among the data, from 0 to 1.
+        Rank of each data event among the data, from 0 to 1; likewise.
     """
 
     theta: FloatArray
@@ -56,8 +61,23 @@ class Evaluation:
     auc_error: float
     loss: float
     effective_sample_size: float
-    sim_placement: FloatArray
-    data_placement: FloatArray
+    sim_placement: Placements
+    data_placement: Placements
+
+    @property
+    def has_placements(self) -> bool:
+        """Whether the placement of every event is kept."""
+        return self.sim_placement.size > 0
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether the classifier tells the samples apart by more than noise."""
+        return abs(self.auc - 0.5) > _LEARNED_AT * self.auc_error
+
+    def without_placements(self) -> Evaluation:
+        """Return the same, less what takes memory in proportion to the events."""
+        none = np.empty(0, dtype=np.float32)
+        return replace(self, sim_placement=none, data_placement=none)
 
 
 class ClassifierObjective:
@@ -88,6 +108,9 @@ class ClassifierObjective:
         that the objective is a function of θ.
     device : torch.device
         Where classifiers train.
+    n_placements : int or None, default=None
+        Evaluations that keep their placements, which take 4 bytes per event each: those whose
+        classifiers learned something and whose AUC is nearest to 1/2. None keeps all.
 
     Attributes
     ----------
@@ -110,8 +133,10 @@ class ClassifierObjective:
         n_folds: int,
         seed: int,
         device: torch.device,
+        n_placements: int | None = None,
     ) -> None:
         self.weights, self.names = weights, names
+        self.n_placements = n_placements
         self.sim_weight, self.data_weight = sim_weight, data_weight
         self.build, self.options, self.max_rows = build, options, max_rows
         self.seed, self.device = seed, device
@@ -128,7 +153,7 @@ class ClassifierObjective:
         self.coarse_rows = np.sort(order[:_COARSE_ROWS])
         self._coarse = weights.subset(self.coarse_rows)
         self.evaluations: list[Evaluation] = []
-        self._known: dict[bytes, Evaluation] = {}
+        self._known: dict[bytes, int] = {}
 
     def _folds(self, n_events: int) -> IndexArray:
         order = np.random.default_rng(self.seed).permutation(n_events)
@@ -166,15 +191,29 @@ class ClassifierObjective:
         theta = np.asarray(theta, dtype=np.float64)
         key = theta.tobytes()
         if key not in self._known:
-            self._known[key] = self.evaluate(theta)
-            self.evaluations.append(self._known[key])
-        return self._known[key]
+            self._known[key] = len(self.evaluations)
+            self.evaluations.append(self.evaluate(theta))
+            self._drop_placements()
+        return self.evaluations[self._known[key]]
+
+    def _drop_placements(self) -> None:
+        """Keep the placements of the `n_placements` best placed evaluations only."""
+        holders = [k for k, e in enumerate(self.evaluations) if e.has_placements]
+        if self.n_placements is None or len(holders) <= self.n_placements:
+            return
+
+        def rank(k: int) -> tuple[bool, float]:
+            evaluation = self.evaluations[k]
+            return not evaluation.has_learned, abs(evaluation.auc - 0.5)
+
+        worst = max(holders, key=rank)
+        self.evaluations[worst] = self.evaluations[worst].without_placements()
 
     def evaluate(self, theta: FloatArray) -> Evaluation:
         """Do what a call does, but neither look it up nor keep it."""
         weight = self.sim_weights(theta)
-        sim_placement = np.empty(len(weight))
-        data_placement = np.empty(len(self.data))
+        sim_placement = np.empty(len(weight), dtype=np.float32)
+        data_placement = np.empty(len(self.data), dtype=np.float32)
         auc = variance = loss = total = 0.0
         for fold in range(self.n_folds):
             sim_rows = np.flatnonzero(self.sim_fold == fold)

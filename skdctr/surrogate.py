@@ -18,10 +18,10 @@ from scipy.optimize import least_squares
 
 from ._validation import FloatArray
 from .metrics import effective_sample_size
-from .objectives import ClassifierObjective, Evaluation
+from .objectives import ClassifierObjective, Evaluation, Placements
 from .search import SearchResult, distance, ignore, quadratic_minimum
 
-__all__ = ["statistical_errors", "surrogate"]
+__all__ = ["NEAREST", "statistical_errors", "surrogate"]
 
 # Distance of the design points from the estimate, in units of the width of the score: near enough
 # for the classifier to be the locally best one, far enough for it to learn something.
@@ -30,6 +30,8 @@ _RADIUS = 0.4
 _CLOSE = 0.04
 _LEAST_SHARE = 0.01
 _STEP = 1e-2
+# Classifiers per parameter that the errors of a search are read from.
+NEAREST = 4
 
 
 class _Equations:
@@ -44,8 +46,8 @@ class _Equations:
     ) -> None:
         self.objective, self.coarse = objective, coarse
         rows = objective.coarse_rows if coarse else slice(None)
-        self.sim = np.stack([e.sim_placement[rows] for e in evaluations], axis=1)
-        data = np.stack([e.data_placement for e in evaluations], axis=1)
+        self.sim = _columns([e.sim_placement[rows] for e in evaluations])
+        data = _columns([e.data_placement for e in evaluations])
         weight = objective.data_weight
         self.data_covariance = _covariance(data, weight)
 
@@ -69,6 +71,11 @@ class _Equations:
                 (self.residual(theta + shift) - self.residual(theta - shift)) / (2 * step[k])
             )
         return np.stack(columns, axis=1)
+
+
+def _columns(placements: list[Placements]) -> FloatArray:
+    """Put the placements of k classifiers side by side, (n, k), in double precision for sums."""
+    return np.stack(placements, axis=1, dtype=np.float64)
 
 
 def _covariance(values: FloatArray, weight: FloatArray) -> FloatArray:
@@ -273,7 +280,8 @@ def statistical_errors(
 ) -> tuple[dict[str, FloatArray], list[str]]:
     """Compute the errors that data and simulation give θ, from the classifiers trained near it.
 
-    For searches that read θ off the AUC or the loss itself.
+    For searches that read θ off the AUC or the loss itself. The objective must have kept the
+    placements of `NEAREST` evaluations per parameter at least.
 
     Returns
     -------
@@ -292,8 +300,9 @@ def statistical_errors(
         return float(off @ information @ off)
 
     # In the dead zone a classifier has learned noise; far away, another observable.
-    learned = [e for e in objective.evaluations if abs(e.auc - 0.5) > 5 * e.auc_error]
-    near = sorted(learned if len(learned) >= p else objective.evaluations, key=away)[: 4 * p]
+    kept = [e for e in objective.evaluations if e.has_placements]
+    learned = [e for e in kept if e.has_learned]
+    near = sorted(learned if len(learned) >= p else kept, key=away)[: NEAREST * p]
     return _errors(_Equations(objective, near), theta, step, width, objective.names)
 
 

@@ -51,6 +51,30 @@ def test_one_theta_is_evaluated_once(toy):
     assert [e.theta[0] for e in objective.evaluations] == [0.3, 0.4]
 
 
+def test_placements_of_far_evaluations_are_dropped(toy):
+    """A long descent holds 4 bytes per event for so many classifiers, not 8 for every one."""
+    points = np.linspace(-1.5, 1.9, 9)[:, None]
+    everything, bounded = (make(toy.sim_gen, toy.sim_reco, toy.data) for _ in range(2))
+    bounded.n_placements = 4
+    for theta in points:
+        everything(theta)
+        bounded(theta)
+
+    def held(objective):
+        return sum(e.sim_placement.nbytes + e.data_placement.nbytes for e in objective.evaluations)
+
+    assert held(everything) == len(points) * 4 * 2 * N
+    assert held(bounded) == 4 * 4 * 2 * N
+    assert [e.auc for e in bounded.evaluations] == [e.auc for e in everything.evaluations]
+    # Kept are the nearest of those that learned something; asked again, nothing is trained.
+    learned = sorted((e for e in everything.evaluations if e.has_learned), key=lambda e: e.auc)
+    kept = {e.auc for e in bounded.evaluations if e.has_placements}
+    assert kept == {e.auc for e in learned[:4]}
+    bounded.evaluate = None
+    assert bounded(points[0]) is bounded.evaluations[0]
+    assert not bounded(points[0]).has_placements
+
+
 def test_common_random_numbers(toy):
     objective = make(toy.sim_gen, toy.sim_reco, toy.data)
     before = torch.get_rng_state()

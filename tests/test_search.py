@@ -11,7 +11,7 @@ from skdctr._samples import Samples
 from skdctr.datasets import gaussian_log_weight, make_gaussian
 from skdctr.objectives import Evaluation
 from skdctr.search import distance, powell, quadratic_minimum, scan
-from skdctr.surrogate import statistical_errors, surrogate
+from skdctr.surrogate import NEAREST, statistical_errors, surrogate
 
 LOW, HIGH = np.array([-1.0, -2.0]), np.array([2.0, 2.0])
 
@@ -218,6 +218,19 @@ def test_surrogate_solves_without_training(gaussian_objective):
     sources, messages = statistical_errors(objective, found.theta, LOW[:1], HIGH[:1])
     assert not messages
     assert np.sqrt(sum(sources.values())[0, 0]) == pytest.approx(error, rel=0.3)
+
+
+def test_errors_need_the_nearest_placements_only(gaussian_objective):
+    everything, bounded = gaussian_objective(), gaussian_objective()
+    bounded.n_placements = NEAREST
+    for theta in np.linspace(-1, 2, 9):
+        everything(np.array([theta]))
+        bounded(np.array([theta]))
+    args = (np.array([0.5]), LOW[:1], HIGH[:1])
+    (all_kept, _), (few_kept, _) = (statistical_errors(o, *args) for o in (everything, bounded))
+    # The classifiers nearest in AUC are the ones nearest in θ: the same sums in another order.
+    for source, covariance in all_kept.items():
+        np.testing.assert_allclose(few_kept[source], covariance, rtol=1e-6)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
