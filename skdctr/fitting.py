@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -68,8 +68,9 @@ class SRGNFitter(ClassifierEstimator):
         "auc" compares by the area under the ROC curve (SRGN Eq. 5), "loss" by the classifier's
         loss (SRGN Eq. B1), which is for comparison.
     search : {"surrogate", "powell", "scan"}, default="surrogate"
-        "surrogate" needs few classifiers; "powell" descends as in the SRGN paper; "scan" evaluates
-        a grid.
+        "surrogate" needs few classifiers; "powell" descends as in the SRGN paper, and the error of
+        a single descent is a rough estimate, of which a warning tells unless `n_runs` gives a
+        spread; "scan" evaluates a grid.
     bounds : dict or array-like of shape (p, 2), default=None
         (low, high) by parameter name or in order; None is the trained range.
     max_evaluations : int, default=None
@@ -386,6 +387,9 @@ class SRGNFitter(ClassifierEstimator):
         space = parameter_space(runs[0].reweighter)
         low, high = check_bounds(self.bounds, space)
         self.result_, self.runs_ = combine_runs(results, low, high)
+        if self.search == "powell" and "training" not in self.result_.sources:
+            note = "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
+            self.result_ = replace(self.result_, messages=[*self.result_.messages, note])
         self.theta_ = self.result_.theta
         self.theta_names_ = self.result_.names
         self.covariance_ = self.result_.covariance

@@ -175,9 +175,6 @@ def powell(
         off = theta - parabola[0]
         sources["search"] = parabola[1] + np.outer(off, off)
     messages = [] if found.success else [f"Powell stopped early: {found.message}"]
-    messages.append(
-        "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
-    )
     return SearchResult(theta, sources, bool(found.success), messages)
 
 

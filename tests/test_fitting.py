@@ -5,6 +5,7 @@ Statistical tolerances are four standard errors, at fixed seeds.
 """
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -372,6 +373,19 @@ def test_ensemble(toy, exact):
     assert fitter.result_.sources["training"][0, 0] == pytest.approx(kept.var(ddof=1) / len(kept))
     assert set(fitter.scan_["run"]) == {0, 1, 2}
     assert len(fitter.scan_) == fitter.result_.n_evaluations
+
+
+@pytest.mark.parametrize("n_runs", [1, 3])
+def test_only_a_single_descent_is_called_rough(small, exact, n_runs):
+    options = {**TINY, "max_evaluations": 12, "n_runs": n_runs}
+    fitter = SRGNFitter(exact, search="powell", **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        fitter.fit(small.sim_gen, small.sim_reco, small.data)
+    shown = [str(w.message) for w in caught] + fitter.result_.messages
+    rough = [text for text in shown if "one descent is a rough estimate" in text]
+    assert len(rough) == (2 if n_runs == 1 else 0)
+    assert ("training" in fitter.result_.sources) == (n_runs > 1)
 
 
 @STOPPED
