@@ -48,6 +48,8 @@ def combine_runs(
 ) -> tuple[FitResult, pd.DataFrame]:
     """Average the runs that are no outliers; their spread is the error of training.
 
+    Validity and messages are those of the runs that are averaged too; only evaluations count all.
+
     Returns
     -------
     result : FitResult
@@ -65,11 +67,14 @@ def combine_runs(
     runs["outlier"] = rejected
     if len(results) == 1:
         return results[0], runs
-    messages = sorted({message for result in results for message in result.messages})
-    if rejected.all():
+    none_left = bool(rejected.all())
+    if none_left:
         rejected = np.zeros(len(results), dtype=bool)
-        messages.append("every run is an outlier: their plain mean is given")
     kept = [result for result, out in zip(results, rejected, strict=True) if not out]
+    # What befell a run that is left out, `runs` tells; of the result it says nothing.
+    messages = sorted({message for result in kept for message in result.messages})
+    if none_left:
+        messages.append("every run is an outlier: their plain mean is given")
     if rejected.any():
         messages.append(f"{int(rejected.sum())} of {len(results)} runs are outliers, left out")
     used = theta[~rejected]

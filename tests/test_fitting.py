@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
-from skdctr._ensemble import outliers
+from skdctr._ensemble import combine_runs, outliers
 from skdctr.datasets import gaussian_log_weight, make_gaussian, make_gaussian_2d
 from skdctr.exceptions import (
     ClosureFitWarning,
@@ -31,6 +31,7 @@ from skdctr.exceptions import (
     LowEffectiveSampleSizeWarning,
     NotFittedError,
 )
+from skdctr.results import FitResult
 
 N = 4000
 MU = 0.5
@@ -359,6 +360,43 @@ def test_outliers_are_those_of_the_papers():
     theta = np.array([0.5, 0.51, 0.49, 0.5, 0.52, 0.48, 0.5, 0.505, 0.8, 0.02, 0.97])[:, None]
     expected = [False] * 8 + [True] * 3
     assert outliers(theta, low, high).tolist() == expected
+
+
+def run_result(theta, **changes):
+    return FitResult(
+        theta=np.array([theta]),
+        names=["mu"],
+        covariance=np.array([[0.01]]),
+        sources={"data": np.array([[0.01]])},
+        auc=0.5,
+        auc_error=0.01,
+        n_evaluations=7,
+        effective_sample_size=100.0,
+        n_events={"simulated": 100, "data": 100},
+        converged=changes.get("converged", True),
+        method="",
+        messages=changes.get("messages", []),
+    )
+
+
+def test_runs_left_out_say_nothing_of_the_result():
+    low, high = np.array([-1.0]), np.array([1.0])
+    lost = run_result(0.99, converged=False, messages=["mu = 0.99 is at a bound"])
+    combined, runs = combine_runs([run_result(0.1), run_result(0.2), lost], low, high)
+    assert runs["outlier"].tolist() == [False, False, True]
+    assert combined.converged
+    assert combined.messages == ["1 of 3 runs are outliers, left out"]
+    assert combined.n_evaluations == 21
+    # Where no run is left, all are averaged, and count.
+    combined, _ = combine_runs([lost, run_result(-0.99)], low, high)
+    assert not combined.converged
+    assert combined.messages == [
+        *lost.messages,
+        "every run is an outlier: their plain mean is given",
+    ]
+    # A kept run that did not converge counts.
+    combined, _ = combine_runs([run_result(0.1), run_result(0.2, converged=False)], low, high)
+    assert not combined.converged
 
 
 def test_ensemble(toy, exact):
