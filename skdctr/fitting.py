@@ -75,7 +75,8 @@ class SRGNFitter(ClassifierEstimator):
         (low, high) by parameter name or in order; None is the trained range.
     max_evaluations : int, default=None
         Values of θ at which classifiers are trained, at most, the fitted one included; None is
-        8 + 4 p for "surrogate" and no limit otherwise.
+        8 + 4 p for "surrogate" with the AUC, 8 + 4 p + 4 p² with the loss, whose quadratic form
+        takes more points, and no limit otherwise.
     n_points : int, default=15
         Grid points per axis of "scan".
     max_iter : int, default=100
@@ -357,14 +358,16 @@ class SRGNFitter(ClassifierEstimator):
                     f"the end; max_evaluations is {self.max_evaluations}: lower n_points."
                 )
             return scan(objective, self.objective, low, high, n_points=self.n_points, report=report)
-        default = 7 + 4 * len(start) + (0 if self.objective == "auc" else 4 * len(start) ** 2)
+        if limit is None:
+            p = len(start)
+            limit = 7 + 4 * p + (4 * p**2 if self.objective == "loss" else 0)
         return surrogate(
             objective,
             self.objective,
             low,
             high,
             start,
-            max_evaluations=limit or default,
+            max_evaluations=limit,
             report=report,
         )
 

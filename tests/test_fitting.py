@@ -32,6 +32,7 @@ from skdctr.exceptions import (
     NotFittedError,
 )
 from skdctr.results import FitResult
+from skdctr.surrogate import surrogate
 
 N = 4000
 MU = 0.5
@@ -462,6 +463,28 @@ def test_max_evaluations_is_the_limit(small, exact, search, options):
     fitter = SRGNFitter(exact, search=search, **{**TINY, "max_evaluations": 5}, **options)
     fitter.fit(small.sim_gen, small.sim_reco, small.data)
     assert fitter.result_.n_evaluations <= 5
+
+
+@STOPPED
+@pytest.mark.parametrize(
+    ("objective", "limit", "formula"),
+    [("auc", 16, "8 + 4 p for"), ("loss", 32, "8 + 4 p + 4 p² with the loss")],
+)
+def test_default_limit_is_the_documented_one(monkeypatch, objective, limit, formula):
+    given = []
+
+    def spy(*args, max_evaluations, **further):
+        given.append(max_evaluations)
+        return surrogate(*args, max_evaluations=3, **further)
+
+    monkeypatch.setattr("skdctr.fitting.surrogate", spy)
+    toy = make_gaussian_2d(100, random_state=1)
+    exact = AnalyticReweighter(toy.log_weight, [0.0, 1.0], theta_bounds=[(-2, 2), (0.4, 1.3)])
+    options = {**TINY, "max_evaluations": None, "objective": objective}
+    SRGNFitter(exact, **options).fit(toy.sim_gen, toy.sim_reco, toy.data)
+    # For two parameters; the fitted θ is one evaluation more.
+    assert given == [limit - 1]
+    assert formula in SRGNFitter.__doc__
 
 
 def test_stopped_early_is_said(small, exact):
