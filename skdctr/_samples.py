@@ -101,8 +101,21 @@ def check_score_samples(
     data_weight: Any,
     *,
     fitted: Samples,
+    n_folds: int,
 ) -> Samples:
-    """Check what `score` was given; without data, those of the fit are taken."""
+    """Check what `score` was given; without data, those of the fit are taken.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose score it is.
+    X, y, data, sample_weight, data_weight
+        As in `SRGNFitter.score`.
+    fitted : Samples
+        Those of the fit.
+    n_folds : int
+        Parts of the cross-fit of the classifier.
+    """
     for sample, name in ((y, "y (sim_reco)"), (data, "data")):
         columns = feature_names(sample)
         if columns is not None and fitted.columns is not None and columns != fitted.columns:
@@ -117,9 +130,18 @@ def check_score_samples(
             f"y (sim_reco) has shape {sim.shape}; expected ({len(sim_gen)}, "
             f"{fitted.data.shape[1]}): the events of X, with the features that were fitted."
         )
+    events = (
+        fitted.data if data is None else check_events(data, name="data", n_features=sim.shape[1])
+    )
+    for sample, name in ((sim, "X (sim_gen)"), (events, "data")):
+        if len(sample) < 2 * n_folds:
+            raise ValueError(
+                f"{name} has {len(sample)} events; score needs {2 * n_folds} at least, two for "
+                f"each of the {n_folds} parts of its cross-fit: give more events, or take fewer "
+                "folds in cross-validation."
+            )
     sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
     if data is None:
-        return Samples(sim_gen, sim, fitted.data, sim_weight, fitted.data_weight)
-    events = check_events(data, name="data", n_features=sim.shape[1])
+        return Samples(sim_gen, sim, events, sim_weight, fitted.data_weight)
     weight = check_weights(data_weight, len(events), name="data_weight")
     return Samples(sim_gen, sim, events, sim_weight, weight)

@@ -440,14 +440,26 @@ class SRGNFitter(ClassifierEstimator):
             Pr[g(simulation) > g(data)] = 1 − AUC of SRGN Eq. 5, cross-fitted on the rows given
             with a classifier of fixed architecture: 0.5 where nothing can be told apart, less
             otherwise. Higher is better.
+
+        Raises
+        ------
+        ValueError
+            If the samples do not fit together, are not finite or have fewer than four events.
         """
         check_is_fitted(self)
-        samples = check_score_samples(
-            self, X, y, data, sample_weight, data_weight, fitted=self._samples
-        )
-        weights = bind(self.reweighter_, samples.sim_gen)
         # A reference for all candidates of a grid: their own classifiers must not be the judges.
         reference = SRGNFitter(device=self.device)
+        samples = check_score_samples(
+            self,
+            X,
+            y,
+            data,
+            sample_weight,
+            data_weight,
+            fitted=self._samples,
+            n_folds=reference.n_folds,
+        )
+        weights = bind(self.reweighter_, samples.sim_gen)
         objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
         return 1.0 - objective(self.theta_).auc
 

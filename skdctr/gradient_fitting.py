@@ -400,11 +400,24 @@ class DCTRFitter(BaseEstimator):
         -------
         float
             0.5 where nothing can be told apart, less otherwise. Higher is better.
+
+        Raises
+        ------
+        ValueError
+            If the samples do not fit together, are not finite or have fewer than four events.
         """
         check_is_fitted(self)
+        reference = SRGNFitter()
         samples = check_score_samples(
-            self, X, None, data, sample_weight, data_weight, fitted=self._samples
+            self,
+            X,
+            None,
+            data,
+            sample_weight,
+            data_weight,
+            fitted=self._samples,
+            n_folds=reference.n_folds,
         )
         weights = bind(self.reweighter_, samples.sim_gen)
-        objective = SRGNFitter()._make_objective(samples, weights, self.theta_names_, seed=0)
+        objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
         return 1.0 - objective(self.theta_).auc

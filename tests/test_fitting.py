@@ -808,6 +808,16 @@ def test_score_takes_the_data_of_the_fit(toy, fitted):
         fitted.score(toy.sim_gen, toy.sim_reco[:-1])
 
 
+@pytest.mark.parametrize("n_sim", [1, 3])
+def test_score_needs_events_for_every_fold(toy, fitted, n_sim):
+    message = f"has {n_sim} events; score needs 4 at least, two for each of the 2 parts"
+    with pytest.raises(ValueError, match=r"X \(sim_gen\) " + message):
+        fitted.score(toy.sim_gen[:n_sim], toy.sim_reco[:n_sim])
+    with pytest.raises(ValueError, match=f"data {message}"):
+        fitted.score(toy.sim_gen, toy.sim_reco, toy.data[:n_sim])
+    assert np.isfinite(fitted.score(toy.sim_gen[:4], toy.sim_reco[:4], toy.data[:4]))
+
+
 GRID = {"bounds": [[(-2, -0.5)], [(-2, 2)]]}
 
 

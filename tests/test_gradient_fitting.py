@@ -287,6 +287,16 @@ def test_clone_and_pickle(toy, exact):
     assert clone(fitter).set_params(reweighter__theta_nominal=1.0).reweighter.theta_nominal == 1.0
 
 
+def test_score_needs_events_for_every_fold(toy, exact):
+    fitter = DCTRFitter(exact).fit(toy.sim_gen, data=toy.data_gen[:3])
+    message = "has 3 events; score needs 4 at least"
+    with pytest.raises(ValueError, match=r"X \(sim_gen\) " + message):
+        fitter.score(toy.sim_gen[:3], data=toy.data_gen)
+    # Those of the fit, which needs fewer.
+    with pytest.raises(ValueError, match=f"data {message}"):
+        fitter.score(toy.sim_gen)
+
+
 def test_score_and_model_selection():
     n = 4000
     toy = make_gaussian(n, mu=MU, random_state=1)
