@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from ._covariance import sandwich
 from ._device import spawn_seeds
 from ._estimator import all_or_nothing
 from ._resolve import bind, parameter_space, resolve_reweighter
@@ -124,7 +125,8 @@ class DCTRFitter(BaseEstimator):
     theta_names_ : list of str of length p
         Their names.
     covariance_ : ndarray of shape (p, p)
-        Sandwich covariance H⁻¹ V H⁻¹ of data and simulation.
+        Sandwich covariance H⁻¹ V H⁻¹ of data and simulation; NaN in the rows and columns of
+        parameters that the data do not fix.
     hessian_ : ndarray of shape (p, p)
         H, second derivative of the loss at θ.
     result_ : FitResult
@@ -328,15 +330,12 @@ class DCTRFitter(BaseEstimator):
         hessian = likelihood.hessian(theta, _STEP * width)
         names = list(space.names)
         p = len(names)
-        sources: dict[str, FloatArray] = {}
-        covariance = np.full((p, p), np.nan)
-        if np.linalg.eigvalsh(hessian * np.outer(width, width))[0] > 1e-9:
-            inverse = np.linalg.inv(hessian)
-            scatter = likelihood.scatter(theta)
-            sources = {source: inverse @ v @ inverse for source, v in scatter.items()}
-            covariance = sum(sources.values(), np.zeros((p, p)))
-        else:
-            messages = [*messages, f"not identified: the loss is flat in some of {names}"]
+        scale = np.outer(width, width)
+        scatter = {source: v * scale for source, v in likelihood.scatter(theta).items()}
+        sources, unidentified = sandwich(hessian * scale, scatter, width, names)
+        covariance = sum(sources.values(), np.zeros((p, p)))
+        if unidentified:
+            messages = [*messages, *unidentified]
             warnings.warn(messages[-1], IdentifiabilityWarning, stacklevel=3)
         at_bound = [
             name

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 
+from ._covariance import sandwich
 from ._validation import FloatArray
 from .metrics import effective_sample_size
 from .objectives import ClassifierObjective, Evaluation, Placements
@@ -321,22 +322,8 @@ def _errors(
     }
     total = _regularised(sum(by_source.values(), np.zeros((len(slope), len(slope)))))
     combine = np.linalg.solve(total, slope).T
-    curvature = combine @ slope
-    values, vectors = np.linalg.eigh(curvature)
-    # A direction whose error exceeds the whole range is not determined by these data.
-    free = values < 1.0
-    inverse = vectors[:, ~free] / values[~free] @ vectors[:, ~free].T
-    sources = {}
-    for source, covariance in by_source.items():
-        propagated = inverse @ combine @ covariance @ combine.T @ inverse
-        if free.any():
-            loose = (vectors[:, free] ** 2).sum(axis=1) > 0.01
-            propagated[loose, :] = np.nan
-            propagated[:, loose] = np.nan
-        sources[source] = propagated * np.outer(width, width)
-    loose_names = [name for k, name in enumerate(names) if (vectors[k, free] ** 2).sum() > 0.01]
-    messages = [f"not identified: {loose_names}"] if loose_names else []
-    return sources, messages
+    scatter = {source: combine @ covariance @ combine.T for source, covariance in by_source.items()}
+    return sandwich(combine @ slope, scatter, width, names)
 
 
 def _design(directions: FloatArray, *, crossed: bool) -> list[FloatArray]:

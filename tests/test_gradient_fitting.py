@@ -162,15 +162,33 @@ def test_fit_beyond_the_trained_range_warns(toy):
         DCTRFitter(narrow, bounds=[(-2, 2)]).fit(toy.sim_gen, data=toy.data_gen)
 
 
-def test_parameter_without_effect_is_not_identified(toy):
+def test_parameter_without_effect_is_not_identified(toy, exact):
     def log_weight(x, theta):
         return gaussian_log_weight(x, theta[..., :1])
 
     blind = AnalyticReweighter(log_weight, {"mu": 0.0, "nu": 0.0}, theta_bounds=[(-2, 2), (-1, 1)])
-    with pytest.warns(IdentifiabilityWarning, match="not identified"):
+    with pytest.warns(IdentifiabilityWarning, match=r"^not identified: \['nu'\]$"):
         fitter = DCTRFitter(blind).fit(toy.sim_gen, data=toy.data_gen)
     assert not fitter.result_.valid
+    assert "not identified: ['nu']" in fitter.result_.messages
+    # The other parameter keeps the error of the fit without this one.
+    alone = DCTRFitter(exact).fit(toy.sim_gen, data=toy.data_gen)
+    assert fitter.covariance_[0, 0] == pytest.approx(alone.covariance_[0, 0], rel=1e-4)
+    assert np.isnan(fitter.covariance_[1]).all()
+    assert np.isnan(fitter.covariance_[:, 1]).all()
+
+
+def test_parameters_that_only_count_in_sum_are_both_not_identified(toy, exact):
+    def log_weight(x, theta):
+        return gaussian_log_weight(x, theta.sum(axis=-1, keepdims=True))
+
+    twice = AnalyticReweighter(log_weight, {"a": 0.0, "b": 0.0}, theta_bounds=[(-2, 2), (-2, 2)])
+    with pytest.warns(IdentifiabilityWarning, match=r"not identified: \['a', 'b'\]"):
+        fitter = DCTRFitter(twice).fit(toy.sim_gen, data=toy.data_gen)
     assert np.isnan(fitter.covariance_).all()
+    # Their sum is that of the fit of one parameter, to well below its statistical error.
+    alone = DCTRFitter(exact).fit(toy.sim_gen, data=toy.data_gen)
+    assert abs(fitter.theta_.sum() - alone.theta_[0]) < 0.01 * alone.result_.errors[0]
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
