@@ -179,6 +179,9 @@ class ParameterSpace:
         if isinstance(theta, (Mapping, pd.Series, pd.DataFrame)):
             theta = self._by_name(theta, name)
         try:
+            # numpy reads numbers off strings, which are rather a mistake.
+            if np.asarray(theta).dtype.kind in "US":
+                raise ValueError("a string is no number")
             values = np.array(theta, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name}={theta!r} is not numeric.") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from ._base import BaseReweighter
 from ._estimator import all_or_nothing
+from ._interpolation import smooth_values
 from ._validation import FloatArray, ParameterSpace, check_bounds, check_weights, feature_names
 from ._weights import EventWeights, Scaling
 
@@ -46,7 +47,9 @@ class ExponentialTilt:
         product: FloatArray = (self.scaling(X) * theta).sum(axis=1)
         if theta.ndim == 1:
             return product - self._normaliser(theta)
-        return product - np.array([self._normaliser(row) for row in theta])
+        # Each normaliser is a sum over the nominal sample: one per event would be n² terms.
+        rows, index = np.unique(theta, axis=0, return_inverse=True)
+        return product - smooth_values(self._normaliser, rows)[index.reshape(-1)]
 
     def _normaliser(self, theta: FloatArray) -> float:
         return float(logsumexp(self.z @ theta + self.log_share, b=self.sign))
@@ -99,7 +102,7 @@ class AnalyticReweighter(BaseReweighter):
         log w = θ·z − log⟨exp(θ·z)⟩ with z the standardised features: one parameter per feature,
         the shift of its mean in units of its width where the feature is Gaussian.
     theta_nominal : scalar, array-like of shape (p,) or dict, default=0.0
-        θ₀. A dict names the parameters. The tilt has θ₀ = 0.
+        θ₀, finite. A dict names the parameters. The tilt has θ₀ = 0.
     theta_bounds : array-like of shape (p, 2) or dict, default=None
         Range in which the formula holds; None is no limit, and -3 to 3 for the tilt.
 
@@ -146,6 +149,13 @@ class AnalyticReweighter(BaseReweighter):
         Returns
         -------
         self : AnalyticReweighter
+
+        Raises
+        ------
+        TypeError
+            If `log_weight` is not callable.
+        ValueError
+            If the events are not finite, or `theta_nominal` or `theta_bounds` are no parameters.
         """
         with all_or_nothing(self):
             if self.log_weight is not None and not callable(self.log_weight):
@@ -163,21 +173,30 @@ class AnalyticReweighter(BaseReweighter):
             self._publish(space)
         return self
 
-    def _make_space(self, n_features: int, names: list[str] | None) -> ParameterSpace:
+    def _make_space(self, n_features: int, columns: list[str] | None) -> ParameterSpace:
+        tilt = self.log_weight is None
         nominal = self.theta_nominal
-        if self.log_weight is None:
-            names = names or [f"theta_{k}" for k in range(n_features)]
-            values = np.zeros(n_features)
-            limit = np.full(n_features, _TILT_RANGE)
+        if isinstance(nominal, Mapping):
+            names = list(nominal)
+        elif tilt:
+            names = columns or [f"theta_{k}" for k in range(n_features)]
+            nominal = np.full(n_features, nominal) if np.ndim(nominal) == 0 else nominal
         else:
-            names = list(nominal) if isinstance(nominal, dict) else None
-            values = np.array(
-                list(nominal.values()) if isinstance(nominal, dict) else nominal, dtype=np.float64
-            ).reshape(-1)
-            if names is None:
-                names = [f"theta_{k}" for k in range(len(values))] if len(values) > 1 else ["theta"]
-            limit = np.full(len(values), np.inf)
-        space = ParameterSpace(tuple(names), values, -limit, limit)
+            p = np.size(nominal)
+            names = [f"theta_{k}" for k in range(p)] if p > 1 else ["theta"]
+        if not names or not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"theta_nominal={self.theta_nominal!r}: expected one number per parameter, or a "
+                "dict of them by name, names as strings."
+            )
+        limit = np.full(len(names), _TILT_RANGE if tilt else np.inf)
+        space = ParameterSpace(tuple(names), np.zeros(len(names)), -limit, limit)
+        values = space.point(nominal, name="theta_nominal")
+        if tilt and (len(names) != n_features or values.any()):
+            raise ValueError(
+                f"theta_nominal={self.theta_nominal!r}: the exponential tilt (log_weight=None) has "
+                f"one parameter for each of the {n_features} features, all zero for nominal events."
+            )
         low, high = check_bounds(self.theta_bounds, space)
         return ParameterSpace(space.names, values, low, high)
 

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skdctr import AnalyticReweighter
+from skdctr.analytic import ExponentialTilt
 from skdctr.datasets import gaussian_2d_log_weight, gaussian_log_weight
 from skdctr.exceptions import ExtrapolationWarning
 
@@ -123,6 +124,28 @@ def test_not_callable(x):
         AnalyticReweighter("gaussian").fit(x)
 
 
+@pytest.mark.parametrize(
+    ("nominal", "message"),
+    [
+        (np.nan, "theta_nominal contains NaN or infinity"),
+        ({"mu": np.inf}, "theta_nominal contains NaN or infinity"),
+        ([0.0, -np.inf], "theta_nominal contains NaN or infinity"),
+        (None, "theta_nominal is missing"),
+        ("0.5", "theta_nominal='0.5' is not numeric"),
+        (object, "is not numeric"),
+        ({"mu": None}, "theta_nominal contains NaN"),
+        ({"mu": [1.0, 2.0]}, r"theta_nominal has shape \(1, 2\), expected \(1,\)"),
+        ([[0.0, 1.0]], r"theta_nominal has shape \(1, 2\), expected \(2,\)"),
+        ([], r"theta_nominal has shape \(0,\)"),
+        ({}, "expected one number per parameter"),
+        ({0: 1.0}, "names as strings"),
+    ],
+)
+def test_bad_nominal_parameters(x, nominal, message):
+    with pytest.raises(ValueError, match=message):
+        AnalyticReweighter(gaussian_log_weight, nominal).fit(x)
+
+
 def test_not_fitted(x):
     with pytest.raises(NotFittedError):
         AnalyticReweighter(gaussian_log_weight).predict_weights(x, 0.5)
@@ -196,6 +219,38 @@ def test_tilt_gradient_and_rows(features):
         tilt.predict_log_weights(features[:3], rows),
         [tilt.predict_log_weights(features[k : k + 1], rows[k])[0] for k in range(3)],
     )
+
+
+@pytest.mark.parametrize("nominal", [np.nan, 0.5, [0.0, 0.1], [0.0], {"a": 0.0, "b": 1.0}])
+def test_tilt_has_no_other_nominal_parameters(features, nominal):
+    with pytest.raises(ValueError, match="theta_nominal"):
+        AnalyticReweighter(theta_nominal=nominal).fit(features)
+    named = AnalyticReweighter(theta_nominal={"a": 0.0, "b": 0.0}).fit(features)
+    assert named.theta_names_ == ["a", "b"]
+
+
+@pytest.mark.parametrize("n_features", [1, 2])
+def test_tilt_at_one_theta_per_event_takes_linear_time(features, n_features, monkeypatch):
+    rng = np.random.default_rng(5)
+    X = features[:, :n_features]
+    theta = rng.uniform(-0.5, 0.5, X.shape)
+    tilt = AnalyticReweighter().fit(X)
+    calls = []
+    exact = ExponentialTilt._normaliser
+    monkeypatch.setattr(
+        ExponentialTilt, "_normaliser", lambda self, row: calls.append(1) or exact(self, row)
+    )
+    rows = tilt.predict_log_weights(X, theta)
+    # One pass over the nominal sample for each would be N.
+    assert len(calls) < (100 if n_features == 1 else 2000)
+    for k in (0, 77, N - 1):
+        assert rows[k] == pytest.approx(
+            tilt.predict_log_weights(X[k : k + 1], theta[k])[0], rel=0, abs=1e-11
+        )
+    # Few values of θ, each many times: one pass for each of them.
+    calls.clear()
+    tilt.predict_log_weights(X, np.repeat(theta[:2], N // 2, axis=0))
+    assert len(calls) == 2
 
 
 def test_tilt_takes_the_names_of_the_columns(features):

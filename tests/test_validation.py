@@ -199,6 +199,7 @@ def test_points_per_event():
         ([[1.0, 2.0, 3.0]], r"shape \(1, 3\)"),
         ([1.0, np.nan], "start contains NaN or infinity"),
         ("high", "start='high' is not numeric"),
+        (["1", "2"], "is not numeric"),
         ([[1, 2], [3]], "not numeric"),
     ],
 )
