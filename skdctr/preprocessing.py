@@ -1,0 +1,277 @@
+"""Preparation of events that are sets of particles, as scikit-learn transformers."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ._sets import PackedEvents
+from ._unpack import is_awkward
+from ._validation import did_you_mean
+
+__all__ = ["PackedEvents", "ParticlePreprocessor"]
+
+
+class ParticlePreprocessor(  # type: ignore[call-arg]
+    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
+    """Transverse momenta as fractions of the jet's, directions relative to the jet's axis.
+
+    The preprocessing of the papers' particle flow networks. The axis is the mean of η and of φ,
+    weighted by transverse momentum; differences in φ are taken around the circle, from -π to π,
+    where the papers' notebooks take no notice of it. The fraction is of the scalar sum of the
+    jet's transverse momenta. All other features stay as they are, the particle type too, and so
+    do events without particles. Each event is treated by itself: nothing is learned in `fit` but
+    which features there are.
+
+    Parameters
+    ----------
+    pt, eta, phi : str or int, default="pt", "eta", "phi"
+        The features: names, or positions among the features. Where events have no names, "pt",
+        "eta" and "phi" stand for the first three. φ is in radians.
+    pt_fraction : bool, default=True
+        Whether to divide transverse momenta by their sum in the event. Without, a network sees
+        the jet's own transverse momentum, which the papers' do not.
+    center : bool, default=True
+        Whether to subtract the axis.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of features of a particle.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where the events have some.
+
+    See Also
+    --------
+    PackedEvents : Sets of particles that are fast to split, which are accepted and returned too.
+
+    References
+    ----------
+    A. Andreassen, B. Nachman (DCTR), arXiv:1907.08209, Sec. IV and its notebooks; P. Komiske,
+    E. Metodiev, J. Thaler, arXiv:1810.05165, Sec. 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdctr.preprocessing import ParticlePreprocessor
+    >>> jet = [[3.0, 0.2, 3.1], [1.0, 0.2, -3.1], [np.nan, np.nan, np.nan]]  # pt, eta, phi
+    >>> ParticlePreprocessor().fit_transform(np.array([jet])).round(3)
+    array([[[ 0.75 ,  0.   , -0.021],
+            [ 0.25 ,  0.   ,  0.062],
+            [   nan,    nan,    nan]]])
+    """
+
+    def __init__(
+        self,
+        pt: str | int = "pt",
+        eta: str | int = "eta",
+        phi: str | int = "phi",
+        *,
+        pt_fraction: bool = True,
+        center: bool = True,
+    ) -> None:
+        self.pt = pt
+        self.eta = eta
+        self.phi = phi
+        self.pt_fraction = pt_fraction
+        self.center = center
+
+    def fit(self, X: Any, y: Any = None) -> ParticlePreprocessor:
+        """Check the events and remember their features.
+
+        Parameters
+        ----------
+        X : awkward array, ndarray of shape (n, particles, f) or PackedEvents
+            Events, as `PackedEvents.from_events` takes them.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ParticlePreprocessor
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the events are no sets of particles, or lack one of the three features.
+        """
+        packed = _pack(X)
+        self._columns(packed)
+        self.n_features_in_ = packed.n_features
+        if packed.feature_names is not None:
+            self.feature_names_in_ = np.array(packed.feature_names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Transform events.
+
+        Parameters
+        ----------
+        X : awkward array, ndarray of shape (n, particles, f) or PackedEvents
+            Events with the features of `fit`.
+
+        Returns
+        -------
+        awkward array, ndarray or PackedEvents
+            In the form and type of number in which they came; a list of events becomes an awkward
+            array. In an ndarray padded particles stay all NaN.
+
+        Raises
+        ------
+        ValueError
+            If the features are not those of `fit`, or a transverse momentum is negative, or all
+            of an event's are zero.
+        """
+        check_is_fitted(self)
+        if isinstance(X, list) and X and is_awkward(X[0]):
+            X = importlib.import_module("awkward").Array(X)
+        packed = _pack(X)
+        known = tuple(getattr(self, "feature_names_in_", ())) or None
+        if packed.n_features != self.n_features_in_ or packed.feature_names != known:
+            raise ValueError(
+                f"X has the features {packed.feature_names or packed.n_features}, fit had "
+                f"{known or self.n_features_in_}: give the same ones, in the same order."
+            )
+        columns = self._columns(packed)
+        prepared = self._prepare(packed, columns)
+        if isinstance(X, PackedEvents):
+            return X.with_features(prepared)
+        if not is_awkward(X):
+            return _like_padded(prepared, X)
+        return _like_awkward(prepared, packed, columns, X)
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Names of the features, which are those that came in.
+
+        Parameters
+        ----------
+        input_features : array-like of shape (n_features_in_,), optional
+            Names for features that have none.
+
+        Returns
+        -------
+        ndarray of str
+            Their names; ``x0``, ``x1`` and so on where there are none.
+        """
+        check_is_fitted(self)
+        known = getattr(self, "feature_names_in_", None)
+        if input_features is None:
+            if known is not None:
+                return known
+            return np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
+        names = np.asarray(input_features, dtype=object)
+        if len(names) != self.n_features_in_:
+            raise ValueError(
+                f"input_features has {len(names)} names, expected {self.n_features_in_}."
+            )
+        if known is not None and (names != known).any():
+            raise ValueError(f"input_features is {list(names)}, fit had {list(known)}.")
+        return names
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.requires_fit = True
+        return tags
+
+    def _columns(self, packed: PackedEvents) -> list[int]:
+        names = packed.feature_names
+        columns = []
+        for position, (argument, given) in enumerate(
+            {"pt": self.pt, "eta": self.eta, "phi": self.phi}.items()
+        ):
+            column: int
+            if not isinstance(given, str):
+                column = given
+            elif names is not None and given in names:
+                column = names.index(given)
+            elif names is None and given == argument:
+                column = position
+            else:
+                known = names or [f"0 to {packed.n_features - 1}, which have no names"]
+                raise ValueError(
+                    f"{argument} is {given!r}, which is no feature of X; "
+                    f"{did_you_mean(given, known)}"
+                )
+            if not 0 <= column < packed.n_features:
+                raise ValueError(
+                    f"{argument} is feature {column} of a particle, but X has "
+                    f"{packed.n_features}; expected 0 to {packed.n_features - 1}."
+                )
+            columns.append(column)
+        if len(set(columns)) < 3:
+            raise ValueError(f"pt, eta and phi are the features {columns}; expected three of them.")
+        return columns
+
+    def _prepare(self, packed: PackedEvents, columns: list[int]) -> NDArray[Any]:
+        prepared = packed.features.copy()
+        pt, eta, phi = packed.features[:, columns].astype(np.float64).T
+        rows = np.repeat(np.arange(len(packed)), packed.counts)
+
+        def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.bincount(rows, weights=values, minlength=len(packed)).astype(np.float64)
+
+        sum_pt = total(pt)
+        if (pt < 0).any():
+            event = rows[int(np.argmax(pt < 0))]
+            raise ValueError(f"X has a negative transverse momentum in event {event}.")
+        empty = (sum_pt == 0) & (packed.counts > 0)
+        if empty.any():
+            raise ValueError(
+                f"all transverse momenta of event {int(np.argmax(empty))} are zero, so that they "
+                "have no fractions and no axis; drop the event, or mark its particles as padding."
+            )
+        safe = np.where(sum_pt > 0, sum_pt, 1.0)
+        if self.center:
+            # φ relative to any direction close to the jet's has no jump within the jet.
+            near = np.arctan2(total(pt * np.sin(phi)), total(pt * np.cos(phi)))
+            relative = _wrap(phi - near[rows])
+            prepared[:, columns[2]] = _wrap(relative - (total(pt * relative) / safe)[rows])
+            prepared[:, columns[1]] = eta - (total(pt * eta) / safe)[rows]
+        if self.pt_fraction:
+            prepared[:, columns[0]] = pt / safe[rows]
+        return prepared
+
+
+def _wrap(phi: NDArray[np.float64]) -> NDArray[np.float64]:
+    wrapped: NDArray[np.float64] = np.remainder(phi + np.pi, 2 * np.pi) - np.pi
+    return wrapped
+
+
+def _pack(X: Any) -> PackedEvents:
+    # Single precision in, double precision through: what is added up here are many particles.
+    return PackedEvents.from_events(X, dtype=np.float64)
+
+
+def _like_padded(prepared: NDArray[Any], X: Any) -> NDArray[Any]:
+    array = np.asarray(X)
+    dtype = array.dtype if array.dtype.kind == "f" else np.float64
+    result = np.array(array, dtype=dtype)
+    result[~np.isnan(result).all(axis=2)] = prepared
+    return result
+
+
+def _like_awkward(prepared: NDArray[Any], packed: PackedEvents, columns: list[int], X: Any) -> Any:
+    ak = importlib.import_module("awkward")
+    if packed.feature_names is None:
+        dtype = np.asarray(ak.flatten(X, axis=None)).dtype
+        dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        return ak.unflatten(ak.from_numpy(prepared.astype(dtype)), packed.counts)
+    for column in columns:
+        field = packed.feature_names[column]
+        dtype = np.asarray(ak.flatten(X[field])).dtype
+        dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        values = ak.unflatten(prepared[:, column].astype(dtype), packed.counts)
+        X = ak.with_field(X, values, field)
+    return X

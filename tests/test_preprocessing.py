@@ -1,0 +1,306 @@
+"""The preprocessing of sets of particles: its formulas, the forms it takes, scikit-learn's ways."""
+
+import numpy as np
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skdctr.preprocessing import PackedEvents, ParticlePreprocessor
+
+COUNTS = [4, 0, 1, 9, 2]
+
+
+@pytest.fixture
+def ak():
+    return pytest.importorskip("awkward")
+
+
+@pytest.fixture
+def jets(rng):
+    """Jets of shape (5, 9, 4): pt, eta, phi and a code; the second has no particles."""
+    array = np.full((len(COUNTS), 9, 4), np.nan)
+    for i, n in enumerate(COUNTS):
+        axis = rng.uniform([-1, -np.pi], [1, np.pi])
+        array[i, :n, 0] = rng.exponential(3, n)
+        array[i, :n, 1:3] = axis + rng.normal(0, 0.3, (n, 2))
+        array[i, :n, 3] = rng.choice([211, -211, 22], n)
+    array[..., 2] = np.remainder(array[..., 2] + np.pi, 2 * np.pi) - np.pi
+    return array
+
+
+@pytest.fixture
+def records(ak, jets):
+    real = [jet[~np.isnan(jet[:, 0])] for jet in jets]
+    columns = {name: [jet[:, i] for jet in real] for i, name in enumerate(("pt", "eta", "phi"))}
+    return ak.zip({**columns, "pid": [jet[:, 3].astype(int) for jet in real]})
+
+
+def published(x):
+    """What the papers' notebooks do to a jet that does not lie across φ = π."""
+    mask = x[:, 0] > 0
+    x[mask, 1:3] -= np.average(x[mask, 1:3], weights=x[mask, 0], axis=0)
+    x[mask, 0] /= x[:, 0].sum()
+    return x
+
+
+# The formulas
+
+
+def test_as_the_papers_do(jets):
+    jets = np.delete(jets, 1, axis=0)
+    # Turned to where no jet crosses φ = π.
+    for jet in jets:
+        phi = jet[:, 2]
+        jet[:, 2] = np.remainder(phi - phi[0] + np.pi, 2 * np.pi) - np.pi
+    expected = np.stack([published(jet) for jet in np.nan_to_num(jets)])
+    found = ParticlePreprocessor().fit_transform(jets)
+    assert_allclose(np.nan_to_num(found), expected, atol=1e-12)
+
+
+def test_where_the_jet_points_does_not_matter(jets):
+    moved = jets.copy()
+    moved[..., 1] += 0.7
+    moved[..., 2] = np.remainder(moved[..., 2] + 2.5, 2 * np.pi) - np.pi
+    moved[..., 0] *= 3
+    first, second = (ParticlePreprocessor().fit_transform(X) for X in (jets, moved))
+    assert_allclose(first, second, atol=1e-12)
+    assert_allclose(np.nansum(first[..., 0], axis=1), [1, 0, 1, 1, 1])
+    for column in (1, 2):
+        assert_allclose(np.nansum(first[..., 0] * first[..., column], axis=1), 0, atol=1e-12)
+    assert np.nanmax(np.abs(first[..., 2])) < 2
+
+
+def test_one_particle_is_its_axis():
+    found = ParticlePreprocessor().fit_transform(np.array([[[5.0, 1.2, 3.1]]]))
+    assert_allclose(found, [[[1, 0, 0]]], atol=1e-15)
+
+
+def test_order_of_the_particles_does_not_matter(jets, rng):
+    order = rng.permutation(9)
+    found = ParticlePreprocessor().fit_transform(jets)
+    assert_allclose(ParticlePreprocessor().fit_transform(jets[:, order]), found[:, order])
+
+
+def test_padding_does_not_matter(jets):
+    wider = np.pad(jets, ((0, 0), (2, 3), (0, 0)), constant_values=np.nan)
+    found = ParticlePreprocessor().fit_transform(wider)
+    assert_array_equal(found[:, 2:-3], ParticlePreprocessor().fit_transform(jets))
+    assert np.isnan(found[:, :2]).all()
+
+
+def test_each_event_by_itself(jets):
+    transformer = ParticlePreprocessor().fit(jets)
+    alone = [transformer.transform(jets[[i]])[0] for i in range(5)]
+    assert_array_equal(transformer.transform(jets), alone)
+
+
+def test_parts_of_it(jets):
+    real = ~np.isnan(jets[..., 0])
+    whole = ParticlePreprocessor().fit_transform(jets)[real]
+    only_pt = ParticlePreprocessor(center=False).fit_transform(jets)[real]
+    only_axis = ParticlePreprocessor(pt_fraction=False).fit_transform(jets)[real]
+    assert_array_equal(only_pt[:, 0], whole[:, 0])
+    assert_array_equal(only_pt[:, 1:], jets[real][:, 1:])
+    assert_array_equal(only_axis[:, 1:], whole[:, 1:])
+    assert_array_equal(only_axis[:, 0], jets[real][:, 0])
+
+
+# The forms
+
+
+def test_same_in_all_forms(ak, jets, records):
+    real = ~np.isnan(jets[..., 0])
+    expected = ParticlePreprocessor().fit_transform(jets)
+    assert isinstance(expected, np.ndarray)
+    found = ParticlePreprocessor().fit_transform(records)
+    assert isinstance(found, ak.Array)
+    assert found.fields == records.fields
+    assert_array_equal(ak.num(found), COUNTS)
+    assert found.pid.to_list() == records.pid.to_list()
+    for i, name in enumerate(("pt", "eta", "phi")):
+        assert_allclose(ak.flatten(found[name]), expected[real][:, i], atol=1e-12)
+    lists = ParticlePreprocessor().fit_transform(ak.Array({f: records[f] for f in records.fields}))
+    assert lists.phi.to_list() == found.phi.to_list()
+    packed = PackedEvents.from_events(records)
+    prepared = ParticlePreprocessor().fit_transform(packed)
+    assert isinstance(prepared, PackedEvents)
+    assert_allclose(prepared.features, expected[real][:, :3], atol=1e-6)
+    assert_array_equal(prepared.types, packed.types)
+    assert_array_equal(prepared.offsets, packed.offsets)
+    jagged = ak.Array([jet[~np.isnan(jet[:, 0])].tolist() for jet in jets])
+    regular = ParticlePreprocessor().fit_transform(jagged)
+    assert_allclose(ak.flatten(regular), expected[real], atol=1e-12)
+    assert_array_equal(ak.num(regular), COUNTS)
+
+
+def test_what_came_in_is_left_alone(ak, jets, records):
+    before, listed = jets.copy(), records.to_list()
+    packed = PackedEvents.from_events(records)
+    features = packed.features.copy()
+    for X in (jets, records, packed):
+        ParticlePreprocessor().fit_transform(X)
+    assert_array_equal(jets, before)
+    assert records.to_list() == listed
+    assert_array_equal(packed.features, features)
+
+
+@pytest.mark.parametrize(("given", "expected"), [("f4", "f4"), ("f8", "f8"), ("i8", "f8")])
+def test_type_of_number(given, expected, ak):
+    X = np.array([[[3, 1, 1], [1, 0, 2]]], dtype=given)
+    assert ParticlePreprocessor().fit_transform(X).dtype == expected
+    records = ak.zip(dict(zip(("pt", "eta", "phi"), X.transpose(2, 0, 1), strict=True)))
+    found = ParticlePreprocessor().fit_transform(records)
+    assert np.asarray(ak.flatten(found.pt)).dtype == expected
+
+
+def test_no_particles(ak):
+    empty = np.full((3, 4, 3), np.nan)
+    assert_array_equal(ParticlePreprocessor().fit_transform(empty), empty)
+    none = ak.Array([[{"pt": 1.0, "eta": 0.0, "phi": 0.0}]])[:, :0]
+    assert ParticlePreprocessor().fit_transform(none).to_list() == [[]]
+
+
+def test_500_particles(rng):
+    X = np.stack([rng.exponential(1, (2, 500)), *rng.normal(0, 0.3, (2, 2, 500))], axis=2)
+    found = ParticlePreprocessor().fit_transform(X)
+    assert_allclose(found[..., 0].sum(axis=1), 1)
+
+
+# Features
+
+
+def test_features_by_name_and_position(ak, jets, records):
+    expected = ParticlePreprocessor().fit_transform(jets)
+    order = [3, 2, 0, 1]
+    found = ParticlePreprocessor(pt=2, eta=3, phi=1).fit_transform(jets[..., order])
+    assert_array_equal(found, expected[..., order])
+    renamed = ak.zip({"eta": records.eta, "E": records.pt, "azimuth": records.phi})
+    transformer = ParticlePreprocessor(pt="E", phi="azimuth").fit(renamed)
+    assert list(transformer.feature_names_in_) == ["eta", "E", "azimuth"]
+    found = transformer.transform(renamed)
+    assert_allclose(ak.flatten(found.E), expected[~np.isnan(expected[..., 0])][:, 0])
+
+
+def test_feature_names(jets, records):
+    transformer = ParticlePreprocessor().fit(records)
+    assert list(transformer.get_feature_names_out()) == ["pt", "eta", "phi"]
+    assert list(transformer.get_feature_names_out(["pt", "eta", "phi"])) == ["pt", "eta", "phi"]
+    with pytest.raises(ValueError, match="input_features is"):
+        transformer.get_feature_names_out(["pt", "phi", "eta"])
+    transformer.fit(jets)
+    assert transformer.n_features_in_ == 4
+    assert not hasattr(transformer, "feature_names_in_")
+    assert list(transformer.get_feature_names_out()) == ["x0", "x1", "x2", "x3"]
+    assert list(transformer.get_feature_names_out(list("abcd"))) == list("abcd")
+    with pytest.raises(ValueError, match="input_features has 1 names, expected 4"):
+        transformer.get_feature_names_out(["a"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"pt": "energy"}, "pt is 'energy', which is no feature of X"),
+        ({"eta": "Eta"}, "eta is 'Eta'.*did you mean 'eta'"),
+        ({"phi": 7}, "phi is feature 7 of a particle, but X has 3; expected 0 to 2"),
+        ({"phi": "eta"}, r"features \[0, 1, 1\]; expected three"),
+    ],
+)
+def test_wrong_features(arguments, match, records):
+    with pytest.raises(ValueError, match=match):
+        ParticlePreprocessor(**arguments).fit(records)
+
+
+def test_names_for_what_has_none(jets):
+    with pytest.raises(ValueError, match=r"pt is 'energy', .*0 to 3, which have no names"):
+        ParticlePreprocessor(pt="energy").fit(jets)
+
+
+def test_other_features_than_in_fit(ak, jets, records):
+    transformer = ParticlePreprocessor().fit(records)
+    with pytest.raises(ValueError, match=r"X has the features \('eta', 'pt', 'phi'\), fit had"):
+        transformer.transform(records[["eta", "pt", "phi", "pid"]])
+    with pytest.raises(ValueError, match=r"X has the features 4, fit had \('pt', 'eta', 'phi'\)"):
+        transformer.transform(jets)
+
+
+# What is refused
+
+
+def test_bad_momenta(jets):
+    negative, zero = jets.copy(), jets.copy()
+    negative[3, 2, 0] = -1
+    zero[4, :2, 0] = 0
+    transformer = ParticlePreprocessor().fit(jets)
+    with pytest.raises(ValueError, match="negative transverse momentum in event 3"):
+        transformer.transform(negative)
+    with pytest.raises(ValueError, match="all transverse momenta of event 4 are zero"):
+        transformer.transform(zero)
+    zero[4, 0, 0] = 1
+    assert transformer.transform(zero)[4, 1, 0] == 0
+
+
+def test_bad_events(jets):
+    jets[3, 1, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN in feature 1 of particle 1 of event 3"):
+        ParticlePreprocessor().fit(jets)
+    with pytest.raises(ValueError, match=r"shape \(9, 4\)"):
+        ParticlePreprocessor().fit(jets[0])
+    with pytest.raises(NotFittedError):
+        ParticlePreprocessor().transform(jets)
+
+
+# scikit-learn
+
+
+class Sums(TransformerMixin, BaseEstimator):
+    """Sums over the particles, so that a regression can follow."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        packed = PackedEvents.from_events(X)
+        values = np.column_stack([packed.features, packed.features**2])
+        rows = np.repeat(np.arange(len(packed)), packed.counts)
+        return np.stack([np.bincount(rows, v, minlength=len(packed)) for v in values.T], axis=1)
+
+
+def test_clone_and_parameters():
+    transformer = ParticlePreprocessor(pt=3, center=False)
+    assert clone(transformer).get_params() == transformer.get_params()
+    assert transformer.set_params(pt_fraction=False).pt_fraction is False
+    assert transformer.__sklearn_tags__().input_tags.three_d_array
+
+
+def test_output_of_pandas_is_not_forced(jets):
+    with sklearn.config_context(transform_output="pandas"):
+        assert isinstance(ParticlePreprocessor().fit_transform(jets), np.ndarray)
+
+
+@pytest.mark.parametrize("form", ["padded", "records", "lists", "packed"])
+def test_pipeline_and_cross_validation(form, ak, rng):
+    X = np.stack([rng.exponential(1, (60, 6)), *rng.normal(0, 0.3, (2, 60, 6))], axis=2)
+    X[rng.random((60, 6)) < 0.4] = np.nan
+    X[0] = np.nan
+    y = np.nansum(ParticlePreprocessor().fit_transform(X)[..., 1] ** 2, axis=1)
+    real = ~np.isnan(X[..., 0])
+    columns = {
+        name: ak.unflatten(X[..., i][real], real.sum(axis=1))
+        for i, name in enumerate(("pt", "eta", "phi"))
+    }
+    events = {
+        "padded": X,
+        "records": ak.zip(columns),
+        "lists": ak.Array(columns),
+        "packed": PackedEvents.from_events(X),
+    }[form]
+    model = make_pipeline(ParticlePreprocessor(), Sums(), LinearRegression())
+    assert cross_val_score(model, events, y, cv=3).min() > 0.99
+    search = GridSearchCV(model, {"particlepreprocessor__center": [False, True]}, cv=3)
+    search.fit(events, y)
+    assert search.best_params_ == {"particlepreprocessor__center": True}
