@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._sets import PackedEvents
-from ._unpack import is_awkward
+from ._unpack import is_awkward, join_rows
 from ._validation import did_you_mean
 
 __all__ = ["PackedEvents", "ParticlePreprocessor"]
@@ -133,7 +133,7 @@ class ParticlePreprocessor(  # type: ignore[call-arg]
         """
         check_is_fitted(self)
         if isinstance(X, list) and X and is_awkward(X[0]):
-            X = importlib.import_module("awkward").Array(X)
+            X = join_rows(X)
         packed = _pack(X)
         known = tuple(getattr(self, "feature_names_in_", ())) or None
         if packed.n_features != self.n_features_in_ or packed.feature_names != known:
