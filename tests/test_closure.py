@@ -208,6 +208,50 @@ def test_wrong_normalisation_fails_the_mean_weight_only(toy):
     assert failed(report) == {"mean weight"}
 
 
+def scaled(toy, shift):
+    """Weights that are exact but for a factor 1 + shift."""
+
+    def log_weight(X, theta):
+        return toy.log_weight(X, theta) + np.log1p(shift)
+
+    return AnalyticReweighter(log_weight, {"mu": 0.0}).fit(toy.sim_gen)
+
+
+def mean_check(reweighter, events, target, **options):
+    report = closure_report(reweighter, events, target, 0.5, random_state=0, **options)
+    return report.checks.set_index("name").loc["mean weight"], report
+
+
+def test_mean_weight_is_judged_by_its_error_and_the_tolerance(toy, exact):
+    events, target = toy.sim_gen[:1000], toy.data_gen[:1000]
+    ratio = exact.predict_weights(events, 0.5)
+    error = ratio.std() / np.sqrt(len(ratio))
+    for tolerance in (0.0, 0.01, 0.03):
+        for shift in (-0.04, 0.0, 0.02):
+            row, _ = mean_check(scaled(toy, shift), events, target, mean_tolerance=tolerance)
+            off, s = abs((1 + shift) * ratio.mean() - 1), (1 + shift) * error
+            expected = stats.norm.sf((off - tolerance) / s) + stats.norm.sf((off + tolerance) / s)
+            assert row["p_value"] == pytest.approx(expected, rel=1e-6)
+    row, _ = mean_check(exact, events, target)
+    assert row["expected"] == f"1 ± {error:.2g} (stat.) ± 0.01"
+
+
+def test_tolerated_factor_passes_and_is_noted(toy):
+    many = make_gaussian(10, mu=0.5, n_sim=400_000, random_state=8)
+    # The mean of 4·10⁵ weights has an error of √(e^0.25 − 1)/√(4·10⁵) = 0.00084.
+    learned = scaled(toy, 0.006)
+    few = {"observables": {}, "n_bins": 5}
+    row, report = mean_check(learned, many.sim_gen, toy.data_gen, **few)
+    assert row["passed"]
+    assert len(report.notes) == 1
+    assert "the mean weight differs from 1 by +0.00" in report.notes[0]
+    row, report = mean_check(learned, many.sim_gen, toy.data_gen, mean_tolerance=0.0, **few)
+    assert not row["passed"]
+    assert not report.notes
+    row, report = mean_check(scaled(toy, 0.02), many.sim_gen, toy.data_gen, **few)
+    assert not row["passed"]
+
+
 def test_event_weights_before_reweighting(toy, exact):
     # Keeping every event with x > 0 at weight 1/2 twice over is the sample itself.
     half = np.where(toy.sim_gen[:, 0] > 0, 0.5, 1.0)
@@ -364,6 +408,7 @@ def test_failed_report_says_so():
         ({"observables": {"x": (np.zeros(30), np.zeros(30))}}, "No histogram of 'x'"),
         ({"n_bins": 1}, "bins must be"),
         ({"level": 0.0}, "level=0.0; expected a number between 0 and 1"),
+        ({"mean_tolerance": -0.1}, "mean_tolerance=-0.1; expected a number between 0 and 1"),
         ({"min_effective_share": 2.0}, "min_effective_share=2.0"),
         ({"max_weight_share": "5%"}, "max_weight_share='5%'"),
     ],
