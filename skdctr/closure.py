@@ -391,8 +391,8 @@ def closure_report(
     A common factor of all weights changes no shape and no fit of this package, but it changes a
     cross section. Learned weights have one, as the classifier knows the sizes of its two classes
     to their fluctuation at best: with one or two features it is 0.001 to 0.02 away from 1 after
-    training on 10⁵ events per class, and 0.003 to 0.05 after 10⁴. The default of one per cent is the size of
-    the luminosity's error, beyond which a factor would count.
+    training on 10⁵ events per class, and 0.003 to 0.05 after 10⁴. The default of one per cent is
+    the size of the luminosity's error, beyond which a factor would count.
 
     Everything else is compared with no tolerance but the statistical error: with enough events
     every learned weight fails. Where the weights have no finite variance (for a Gaussian whose
@@ -535,8 +535,8 @@ def _mean_weight(
     if max(_SIGNIFICANT * error, _ROUNDING) < off <= tolerance:
         notes.append(
             f"the mean weight differs from 1 by {mean - 1:+.2g} ± {error:.1g}, within the "
-            f"tolerance of {tolerance:g}: where the number of events counts and not the shape alone, divide "
-            "by the mean, as predict_weights(..., normalize=True) does"
+            f"tolerance of {tolerance:g}: where the number of events counts and not the shape "
+            "alone, divide by the mean, as predict_weights(..., normalize=True) does"
         )
     return _Check("mean weight", mean, expected, p_value), notes
 
