@@ -1,0 +1,19 @@
+"""Figures of merit for weighted samples, in numpy: no network and no training in here.
+
+Weights may be negative, as generators beyond leading order produce them: a weighted sum is then
+a signed one. The one condition is that the weights of each sample have a positive sum, without
+which nothing can be normalised.
+"""
+
+from ._auc import AUCPlacements, auc_placements, weighted_auc
+from ._effective_size import effective_sample_size
+from ._histogram import Chi2Result, histogram_chi2
+
+__all__ = [
+    "AUCPlacements",
+    "Chi2Result",
+    "auc_placements",
+    "effective_sample_size",
+    "histogram_chi2",
+    "weighted_auc",
+]
