@@ -5,9 +5,9 @@ a signed one. The one condition is that the weights of each sample have a positi
 which nothing can be normalised.
 """
 
-from ._auc import AUCPlacements, auc_placements, weighted_auc
-from ._effective_size import effective_sample_size
-from ._histogram import Chi2Result, histogram_chi2
+from skdctr.metrics._auc import AUCPlacements, auc_placements, weighted_auc
+from skdctr.metrics._effective_size import effective_sample_size
+from skdctr.metrics._histogram import Chi2Result, histogram_chi2
 
 __all__ = [
     "AUCPlacements",

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from .._validation import FloatArray
-from ._checks import check_vector, check_weight
+from skdctr._validation import FloatArray
+from skdctr.metrics._checks import check_vector, check_weight
 
 __all__ = ["Chi2Result", "histogram_chi2"]
 
