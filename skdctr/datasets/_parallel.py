@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import joblib
 import numpy as np
@@ -16,7 +16,12 @@ __all__ = ["plan", "run"]
 
 
 def plan(
-    ranges: Mapping[str, tuple[float, float]], total: int, per_theta: int, entropy: list[int]
+    ranges: Mapping[str, tuple[float, float]],
+    total: int,
+    per_theta: int,
+    entropy: list[int],
+    *,
+    pythia_names: Mapping[str, str] | None = None,
 ) -> tuple[NDArray[np.float64], list[_pythia.Block]]:
     """Draw the parameters and the seeds of all events.
 
@@ -30,6 +35,8 @@ def plan(
         Number of events in a row at the same parameters.
     entropy : list of int
         Seed.
+    pythia_names : mapping of str to str, default=None
+        Pythia's name of every parameter. None stands for those of `PARAMETERS`.
 
     Returns
     -------
@@ -38,6 +45,8 @@ def plan(
     blocks : list of Block
         What to generate, in order.
     """
+    if pythia_names is None:
+        pythia_names = {name: known.pythia_name for name, known in PARAMETERS.items()}
     n_theta = -(-total // per_theta)
     limits = np.array(list(ranges.values()), dtype="<f8")
     low, high = limits.T
@@ -49,8 +58,7 @@ def plan(
         rng = np.random.default_rng(seed)
         theta[i] = low + (high - low) * rng.random(len(ranges))
         settings = tuple(
-            (PARAMETERS[name].pythia_name, float(value))
-            for name, value in zip(ranges, theta[i], strict=True)
+            (pythia_names[name], float(value)) for name, value in zip(ranges, theta[i], strict=True)
         )
         left = min(per_theta, total - i * per_theta)
         while left:
@@ -63,8 +71,7 @@ def plan(
 
 def run(
     blocks: list[_pythia.Block],
-    n_jets: int,
-    names: list[str],
+    generate: Callable[[list[_pythia.Block]], _pythia.Columns],
     *,
     n_jobs: int | None,
     verbose: int,
@@ -75,10 +82,9 @@ def run(
     ----------
     blocks : list of Block
         What to generate.
-    n_jets : int
-        Jets of each event.
-    names : list of str
-        Which arrays of `hardest_jets` to return.
+    generate : callable
+        Generates a list of blocks, each event of which depends on nothing but its block. It
+        travels to other processes, so it must be picklable.
     n_jobs : int or None
         Number of processes, as in joblib.
     verbose : int
@@ -101,11 +107,10 @@ def run(
         tasks[-1].append(block)
         room -= block.n_events
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-    parts = []
+    parts: list[_pythia.Columns] = []
     with tqdm(total=total, desc="Pythia 8", unit="event", disable=not verbose) as progress:
-        for part in parallel(
-            joblib.delayed(_pythia.generate)(task, n_jets, names) for task in tasks
-        ):
+        results = parallel(joblib.delayed(generate)(task) for task in tasks)
+        for task, part in zip(tasks, results, strict=True):
             parts.append(part)
-            progress.update(len(part["multiplicity"]) // n_jets)
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+            progress.update(sum(block.n_events for block in task))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

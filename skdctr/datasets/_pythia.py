@@ -7,7 +7,6 @@ neither on the blocks before it nor on the process that runs it.
 from __future__ import annotations
 
 import contextlib
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,18 +14,21 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr.datasets._optional import require
+
 __all__ = [
     "COMMANDS",
     "JET_RADIUS",
     "KAONS",
     "MAX_BATCH",
     "Block",
+    "Columns",
     "Particles",
     "final_state",
     "generate",
     "hardest_jets",
     "new_pythia",
-    "require",
+    "silence",
     "start",
     "versions",
 ]
@@ -53,11 +55,6 @@ HIGGS: Final = 25
 # A full event record takes about 20 kB.
 MAX_BATCH: Final = 1000
 MAX_SEED: Final = 900_000_000
-_MODULES: Final = {
-    "pythia8mc": ("pythia8mc", "pythia8"),
-    "fastjet": ("fastjet",),
-    "awkward": ("awkward",),
-}
 
 
 @dataclass(frozen=True)
@@ -98,36 +95,6 @@ class Particles:
     pid: NDArray[np.int32]
 
 
-def require(package: str) -> Any:
-    """Import a package of the ``[pythia]`` extra.
-
-    Parameters
-    ----------
-    package : {"pythia8mc", "fastjet", "awkward"}
-        ``pythia8mc`` is Pythia's name on PyPI; other builds call the same module ``pythia8``.
-
-    Returns
-    -------
-    module
-        The module.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed; the message says how to install it.
-    """
-    for name in _MODULES[package]:
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-    raise ImportError(
-        f"make_parton_shower needs {package}, which is not installed. Install it with: "
-        'pip install "skdctr[pythia]"'
-    )
-
-
 def versions() -> dict[str, str]:
     """Versions of the generator and of the jet finder.
 
@@ -143,8 +110,13 @@ def versions() -> dict[str, str]:
     }
 
 
-def new_pythia() -> Any:
+def new_pythia(commands: Sequence[str] = COMMANDS) -> Any:
     """Pythia with the process set up, for `start` to initialise.
+
+    Parameters
+    ----------
+    commands : sequence of str, default=COMMANDS
+        What sets up the process: one in which no Higgs boson takes part.
 
     Returns
     -------
@@ -163,7 +135,7 @@ def new_pythia() -> Any:
             f"this build of {module.__name__} has no nextBatch. Install one that has, with: "
             'pip install "skdctr[pythia]"'
         )
-    for command in COMMANDS:
+    for command in commands:
         if not pythia.readString(command):
             raise RuntimeError(f"Pythia does not accept {command!r}; use release 8.310 or later.")
     # Pythia tabulates the Higgs width by numerical integration at every initialisation, three
@@ -254,7 +226,7 @@ def hardest_jets(particles: Particles, n_jets: int) -> Columns:
     """
     ak = require("awkward")
     fastjet = require("fastjet")
-    _silence(fastjet)
+    silence(fastjet)
     contents = ak.contents
     momenta = contents.RecordArray(
         [contents.NumpyArray(row) for row in particles.momentum],
@@ -347,7 +319,8 @@ def _coordinates(
     return pt, np.arcsinh(pz / pt), np.arctan2(py, px)
 
 
-def _silence(fastjet: Any) -> None:
+def silence(fastjet: Any) -> None:
+    """Keep FastJet's banner off the output."""
     # FastJet prints a banner at its first clustering; its Python classes do not re-export the
     # switch. Without the switch the banner is a nuisance, no error.
     with contextlib.suppress(AttributeError):

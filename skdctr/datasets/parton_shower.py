@@ -9,6 +9,7 @@ import json
 import numbers
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from skdctr.datasets import _pythia
 from skdctr.datasets._cache import cache_directory, cache_file, read_cache, write_cache
+from skdctr.datasets._optional import require
 from skdctr.datasets._parallel import plan, run
 from skdctr.datasets._parameters import (
     PARAMETERS,
@@ -174,7 +176,7 @@ def make_parton_shower(
         name: check_value_or_range(name, value)
         for name, value in {"alphaS": alphaS, "aLund": aLund, "probStoUD": probStoUD}.items()
     }
-    ak = _pythia.require("awkward")
+    ak = require("awkward")
     varied = [name for name, (low, high) in ranges.items() if low < high]
     entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
     settings = {
@@ -201,7 +203,8 @@ def make_parton_shower(
     for file in files[: 1 if constituents else 2] if cached else []:
         columns = columns or read_cache(file, request, names)
     if columns is None:
-        columns = run(blocks, jets_per_event, names, n_jobs=n_jobs, verbose=verbose)
+        generate = partial(_pythia.generate, n_jets=jets_per_event, names=names)
+        columns = run(blocks, generate, n_jobs=n_jobs, verbose=verbose)
         columns = _first_rows(columns, n_events)
         if cached:
             write_cache(files[0 if constituents else 1], request, columns)
@@ -364,9 +367,7 @@ def make_parton_shower_tuning(
         theta=pd.concat([bunch.theta[names] for bunch in gen], ignore_index=True),
         sim_gen=sim_gen.observables,
         data=data.observables,
-        gen_constituents=_pythia.require("awkward").concatenate(particles)
-        if constituents
-        else None,
+        gen_constituents=require("awkward").concatenate(particles) if constituents else None,
         sim_gen_constituents=sim_gen.constituents,
         data_constituents=data.constituents,
         theta_names=names,
