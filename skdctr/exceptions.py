@@ -14,6 +14,7 @@ __all__ = [
     "NotFittedError",
     "SkdctrError",
     "SkdctrWarning",
+    "UnitWarning",
 ]
 
 
@@ -47,3 +48,7 @@ class IdentifiabilityWarning(SkdctrWarning):
 
 class ClosureFitWarning(SkdctrWarning):
     """No data were given: the simulation is fitted to itself."""
+
+
+class UnitWarning(SkdctrWarning):
+    """Energies look like MeV where GeV are expected."""
