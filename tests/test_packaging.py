@@ -14,7 +14,17 @@ from packaging.requirements import Requirement
 import skdctr
 
 ROOT = Path(__file__).resolve().parents[1]
-OPTIONAL = ("matplotlib", "pythia8mc", "pythia8", "fastjet", "awkward", "vector", "iminuit")
+# pyarrow is not among them: pandas loads it where it is installed.
+OPTIONAL = (
+    "matplotlib",
+    "pythia8mc",
+    "pythia8",
+    "fastjet",
+    "awkward",
+    "vector",
+    "iminuit",
+    "uproot",
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +56,9 @@ def readme_command(mark):
 
 
 def test_import_loads_no_optional_package():
-    code = f"import sys, skdctr; print([m for m in {OPTIONAL} if m in sys.modules])"
+    code = (
+        f"import sys, skdctr, skdctr.datasets; print([m for m in {OPTIONAL} if m in sys.modules])"
+    )
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
