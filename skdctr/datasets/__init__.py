@@ -1,4 +1,4 @@
-"""Data sets with a known truth: analytic Gaussians, and jets of Pythia 8."""
+"""Data sets with a known truth: analytic Gaussians, jets of Pythia 8, and top quark pairs."""
 
 from ._parameters import PARAMETERS, GeneratorParameter
 from .gaussian import (
@@ -11,17 +11,39 @@ from .gaussian import (
     make_gaussian_2d,
 )
 from .parton_shower import make_parton_shower, make_parton_shower_tuning
+from .top_mass import (
+    ParametricDetector,
+    fetch_top_mass,
+    load_top_mass,
+    make_top_mass,
+    make_top_mass_events,
+    neutrino_pz,
+    read_events,
+    scale_jets,
+    scale_observables,
+    top_mass_observables,
+)
 
 __all__ = [
     "PARAMETERS",
     "GeneratorParameter",
+    "ParametricDetector",
     "dependent_detector_log_weight",
     "dependent_detector_log_weight_primary",
+    "fetch_top_mass",
     "gaussian_2d_log_weight",
     "gaussian_log_weight",
+    "load_top_mass",
     "make_dependent_detector",
     "make_gaussian",
     "make_gaussian_2d",
     "make_parton_shower",
     "make_parton_shower_tuning",
+    "make_top_mass",
+    "make_top_mass_events",
+    "neutrino_pz",
+    "read_events",
+    "scale_jets",
+    "scale_observables",
+    "top_mass_observables",
 ]

@@ -14,6 +14,8 @@ __all__ = [
     "GeneratorParameter",
     "check_count",
     "check_mapping",
+    "check_mass",
+    "check_mass_or_range",
     "check_range",
     "check_value",
     "check_value_or_range",
@@ -58,6 +60,9 @@ PARAMETERS: Mapping[str, GeneratorParameter] = MappingProxyType(
     }
 )
 
+# In GeV: wider than any range to fit in, narrow enough that no mass in MeV passes.
+_TOP_MASSES = (150.0, 200.0)
+
 
 def check_count(name: str, value: Any) -> int:
     """Check a number of things: an int of at least 1."""
@@ -66,6 +71,35 @@ def check_count(name: str, value: Any) -> int:
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}; pass a larger number.")
     return int(value)
+
+
+def check_mass(name: str, value: Any) -> float:
+    """Check a mass of the top quark in GeV."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a mass in GeV, got {value!r}; pass a float.")
+    number = float(value)
+    low, high = _TOP_MASSES
+    if not low <= number <= high:
+        in_mev = low <= number / 1000 <= high
+        hint = f"this looks like MeV: pass {number / 1000:g}" if in_mev else "pass another mass"
+        raise ValueError(f"{name} must lie from {low:g} to {high:g} GeV, got {number:g}; {hint}.")
+    return number
+
+
+def check_mass_or_range(name: str, value: Any) -> tuple[float, float]:
+    """Check a mass that is fixed or varies; a fixed one is a range of no width."""
+    if not isinstance(value, (tuple, list)):
+        number = check_mass(name, value)
+        return number, number
+    if len(value) != 2:
+        raise ValueError(f"{name} must be a pair (low, high), got {value!r}; pass two masses.")
+    low, high = (check_mass(name, end) for end in value)
+    if low >= high:
+        raise ValueError(
+            f"{name} must be a pair (low, high) with low < high, got {value!r}; pass the smaller "
+            "mass first."
+        )
+    return low, high
 
 
 def check_value(name: str, value: Any, label: str) -> float:
