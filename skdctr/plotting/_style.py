@@ -1,0 +1,25 @@
+"""What all pictures share: matplotlib itself, axes, colours and markers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["COLORS", "DASHES", "GREY", "MARKERS", "axes"]
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES = ("-", "--", "-.", ":")
+GREY = "#999999"
+
+
+def axes(ax: Any, figsize: tuple[float, float]) -> tuple[Any, Any]:
+    """Return the axes to draw in, made in this size [inches] where there are none, and figure."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            'Plots need matplotlib, which is not installed: pip install "skdctr[plot]"'
+        ) from error
+    if ax is None:
+        _, ax = plt.subplots(figsize=figsize, layout="constrained")
+    return ax, ax.figure
