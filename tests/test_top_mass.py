@@ -541,6 +541,14 @@ def test_trees(tmp_path):
     assert read_events(path, tree="varied")["mt"].tolist() == [175.0] * 3
 
 
+def test_ntuple(tmp_path):
+    uproot = pytest.importorskip("uproot")
+    with uproot.recreate(tmp_path / "events.root") as file:
+        file.mkrntuple("events", {"mt": np.array([172.5, 175.0]), "n": np.array([3, 4])})
+    found = read_events(tmp_path / "events.root")
+    assert found.to_dict("list") == {"mt": [172.5, 175.0], "n": [3, 4]}
+
+
 def test_tree_of_a_parquet_file(tmp_path, table):
     pytest.importorskip("pyarrow")
     table.to_parquet(tmp_path / "events.parquet")
