@@ -24,6 +24,7 @@ OPTIONAL = (
     "vector",
     "iminuit",
     "uproot",
+    "pooch",
 )
 
 

@@ -1,6 +1,8 @@
 """Data sets with a known truth: analytic Gaussians, jets of Pythia 8, and top quark pairs."""
 
+from ._jet_observables import jet_observables
 from ._parameters import PARAMETERS, GeneratorParameter
+from ._published import fetch_published
 from .gaussian import (
     dependent_detector_log_weight,
     dependent_detector_log_weight_primary,
@@ -30,9 +32,11 @@ __all__ = [
     "ParametricDetector",
     "dependent_detector_log_weight",
     "dependent_detector_log_weight_primary",
+    "fetch_published",
     "fetch_top_mass",
     "gaussian_2d_log_weight",
     "gaussian_log_weight",
+    "jet_observables",
     "load_top_mass",
     "make_dependent_detector",
     "make_gaussian",
