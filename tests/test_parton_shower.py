@@ -15,6 +15,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdctr.datasets import _cache, _optional, _parallel, _pythia, parton_shower
+from skdctr.datasets._jet_observables import jet_observables
 from skdctr.datasets.parton_shower import (
     PARAMETERS,
     make_parton_shower,
@@ -162,6 +163,58 @@ def test_without_constituents():
     bunch = make_parton_shower(20, constituents=False, random_state=0)
     assert bunch.constituents is None
     assert_same_events(bunch, make_parton_shower(20, random_state=0, cache=False))
+
+
+@needs_extra
+def test_observables_of_the_papers():
+    names = ["tau32", "multiplicity", "ecf4", "n_strange"]
+    bunch = make_parton_shower(30, observables=names, random_state=0)
+    assert list(bunch.observables) == names
+    expected = jet_observables(bunch.constituents, names)
+    pd.testing.assert_frame_equal(bunch.observables, expected)
+    # The events do not depend on it, nor on whether the particles are returned.
+    plain = make_parton_shower(30, random_state=0, cache=False)
+    pd.testing.assert_frame_equal(bunch.jets, plain.jets)
+    without = make_parton_shower(
+        30, observables=names, constituents=False, random_state=0, cache=False
+    )
+    assert without.constituents is None
+    pd.testing.assert_frame_equal(without.observables, expected)
+    assert (bunch.observables["n_strange"] == plain.observables["n_kaons"]).all()
+
+
+@needs_extra
+def test_observables_are_cached(monkeypatch, cache_dir):
+    computed, generated = [], []
+
+    def counting(calls, original):
+        return lambda *args, **kwargs: calls.append(args) or original(*args, **kwargs)
+
+    monkeypatch.setattr(
+        parton_shower, "jet_observables", counting(computed, parton_shower.jet_observables)
+    )
+    monkeypatch.setattr(parton_shower, "run", counting(generated, parton_shower.run))
+    first = make_parton_shower(30, random_state=0)
+    assert len(list(cache_dir.iterdir())) == 1
+    for names, constituents in ((["tau21"], True), (["ecf3"], False), (["tau32"], True)):
+        bunch = make_parton_shower(30, observables=names, constituents=constituents, random_state=0)
+        assert list(bunch.observables) == names
+    assert len(computed) == len(generated) == 1
+    assert len(list(cache_dir.iterdir())) == 2
+    assert_same_events(first, make_parton_shower(30, random_state=0))
+    # Without the particles of before they are generated once, to compute from.
+    make_parton_shower(30, constituents=False, random_state=1)
+    for _ in range(2):
+        make_parton_shower(30, observables=["ecf4"], constituents=False, random_state=1)
+    assert (len(computed), len(generated)) == (2, 3)
+
+
+@needs_extra
+def test_observables_of_all_samples():
+    bunch = make_parton_shower_tuning(20, observables=["ecf3", "tau21"], random_state=0)
+    for name in ("gen", "sim_gen", "data"):
+        assert list(bunch[name]) == ["ecf3", "tau21"]
+    assert bunch.gen_constituents is None
 
 
 # Physics
@@ -585,6 +638,8 @@ def test_pythia_that_does_not_initialise(capfd):
         ({"n_events": 10.0}, TypeError, r"n_events must be an int, got 10\.0; pass"),
         ({"n_events": True}, TypeError, "n_events must be an int, got True"),
         ({"jets_per_event": 3}, ValueError, "jets_per_event must be 1 or 2, got 3"),
+        ({"observables": ["tau"]}, ValueError, "observables names 'tau', which is no obs"),
+        ({"observables": "tau21"}, TypeError, "observables must be a sequence of names"),
         ({"events_per_theta": 0}, ValueError, "events_per_theta must be at least 1"),
         ({"alphaS": "high"}, TypeError, r"alphaS must be a number or a pair.*'high'; pass"),
         ({"alphaS": (0.18, 0.1)}, ValueError, r"alphaS .*low < high, got \(0.18, 0.1\); pass"),
