@@ -1,0 +1,211 @@
+"""The exact density ratios of the Gaussian examples, in numpy and in torch."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "OMEGA_0",
+    "OMEGA_1",
+    "dependent_detector_log_weight",
+    "dependent_detector_log_weight_primary",
+    "gaussian_2d_log_weight",
+    "gaussian_log_weight",
+]
+
+# Width of the secondary feature in the dependent detector: ν = (OMEGA_0 + OMEGA_1 μ)².
+OMEGA_0, OMEGA_1 = 0.7, 0.2
+
+
+def gaussian_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> Any:
+    r"""Exact log density ratio of `make_gaussian`.
+
+    :math:`\log w = \mu x - \mu^2/2`, the logarithm of Eq. 10 of the SRGN paper for
+    :math:`\mu_0 = 0`.
+
+    Parameters
+    ----------
+    X : array-like or tensor of shape (n, 1)
+        Generator-level events.
+    theta : array-like or tensor of shape (1,) or (n, 1), or a scalar
+        The mean μ, one for all events or one for each.
+
+    Returns
+    -------
+    ndarray or tensor of shape (n,)
+        :math:`\log p(x|\theta)/p(x|\theta_0)`. A tensor if either argument is one, and then
+        differentiable in both.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+
+    Examples
+    --------
+    >>> gaussian_log_weight([[0.0], [1.0]], theta=1.0)
+    array([-0.5,  0.5])
+    """
+    x, (mu,) = _prepare(X, theta, n_features=(1,), names=["mu"])
+    return mu * (x[:, 0] - mu / 2)
+
+
+def gaussian_2d_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> Any:
+    r"""Exact log density ratio of `make_gaussian_2d`.
+
+    :math:`\log w = -\log\sigma + \frac12 \left(x^2 - (x - \mu)^2/\sigma^2\right)`, the
+    logarithm of Eq. 11 of the SRGN paper for :math:`(\mu_0, \sigma_0) = (0, 1)`.
+
+    Parameters
+    ----------
+    X : array-like or tensor of shape (n, 1)
+        Generator-level events.
+    theta : array-like or tensor of shape (2,) or (n, 2)
+        Mean and width (μ, σ), one pair for all events or one for each.
+
+    Returns
+    -------
+    ndarray or tensor of shape (n,)
+        :math:`\log p(x|\theta)/p(x|\theta_0)`. A tensor if either argument is one, and then
+        differentiable in both.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit or a width is not positive.
+
+    Examples
+    --------
+    >>> gaussian_2d_log_weight([[0.0], [1.0]], theta=[1.0, 1.0])
+    array([-0.5,  0.5])
+    """
+    x, (mu, sigma) = _prepare(X, theta, n_features=(1,), names=["mu", "sigma"])
+    _check_above("sigma", sigma, 0.0)
+    return (x[:, 0] ** 2 - ((x[:, 0] - mu) / sigma) ** 2) / 2 - _log(sigma)
+
+
+def dependent_detector_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> Any:
+    r"""Exact log density ratio of `make_dependent_detector` in both features.
+
+    :math:`\log w = \mu x_0 - \mu^2/2 + \log(\nu_0/\nu)
+    + \frac12 x_1^2 (\nu_0^{-2} - \nu^{-2})` with :math:`\nu = (0.7 + 0.2\mu)^2`.
+
+    Parameters
+    ----------
+    X : array-like or tensor of shape (n, 2)
+        Generator-level events, primary and secondary feature.
+    theta : array-like or tensor of shape (1,) or (n, 1), or a scalar
+        The mean μ, one for all events or one for each.
+
+    Returns
+    -------
+    ndarray or tensor of shape (n,)
+        :math:`\log p(x|\theta)/p(x|\theta_0)`. A tensor if either argument is one, and then
+        differentiable in both.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit or a mean is not above -3.5.
+
+    Examples
+    --------
+    >>> dependent_detector_log_weight([[1.0, 0.0]], theta=0.0)
+    array([0.])
+    """
+    x, (mu,) = _prepare(X, theta, n_features=(2,), names=["mu"])
+    _check_above("mu", mu, -OMEGA_0 / OMEGA_1)
+    # The ratio of the widths, so that the weight at the nominal parameter is one exactly.
+    ratio = (1.0 + OMEGA_1 / OMEGA_0 * mu) ** 2
+    secondary = (x[:, 1] / OMEGA_0**2) ** 2 * (1.0 - 1.0 / ratio**2) / 2 - _log(ratio)
+    return mu * (x[:, 0] - mu / 2) + secondary
+
+
+def dependent_detector_log_weight_primary(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> Any:
+    r"""Exact log density ratio of `make_dependent_detector` in the primary feature alone.
+
+    :math:`\log w = \mu x_0 - \mu^2/2`. Right for the primary feature, wrong at reco level,
+    where the secondary feature matters (Fig. 4 of the SRGN paper).
+
+    Parameters
+    ----------
+    X : array-like or tensor of shape (n, 2) or (n, 1)
+        Generator-level events. Of two columns the second is not used.
+    theta : array-like or tensor of shape (1,) or (n, 1), or a scalar
+        The mean μ, one for all events or one for each.
+
+    Returns
+    -------
+    ndarray or tensor of shape (n,)
+        :math:`\log p(x_0|\theta)/p(x_0|\theta_0)`. A tensor if either argument is one, and
+        then differentiable in both.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+    """
+    x, (mu,) = _prepare(X, theta, n_features=(1, 2), names=["mu"])
+    return mu * (x[:, 0] - mu / 2)
+
+
+def _prepare(
+    X: ArrayLike | Tensor,
+    theta: ArrayLike | Tensor,
+    *,
+    n_features: tuple[int, ...],
+    names: list[str],
+) -> tuple[Any, list[Any]]:
+    """Events and parameters as arrays or as tensors of one kind; one entry per parameter."""
+    x, t = _same_kind(X, theta)
+    if x.ndim != 2 or x.shape[1] not in n_features:
+        columns = " or ".join(str(number) for number in n_features)
+        raise ValueError(
+            f"X has shape {tuple(x.shape)}, expected (n, {columns}): one row per event; "
+            "reshape a single feature with X[:, None]."
+        )
+    if t.ndim == 0 and len(names) == 1:
+        t = t.reshape(1)
+    if tuple(t.shape) not in {(len(names),), (len(x), len(names))}:
+        raise ValueError(
+            f"theta has shape {tuple(t.shape)}, expected ({len(names)},) for all events or "
+            f"({len(x)}, {len(names)}) for one row per event, with the columns {names}; "
+            "reshape one value per event with theta[:, None]."
+        )
+    return x, [t[..., column] for column in range(len(names))]
+
+
+def _same_kind(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> tuple[Any, Any]:
+    # Whoever passes a tensor has imported torch; nobody else needs to.
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        given = [value for value in (X, theta) if isinstance(value, torch.Tensor)]
+        if given:
+            kind = {"dtype": given[0].dtype, "device": given[0].device}
+            x, t = (
+                value
+                if isinstance(value, torch.Tensor)
+                else torch.tensor(np.asarray(value), **kind)
+                for value in (X, theta)
+            )
+            return x, t
+    return np.asarray(X, dtype=np.float64), np.asarray(theta, dtype=np.float64)
+
+
+def _log(value: Any) -> Any:
+    return value.log() if hasattr(value, "log") else np.log(value)
+
+
+def _check_above(name: str, value: Any, low: float) -> None:
+    if not bool((value > low).all()):
+        raise ValueError(
+            f"theta holds {name} = {float(value.min()):g}, expected values above {low:g}; "
+            "restrict the search to the bounds."
+        )
