@@ -73,9 +73,9 @@ def monomial_exponents(
 
 
 def dictionary_terms(
-    n_features: int, n_parameters: int, rank: int, *, budget: int = 200
+    n_features: int, n_parameters: int, rank: int, *, budget: int = 300
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
-    """Choose the monomials of x and θ for a `SeparableNetwork`, the most that a budget allows.
+    """Choose the terms in x and θ of a `SeparableNetwork`, the most that a budget allows.
 
     Parameters
     ----------
@@ -94,7 +94,8 @@ def dictionary_terms(
         monomial_exponents(n_features, 1),
         (),
     ]
-    parameters = [monomial_exponents(n_parameters, degree) for degree in (3, 2, 1)]
+    # Parameters stay within [-1, 1], where high degrees are harmless; features do not.
+    parameters = [monomial_exponents(n_parameters, degree) for degree in range(6, 0, -1)]
     for feature_terms, parameter_terms in itertools.product(features, parameters):
         n_couplings = (1 + len(feature_terms) + rank) * (1 + len(parameter_terms) + rank)
         if n_couplings <= budget:
@@ -106,14 +107,27 @@ def _monomials(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
     return torch.stack([z[:, list(term)].prod(dim=1) for term in terms], dim=1)
 
 
+def _chebyshev(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
+    """Evaluate products of Chebyshev polynomials, whose degrees are those of the monomials."""
+    degree = max(map(len, terms))
+    polynomials = [torch.ones_like(z), z]
+    for _ in range(degree - 1):
+        polynomials.append(2 * z * polynomials[-1] - polynomials[-2])
+    columns = []
+    for term in terms:
+        factors = [polynomials[term.count(k)][:, k] for k in sorted(set(term))]
+        columns.append(torch.stack(factors).prod(dim=0))
+    return torch.stack(columns, dim=1)
+
+
 class SeparableNetwork(nn.Module):
     r"""Log density ratio as a sum of products of functions of x and of θ.
 
     .. math:: \log w(x, θ) = \sum_{kl} B_k(x)\, C_{kl}\, (A_l(θ) - A_l(θ_0))
 
-    B holds 1, monomials of x and learned functions b(x); A holds monomials of θ and learned
-    functions a(θ). The ratio is exactly 1 at θ₀, and B(x) once computed makes the weights at
-    every further θ one matrix product. Exponential families are exact within it.
+    B holds 1, monomials of x and learned functions b(x); A holds Chebyshev polynomials of θ and
+    learned functions a(θ). The ratio is exactly 1 at θ₀, and B(x) once computed makes the weights
+    at every further θ one matrix product. Exponential families are exact within it.
 
     Parameters
     ----------
@@ -128,7 +142,8 @@ class SeparableNetwork(nn.Module):
     rank : int
         Number of learned functions of x, and of learned functions of θ.
     feature_terms, parameter_terms : sequence of tuple of int
-        Monomials of x and of θ, each as the indices of its factors.
+        Monomials of x, each as the indices of its factors, and in the same way the degrees of
+        products of Chebyshev polynomials of θ.
     free_reference : bool
         Add a function of x alone to the logit. Training against a mixture of all θ needs it;
         it cancels in the ratio to θ₀.
@@ -180,7 +195,7 @@ class SeparableNetwork(nn.Module):
         both = torch.cat([theta, self.theta_nominal])
         values = self.a(both)
         if self.parameter_terms:
-            values = torch.cat([_monomials(both, self.parameter_terms), values], dim=1)
+            values = torch.cat([_chebyshev(both, self.parameter_terms), values], dim=1)
         return values[:-1] - values[-1:]
 
     def event_coefficients(self, theta: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from torch import nn
 
 from ._device import torch_seed
 from .networks import SeparableNetwork, dictionary_terms
-from .refinement import RefitSample, refit_couplings
-from .training import EventDataset, EventNet, TrainingOptions, predict_logits, train
+from .refinement import ChoiceSample, choice_losses, refit_couplings
+from .training import EventDataset, EventNet, TrainingOptions, train
 
 __all__ = ["ReweightingEvents", "make_module", "train_member"]
 
@@ -81,16 +81,17 @@ class ReweightingEvents:
             data.redraw = None
         return data
 
-    def refit_sample(self) -> RefitSample:
-        """Return what the couplings are refitted to."""
+    def choices(self) -> ChoiceSample:
+        """Return the events with the θ that made them; of a mixture there is no nominal class."""
         mean = torch.cat([self.weight[self.varied], self.weight[self.reference]]).mean()
-        return RefitSample(
-            reference=self.x[self.reference],
-            reference_weight=self.weight[self.reference] / mean,
+        nominal = self.reference & ~self.varied
+        return ChoiceSample(
             varied=self.x[self.varied],
             varied_theta=self.theta[self.varied],
             varied_weight=self.weight[self.varied] / mean,
-            prior_logit=self.prior_logit,
+            reference=self.x[nominal],
+            reference_weight=self.weight[nominal] / mean,
+            prior_logit=self.prior_logit if bool(nominal.any()) else math.inf,
         )
 
 
@@ -188,6 +189,12 @@ def train_member(
         kept = events
     data = kept.dataset(seed, redraw=True)
 
+    judged = kept.choices() if valid is None else judge.choices()
+
+    def losses(module: nn.Module) -> torch.Tensor:
+        module.eval()
+        return choice_losses(module, judged, seed=seed)
+
     def candidate(build: Callable[[], nn.Module]) -> EventNet:
         with torch_seed(seed, device):
             module = build().to(device)
@@ -201,7 +208,7 @@ def train_member(
             seed=seed,
         )
         if refit and isinstance(module, SeparableNetwork):
-            _refit(module, kept, data if valid is None else valid, seed)
+            _refit(module, kept.choices(), losses, seed)
         return net
 
     best = candidate(builds[0])
@@ -209,32 +216,28 @@ def train_member(
         return best
     for build in builds[1:]:
         other = candidate(build)
-        gain = _event_losses(best.module_, valid, kept.prior_logit) - _event_losses(
-            other.module_, valid, kept.prior_logit
-        )
-        if float(gain.mean()) > _BETTER_AT * float(gain.std()) / math.sqrt(len(gain)):
+        if _excess(losses(best.module_) - losses(other.module_)) > _BETTER_AT:
             best = other
     return best
 
 
 def _refit(
-    module: SeparableNetwork, events: ReweightingEvents, judge: EventDataset, seed: int
+    module: SeparableNetwork,
+    sample: ChoiceSample,
+    losses: Callable[[nn.Module], torch.Tensor],
+    seed: int,
 ) -> None:
-    coupling = refit_couplings(module, events.refit_sample(), seed=seed)
+    coupling = refit_couplings(module, sample, seed=seed)
     if coupling is None:
         return
-    before = _event_losses(module, judge, events.prior_logit)
+    before = losses(module)
     trained = module.coupling.clone()
     module.coupling.copy_(coupling)
-    worse = _event_losses(module, judge, events.prior_logit) - before
-    error = float(worse.std()) / math.sqrt(len(worse)) if len(worse) > 1 else 0.0
-    if not float(worse.mean()) <= _WORSE_AT * error:
+    if not _excess(losses(module) - before) <= _WORSE_AT:
         module.coupling.copy_(trained)
 
 
-def _event_losses(module: torch.nn.Module, data: EventDataset, prior_logit: float) -> torch.Tensor:
-    logit = predict_logits(module, data.x, data.theta) + prior_logit
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(
-        logit, data.target, weight=data.weight, reduction="none"
-    )
-    return loss.double()
+def _excess(difference: torch.Tensor) -> float:
+    """Mean of a difference of losses, in units of its error."""
+    mean, error = float(difference.mean()), float(difference.std()) / math.sqrt(len(difference))
+    return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from skdctr import reweighter_training
+from skdctr import refinement, reweighter_training
 from skdctr.networks import SeparableNetwork
-from skdctr.refinement import RefitSample, _Likelihood, refit_couplings
+from skdctr.refinement import ChoiceSample, _Likelihood, choice_losses, refit_couplings
 
 N_EVENTS = 20_000
 FEATURE_TERMS = ((0,), (0, 0))
 PARAMETER_TERMS = ((0,), (0, 0))
-# Terms of the coupling matrix: rows 1, x, x², b(x); columns μ, μ², a(μ), normalisation.
-EXACT = {(1, 0): 1.0, (0, 1): -0.5}
+# Terms of the coupling matrix: rows 1, x, x², b(x); columns μ, 2μ² − 1, a(μ), normalisation.
+EXACT = {(1, 0): 1.0, (0, 1): -0.25}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def draw(n=N_EVENTS, seed=0, n_varied=None):
     rng = np.random.default_rng(seed)
     n_varied = n if n_varied is None else n_varied
     theta = rng.uniform(-1, 1, (n_varied, 1))
-    return RefitSample(
+    return ChoiceSample(
         reference=torch.tensor(rng.standard_normal((n, 1))).float(),
         reference_weight=torch.ones(n),
         varied=torch.tensor(theta + rng.standard_normal((n_varied, 1))).float(),
@@ -61,7 +61,7 @@ def standard_errors(network, sample):
     truth = torch.zeros_like(network.coupling, dtype=torch.float64)
     for index, value in EXACT.items():
         truth[index] = value
-    _, _, curvature = _Likelihood(network, sample, 1, 0)(truth.flatten())
+    curvature = _Likelihood(network, sample, 0).curvature(truth.flatten())
     used = curvature.diagonal() > 0
     errors = torch.full_like(truth.flatten(), torch.inf)
     errors[used] = torch.linalg.inv(curvature[used][:, used]).diagonal().sqrt()
@@ -90,17 +90,31 @@ def test_unequal_classes_give_the_same_couplings(network):
     assert float(((fitted - truth) / errors)[monomials].abs().max()) < 4
 
 
-def test_more_pairings_with_theta_lower_the_variance(network):
-    """Four values of θ an event in place of one; the pairing is the only thing that changes."""
-    sample = draw(n=5_000)
-    spreads = [
-        torch.stack(
-            [refit_couplings(network, sample, n_draws=n_draws, seed=seed) for seed in range(8)]
-        )[:, 1, 0].std()
-        for n_draws in (1, 8)
-    ]
-    # Expected ratio √8; the ratio of two spreads of 8 has a relative error of 1/√7.
-    assert spreads[0] / spreads[1] > np.sqrt(8) * np.exp(-2 / np.sqrt(7))
+def test_many_competing_values_of_theta_lower_the_error(network, monkeypatch):
+    fitted = {}
+    for n_shared in (0, 16):
+        monkeypatch.setattr(refinement, "_SHARED", n_shared)
+        fitted[n_shared] = torch.stack(
+            [refit_couplings(network, draw(n=5_000, seed=seed))[1, 0] for seed in range(12)]
+        )
+    # Curvatures promise a ratio of 1.4 or more; the ratio of two spreads of 12 has a relative
+    # error of 1/√11, less what the common events take off.
+    assert fitted[0].std() / fitted[16].std() > 1
+    assert abs(float(fitted[16].mean()) - 1) < 4 * float(fitted[16].std()) / np.sqrt(12)
+
+
+def test_without_nominal_events_theta_compete_with_each_other(network):
+    sample = draw(seed=3)
+    sample = replace(
+        sample,
+        reference=sample.reference[:0],
+        reference_weight=sample.reference_weight[:0],
+        prior_logit=np.inf,
+    )
+    fitted = refit_couplings(network, sample)
+    truth, errors = standard_errors(network, sample)
+    monomials = errors.isfinite()
+    assert float(((fitted - truth) / errors)[monomials].abs().max()) < 4
 
 
 def test_leaves_the_network_as_it_was(network):
@@ -144,8 +158,9 @@ def test_not_finite_events_give_none(network):
 
 
 def evaluate(network, sample, beta):
-    likelihood = _Likelihood(network, sample, 1, 0)
-    return [quantity / likelihood.scale for quantity in likelihood(beta)], likelihood.scale
+    likelihood = _Likelihood(network, sample, 0)
+    quantities = (*likelihood(beta), likelihood.curvature(beta))
+    return [quantity / likelihood.scale for quantity in quantities], likelihood.scale
 
 
 def test_weights_count_as_repetition(network):
@@ -161,15 +176,15 @@ def test_weights_count_as_repetition(network):
     )
     repeated, scale_of_repeated = evaluate(
         network,
-        RefitSample(
+        ChoiceSample(
             *(
                 column.repeat_interleave(counts, dim=0)
                 for column in (
-                    sample.reference,
-                    sample.reference_weight,
                     sample.varied,
                     sample.varied_theta,
                     sample.varied_weight,
+                    sample.reference,
+                    sample.reference_weight,
                 )
             ),
             prior_logit=sample.prior_logit,
@@ -204,23 +219,79 @@ def test_signed_weights_give_the_couplings_of_the_signed_density(network):
 
 def test_gradient_and_curvature_are_derivatives_of_the_value(network):
     sample = draw(n=500)
-    likelihood = _Likelihood(network, sample, 2, 0)
+    likelihood = _Likelihood(network, sample, 0)
     beta = torch.zeros(network.coupling.numel(), dtype=torch.float64)
     beta[4] = 0.5
-    _, gradient, curvature = likelihood(beta)
+    _, gradient = likelihood(beta)
+    curvature = likelihood.curvature(beta)
     step = 1e-2
     for k in (0, 1, 4, 5, 8, 9):
         shift = torch.zeros_like(beta)
         shift[k] = step
-        (up, slope_up, _), (down, slope_down, _) = (
-            likelihood(beta + shift),
-            likelihood(beta - shift),
-        )
-        # float32 sums of 1500 terms of order one.
+        (up, slope_up), (down, slope_down) = likelihood(beta + shift), likelihood(beta - shift)
+        # float32 sums of 1000 terms of order one.
         assert (up - down) / (2 * step) == pytest.approx(float(gradient[k]), rel=1e-2, abs=0.05)
         np.testing.assert_allclose(
             (slope_down - slope_up) / (2 * step), curvature[k], rtol=1e-2, atol=0.05
         )
+
+
+def test_curvature_of_a_part_stands_for_all(network, monkeypatch):
+    sample = draw(n=20_000)
+    likelihood = _Likelihood(network, sample, 0)
+    beta = torch.zeros(network.coupling.numel(), dtype=torch.float64)
+    monkeypatch.setattr(refinement, "_CURVATURE_EVENTS", 250)
+    part = likelihood.curvature(beta).diagonal()
+    monkeypatch.setattr(refinement, "_CURVATURE_EVENTS", 10**6)
+    every = likelihood.curvature(beta).diagonal()
+    used = every > 0
+    # 4000 of 40000 events; a square of x has a relative variance of 2, and θ² adds as much.
+    assert float((part / every - 1)[used].abs().max()) < 4 * np.sqrt(10 / 4_000)
+
+
+# --- losses ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nominal", [True, False])
+def test_losses_are_minus_the_log_likelihood(network, nominal):
+    sample = draw(n=1_000)
+    if not nominal:
+        sample = replace(
+            sample,
+            reference=sample.reference[:0],
+            reference_weight=sample.reference_weight[:0],
+            prior_logit=np.inf,
+        )
+    network.coupling[1, 0] = 0.7
+    losses = choice_losses(network, sample, seed=3)
+    assert len(losses) == len(sample.varied) + len(sample.reference)
+    value, _ = _Likelihood(network, sample, 3)(network.coupling.double().flatten())
+    assert float(losses.sum()) == pytest.approx(-value, rel=1e-4)
+
+
+def test_losses_without_nominal_events_ignore_functions_of_x_alone(network):
+    sample = replace(
+        draw(n=500),
+        reference=torch.zeros(0, 1),
+        reference_weight=torch.zeros(0),
+        prior_logit=np.inf,
+    )
+    network.coupling[1, 0] = 0.7
+    plain = choice_losses(network, sample)
+    shifted = choice_losses(lambda x, theta: network(x, theta) + 3 * x[:, 0], sample)
+    torch.testing.assert_close(plain, shifted, rtol=1e-4, atol=1e-4)
+
+
+def test_the_truth_has_the_lowest_losses(network):
+    sample = draw()
+
+    def log_ratio(slope):
+        return lambda x, theta: slope * (x * theta - theta**2 / 2)[:, 0]
+
+    truth = choice_losses(log_ratio(1.0), sample)
+    for slope in (0.9, 1.1):
+        excess = choice_losses(log_ratio(slope), sample) - truth
+        assert float(excess.mean()) > 0
 
 
 # --- within the training --------------------------------------------------------------------
@@ -248,7 +319,7 @@ def test_a_refit_that_makes_the_loss_worse_is_not_taken(small, monkeypatch):
     monkeypatch.setattr(
         reweighter_training,
         "refit_couplings",
-        lambda network, sample, seed: torch.full_like(network.coupling, 30.0),
+        lambda network, sample, *, seed: torch.full_like(network.coupling, 30.0),
     )
     trained, refused = (fit(*small, refit=refit).net_.module_.coupling for refit in (False, True))
     assert torch.equal(trained, refused)

@@ -6,6 +6,7 @@ of its standard deviations, at fixed seeds. scikit-learn's own checks are in
 test_estimator_checks.py.
 """
 
+import copy
 import pickle
 import warnings
 
@@ -504,6 +505,11 @@ def test_normalize_divides_by_the_mean(fitted, gaussian):
 
 
 def test_overflowing_weights_are_an_error_that_counts_them(fitted):
+    fitted = copy.deepcopy(fitted)
+    coupling = fitted.net_.module_.coupling
+    coupling.zero_()
+    # The slope in x and θ.
+    coupling[1, 0] = 1.0
     with (
         pytest.raises(ValueError, match=r"1 of 2 weights are not finite .*predict_log_weights"),
         pytest.warns(ExtrapolationWarning),
