@@ -139,25 +139,41 @@ class FeatureRange:
     high: FloatArray
     n_events: int
 
-    def warn_if_outside(self, X: FloatArray, names: Sequence[str]) -> None:
-        """Warn where events lie outside farther, or in greater number, than chance would put them.
+    def beyond_chance(self, X: FloatArray) -> list[tuple[int, int]]:
+        """Find columns with rows outside farther, or in greater number, than chance would put them.
 
         Of fresh events of the same distribution some fall just beyond the extremes seen.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f)
+            Other events.
+
+        Returns
+        -------
+        list of (int, int)
+            Column, and how many rows lie outside.
         """
         expected = 2 * len(X) / (self.n_events + 1)
-        width = self.high - self.low
-        for k, name in enumerate(names):
-            beyond = np.maximum(self.low[k] - X[:, k], X[:, k] - self.high[k])
+        found = []
+        for k, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
+            beyond = np.maximum(low - X[:, k], X[:, k] - high)
             # Of a constant feature the rounding must not count.
-            n_outside = int((beyond > 1e-9 * max(abs(self.low[k]), abs(self.high[k]))).sum())
-            if n_outside > 10 + 10 * expected or (n_outside and beyond.max() > width[k]):
-                warnings.warn(
-                    f"{n_outside} of {len(X)} events have {name} outside the range "
-                    f"[{self.low[k]:g}, {self.high[k]:g}] of the training events: their weights "
-                    "are extrapolated. Train on events that cover them, or check the units.",
-                    ExtrapolationWarning,
-                    stacklevel=4,
-                )
+            n_outside = int((beyond > 1e-9 * max(abs(low), abs(high))).sum())
+            if n_outside > 10 + 10 * expected or (n_outside and beyond.max() > high - low):
+                found.append((k, n_outside))
+        return found
+
+    def warn_if_outside(self, X: FloatArray, names: Sequence[str]) -> None:
+        """Warn of events outside of the range that are more, or farther out, than by chance."""
+        for k, n_outside in self.beyond_chance(X):
+            warnings.warn(
+                f"{n_outside} of {len(X)} events have {names[k]} outside the range "
+                f"[{self.low[k]:g}, {self.high[k]:g}] of the training events: their weights "
+                "are extrapolated. Train on events that cover them, or check the units.",
+                ExtrapolationWarning,
+                stacklevel=4,
+            )
 
 
 def warn_if_outside(space: ParameterSpace, theta: FloatArray) -> None:

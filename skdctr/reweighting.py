@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from functools import partial
 from inspect import signature
 from numbers import Integral, Real
@@ -28,6 +29,7 @@ from ._weights import (
     Scaling,
     warn_if_outside,
 )
+from .exceptions import ExtrapolationWarning
 from .networks import MLP, SeparableNetwork
 from .reweighter_training import ReweightingEvents, make_module, train_member
 from .training import EventNet, TrainingOptions, to_tensor
@@ -405,11 +407,22 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         -------
         float
             Higher is better.
+
+        Raises
+        ------
+        ValueError
+            If the rows hold one class only, as a fold of unshuffled events ordered by θ does.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If a θ lies outside the trained range, for the same reason or another.
         """
         events = self._check_events(X)
         rows, _ = check_theta_rows(y, len(events), name="y")
         theta = self._space.point(rows, n_events=len(events), name="y")
         weight = check_weights(sample_weight, len(events), name="sample_weight")
+        self._check_scored(theta)
         weights = self._bind(events)
         generator = np.random.default_rng(0)
         drawn = generator.integers(len(self._pool), size=len(events))
@@ -422,6 +435,32 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         logit = weights.log_weights(np.where(varied[:, None], theta, paired)) + self._prior_logit
         loss = np.logaddexp(0, np.where(varied, -logit, logit))
         return float(-np.average(loss, weights=np.where(varied, weight, weight * sign)))
+
+    def _check_scored(self, theta: FloatArray) -> None:
+        """Refuse rows of one class, and warn of θ that the reweighter was not trained on."""
+        cure = (
+            "In cross-validation shuffle the events, cv=KFold(shuffle=True), or split them by "
+            "class, cv=list(StratifiedKFold(shuffle=True).split(X, is_nominal))."
+        )
+        nominal = (theta == self.theta_nominal_).all(axis=1)
+        classes = theta if self._against_mixture else nominal
+        if (classes == classes[0]).all():
+            which = "nominal" if nominal[0] else "varied"
+            if self._against_mixture:
+                which = f"at θ = {theta[0].tolist()}"
+            raise ValueError(
+                f"All {len(theta)} events to be scored are {which}: of one class alone the "
+                f"cross-entropy does not tell how well the two are told apart. {cure}"
+            )
+        space = self._space
+        n_trained = 0 if self._range is None else self._range.n_events
+        for k, n_outside in FeatureRange(space.low, space.high, n_trained).beyond_chance(theta):
+            warnings.warn(
+                f"{n_outside} of {len(theta)} events to be scored have {space.names[k]} outside "
+                f"the trained range [{space.low[k]:g}, {space.high[k]:g}]. {cure}",
+                ExtrapolationWarning,
+                stacklevel=3,
+            )
 
 
 def _same(theta: FloatArray, known: FloatArray) -> NDArray[np.bool_]:

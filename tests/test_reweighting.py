@@ -18,7 +18,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
@@ -657,6 +657,36 @@ def test_cross_validate_in_a_pipeline(gaussian, folds):
     )
     assert np.isfinite(result["test_score"]).all()
     assert (result["test_score"] < 0).all()
+
+
+def test_unshuffled_folds_are_refused(gaussian):
+    """Nominal events come first: a fold of them has one class."""
+    rows = slice(9_500, 10_500)
+    x, theta = gaussian.gen[rows], gaussian.theta[rows]
+    cure = r"KFold\(shuffle=True\).*StratifiedKFold\(shuffle=True\)"
+    with pytest.raises(ValueError, match=f"All 250 events to be scored are nominal.*{cure}"):
+        cross_validate(DCTRReweighter(0.0, **QUICK), x, theta, cv=KFold(4), error_score="raise")
+    reweighter = DCTRReweighter(**QUICK).fit(x, theta)
+    with pytest.raises(ValueError, match=f"All 500 events to be scored are varied.*{cure}"):
+        reweighter.score(x[500:], theta[500:])
+    stratified = StratifiedKFold(2, shuffle=True, random_state=0).split(x, theta[:, 0] == 0)
+    found = cross_validate(reweighter, x, theta, cv=list(stratified), error_score="raise")
+    assert np.isfinite(found["test_score"]).all()
+
+
+def test_score_at_theta_beyond_training_warns(rng):
+    """Events ordered by θ: without a class of nominal events, and with one."""
+    theta = np.linspace(-1, 1, 600)
+    x = rng.normal(theta)[:, None]
+    for known in (theta, np.where(np.arange(600) % 2 == 0, 0.0, theta)):
+        reweighter = DCTRReweighter(**QUICK).fit(x[:450], known[:450])
+        with pytest.warns(
+            ExtrapolationWarning, match=r"have theta outside the .*KFold\(shuffle=True\)"
+        ):
+            reweighter.score(x[450:], known[450:])
+    mixture = DCTRReweighter(**QUICK).fit(x, theta)
+    with pytest.raises(ValueError, match=r"at θ = \[0.5\]: of one class alone"):
+        mixture.score(x, np.full(600, 0.5))
 
 
 def test_pipeline_weights(gaussian):
