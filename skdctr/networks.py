@@ -40,6 +40,8 @@ class MLP(nn.Module):
         Nodes of each hidden layer.
     activation : str
         A key of `ACTIVATIONS`.
+    n_outputs : int or None, default=None
+        Values of an event, for a regression; None is one logit.
     """
 
     def __init__(
@@ -48,15 +50,19 @@ class MLP(nn.Module):
         n_parameters: int = 0,
         hidden_layer_sizes: Sequence[int] = (50, 50, 50),
         activation: str = "relu",
+        n_outputs: int | None = None,
     ) -> None:
         super().__init__()
-        self.layers = _layers((n_features + n_parameters, *hidden_layer_sizes, 1), activation)
+        self.n_outputs = n_outputs
+        self.layers = _layers(
+            (n_features + n_parameters, *hidden_layer_sizes, n_outputs or 1), activation
+        )
 
     def forward(self, x: Tensor, theta: Tensor | None = None) -> Tensor:
-        """Map x (n, f) and θ (n, p) to one logit per event, (n,)."""
+        """Map x (n, f) and θ (n, p) to one logit per event, (n,), or to values, (n, n_outputs)."""
         inputs = x if theta is None else torch.cat([x, theta], dim=1)
-        logit: Tensor = self.layers(inputs).squeeze(1)
-        return logit
+        values: Tensor = self.layers(inputs)
+        return values.squeeze(1) if self.n_outputs is None else values
 
 
 def monomial_exponents(

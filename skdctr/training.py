@@ -36,14 +36,14 @@ _PREDICTION_ROWS_ELSEWHERE = 1 << 18
 
 
 class EventDataset(Dataset[Any]):
-    """Weighted events of two classes, as tensors of equal length on one device.
+    """Weighted events and what is to be learned of them, as tensors of equal length on one device.
 
     Parameters
     ----------
     x : Tensor of shape (n, f)
         Features.
-    target : Tensor of shape (n,)
-        Class of each event, 0 or 1.
+    target : Tensor of shape (n,) or (n, k)
+        Class of each event, 0 or 1; or the values of a regression.
     weight : Tensor of shape (n,)
         Event weights.
     theta : Tensor of shape (n, p), optional
@@ -192,6 +192,14 @@ class WeightedCrossEntropy(nn.Module):
         return functional.binary_cross_entropy_with_logits(logit, target, weight=weight)
 
 
+class WeightedSquaredError(nn.Module):
+    """Squared distance of vectors, weighted by event: its minimum is the conditional mean."""
+
+    def forward(self, prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Average over a batch and over the components; the weights have mean 1 overall."""
+        return (weight[:, None] * (prediction - target).square()).mean()
+
+
 class _Interrupted(BaseException):
     """The user's Ctrl-C, under a name that skorch does not take for a callback's wish to stop."""
 
@@ -337,6 +345,7 @@ def train(
     *,
     valid: EventDataset | None = None,
     prior_logit: float = 0.0,
+    criterion: nn.Module | None = None,
     device: torch.device,
     seed: int = 0,
 ) -> EventNet:
@@ -352,6 +361,8 @@ def train(
         How to train.
     prior_logit : float
         See `WeightedCrossEntropy`.
+    criterion : nn.Module, optional
+        Another loss of output, target and weight.
     device : torch.device
         Where the data sets live.
     seed : int
@@ -390,8 +401,7 @@ def train(
         callbacks.append(bar)
     net = EventNet(
         module,
-        criterion=WeightedCrossEntropy,
-        criterion__prior_logit=prior_logit,
+        criterion=WeightedCrossEntropy(prior_logit) if criterion is None else criterion,
         optimizer=optimizer,
         lr=options.lr,
         max_epochs=options.max_epochs,
