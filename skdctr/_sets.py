@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
+from ._set_tensors import PackedTensors
 from ._unpack import flatten_events, is_awkward
 
 __all__ = ["PackedEvents", "PackedTensors", "is_sets"]
@@ -204,6 +205,40 @@ class PackedEvents:
     def _replace(self, features: Any, offsets: Any, types: Any) -> PackedEvents:
         return PackedEvents(features, offsets, self.feature_names, types, self.type_name)
 
+    def check_like(self, known: PackedEvents, *, name: str, known_name: str) -> None:
+        """Refuse events whose features are not those of others.
+
+        Parameters
+        ----------
+        known : PackedEvents
+            The others; some of their events are enough, even none.
+        name, known_name : str
+            What the caller calls both.
+
+        Raises
+        ------
+        ValueError
+            If the number of features differs, or their names where both have some, or if only one
+            of the two has particle types.
+        """
+        if self.n_features != known.n_features:
+            raise ValueError(
+                f"{name} has {self.n_features} features of a particle, {known_name} has "
+                f"{known.n_features}: give the same features, in the same order."
+            )
+        names, expected = self.feature_names, known.feature_names
+        if names is not None and expected is not None and names != expected:
+            raise ValueError(
+                f"The features of {name} are {names}, those of {known_name} are {expected}: "
+                "reorder or rename them."
+            )
+        if (self.types is None) != (known.types is None):
+            typed, untyped = (name, known_name) if known.types is None else (known_name, name)
+            raise ValueError(
+                f"{typed} has particle types, {untyped} has none: give them to both, e.g. with "
+                "PackedEvents.from_events(..., particle_type=...)."
+            )
+
     def with_features(self, features: NDArray[Any]) -> PackedEvents:
         """Give the same particles other values of the features, as a transformer does."""
         return self._replace(features, self.offsets, self.types)
@@ -317,53 +352,3 @@ class PackedEvents:
             torch.tensor(self.offsets, device=device),
             None if self.types is None else torch.tensor(self.types, device=device),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class PackedTensors:
-    """Packed events on a device.
-
-    Attributes
-    ----------
-    features : Tensor of shape (m, f)
-        Features of the particles of all n events.
-    offsets : Tensor of shape (n + 1,), int64
-        Event i has the particles ``offsets[i]`` to ``offsets[i + 1]``.
-    types : Tensor of shape (m,), int32, or None
-        Particle types.
-    """
-
-    features: torch.Tensor
-    offsets: torch.Tensor
-    types: torch.Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def counts(self) -> torch.Tensor:
-        """Number of particles of each event, of shape (n,)."""
-        return self.offsets.diff()
-
-    @property
-    def segments(self) -> torch.Tensor:
-        """Which event each particle belongs to, of shape (m,)."""
-        rows = torch.arange(len(self), device=self.offsets.device)
-        return rows.repeat_interleave(self.counts, output_size=len(self.features))
-
-    def __getitem__(self, rows: slice | torch.Tensor) -> PackedTensors:
-        """Events by slice of step 1, or by a tensor of indices that are not negative."""
-        if isinstance(rows, slice):
-            start, stop, step = rows.indices(len(self))
-            if step != 1:
-                raise IndexError(f"the step is {step}; expected 1.")
-            offsets = self.offsets[start : max(start, stop) + 1]
-            first, last = offsets[0].item(), offsets[-1].item()
-            types = None if self.types is None else self.types[first:last]
-            return PackedTensors(self.features[first:last], offsets - offsets[0], types)
-        counts = self.counts[rows]
-        offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
-        shift = (self.offsets[rows] - offsets[:-1]).repeat_interleave(counts)
-        particles = torch.arange(len(shift), device=shift.device) + shift
-        types = None if self.types is None else self.types[particles]
-        return PackedTensors(self.features[particles], offsets, types)

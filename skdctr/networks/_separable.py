@@ -1,68 +1,17 @@
-"""Torch modules with one logit as output: events in, log density ratio out."""
+"""Networks that separate into functions of x and functions of θ."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ACTIVATIONS", "MLP", "SeparableNetwork"]
+from ._layers import fully_connected
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "relu": nn.ReLU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-}
-
-
-def _layers(sizes: Sequence[int], activation: str) -> nn.Sequential:
-    modules: list[nn.Module] = []
-    for n_in, n_out in itertools.pairwise(sizes[:-1]):
-        modules += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
-    modules.append(nn.Linear(sizes[-2], sizes[-1]))
-    return nn.Sequential(*modules)
-
-
-class MLP(nn.Module):
-    """Multilayer perceptron on the features, with the parameters θ as further inputs.
-
-    Parameters
-    ----------
-    n_features : int
-        Features of an event.
-    n_parameters : int, default=0
-        Parameters θ; 0 for a classifier that knows of none.
-    hidden_layer_sizes : sequence of int
-        Nodes of each hidden layer.
-    activation : str
-        A key of `ACTIVATIONS`.
-    n_outputs : int or None, default=None
-        Values of an event, for a regression; None is one logit.
-    """
-
-    def __init__(
-        self,
-        n_features: int,
-        n_parameters: int = 0,
-        hidden_layer_sizes: Sequence[int] = (50, 50, 50),
-        activation: str = "relu",
-        n_outputs: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.n_outputs = n_outputs
-        self.layers = _layers(
-            (n_features + n_parameters, *hidden_layer_sizes, n_outputs or 1), activation
-        )
-
-    def forward(self, x: Tensor, theta: Tensor | None = None) -> Tensor:
-        """Map x (n, f) and θ (n, p) to one logit per event, (n,), or to values, (n, n_outputs)."""
-        inputs = x if theta is None else torch.cat([x, theta], dim=1)
-        values: Tensor = self.layers(inputs)
-        return values.squeeze(1) if self.n_outputs is None else values
+__all__ = ["SeparableNetwork", "dictionary_terms", "monomial_exponents"]
 
 
 def monomial_exponents(
@@ -171,10 +120,12 @@ class SeparableNetwork(nn.Module):
         self.feature_terms = tuple(feature_terms)
         self.parameter_terms = tuple(parameter_terms)
         self.rank = rank
-        self.b = _layers((n_features, *hidden_layer_sizes, rank), activation)
-        self.a = _layers((n_parameters, *hidden_layer_sizes, rank + 1), activation)
+        self.b = fully_connected((n_features, *hidden_layer_sizes, rank), activation)
+        self.a = fully_connected((n_parameters, *hidden_layer_sizes, rank + 1), activation)
         self.g = (
-            _layers((n_features, *hidden_layer_sizes, 1), activation) if free_reference else None
+            fully_connected((n_features, *hidden_layer_sizes, 1), activation)
+            if free_reference
+            else None
         )
         self.theta_nominal: Tensor
         self.register_buffer("theta_nominal", torch.as_tensor([tuple(theta_nominal)]).float())
@@ -189,11 +140,22 @@ class SeparableNetwork(nn.Module):
         self.coupling: Tensor
         self.register_buffer("coupling", coupling)
 
-    def event_functions(self, x: Tensor) -> Tensor:
-        """Evaluate B(x): (n, f) to (n, 1 + terms + rank)."""
-        parts = [torch.ones_like(x[:, :1]), self.b(x)]
+    # Functions of x, once computed, serve any θ.
+    has_event_functions = True
+
+    def encode(self, x: Any) -> Tensor:
+        """Turn events into the features that all functions of x see."""
+        features: Tensor = x
+        return features
+
+    def event_functions(self, x: Any) -> Tensor:
+        """Evaluate B(x): n events to (n, 1 + terms + rank)."""
+        return self._functions_of(self.encode(x))
+
+    def _functions_of(self, features: Tensor) -> Tensor:
+        parts = [torch.ones_like(features[:, :1]), self.b(features)]
         if self.feature_terms:
-            parts.insert(1, _monomials(x, self.feature_terms))
+            parts.insert(1, _monomials(features, self.feature_terms))
         return torch.cat(parts, dim=1)
 
     def parameter_functions(self, theta: Tensor) -> Tensor:
@@ -208,11 +170,16 @@ class SeparableNetwork(nn.Module):
         """Evaluate C (A(θ) − A(θ₀)), which log w is linear in B(x) with: (m, p) to (m, terms)."""
         return self.parameter_functions(theta) @ self.coupling.T
 
-    def log_ratio(self, x: Tensor, theta: Tensor) -> Tensor:
-        """Compute log w(x, θ), (n,), without the function of x alone."""
-        return (self.event_functions(x) * self.event_coefficients(theta)).sum(dim=1)
+    def from_functions(self, functions: Tensor, theta: Tensor) -> Tensor:
+        """Compute log w, (n,), of B(x) (n, k) and θ (n, p)."""
+        return (functions * self.event_coefficients(theta)).sum(dim=1)
 
-    def forward(self, x: Tensor, theta: Tensor) -> Tensor:
-        """Map x (n, f) and θ (n, p) to one logit per event, (n,)."""
-        logit = self.log_ratio(x, theta)
-        return logit if self.g is None else logit + self.g(x).squeeze(1)
+    def log_ratio(self, x: Any, theta: Tensor) -> Tensor:
+        """Compute log w(x, θ), (n,), without the function of x alone."""
+        return self.from_functions(self.event_functions(x), theta)
+
+    def forward(self, x: Any, theta: Tensor) -> Tensor:
+        """Map n events and θ (n, p) to one logit per event, (n,)."""
+        features = self.encode(x)
+        logit = self.from_functions(self._functions_of(features), theta)
+        return logit if self.g is None else logit + self.g(features).squeeze(1)

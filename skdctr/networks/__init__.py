@@ -1,0 +1,19 @@
+"""Torch modules with one logit as output: events in, log density ratio out."""
+
+from ._build import event_network
+from ._deep_sets import DeepSets, SeparableDeepSets, SetEncoder
+from ._layers import ACTIVATIONS
+from ._mlp import MLP
+from ._separable import SeparableNetwork, dictionary_terms, monomial_exponents
+
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "DeepSets",
+    "SeparableDeepSets",
+    "SeparableNetwork",
+    "SetEncoder",
+    "dictionary_terms",
+    "event_network",
+    "monomial_exponents",
+]

@@ -1,0 +1,59 @@
+"""The network for events as they come: rows of features, or sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from skdctr._set_tensors import EventTensors, PackedTensors
+
+from ._deep_sets import DeepSets
+from ._mlp import MLP
+
+__all__ = ["event_network"]
+
+_PHI_SIZES = (32, 32, 32)
+
+
+def event_network(
+    x: EventTensors,
+    *,
+    hidden_layer_sizes: Sequence[int],
+    activation: str,
+    n_outputs: int | None = None,
+    **further: Any,
+) -> nn.Module:
+    """Make the network without θ that suits scaled events.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, f) or PackedTensors
+        Events, for the number of features and the scale of sums over particles.
+    hidden_layer_sizes : sequence of int
+        Nodes of each hidden layer, in `DeepSets` of F.
+    activation : str
+        A key of `ACTIVATIONS`.
+    n_outputs : int or None, default=None
+        Values of an event; None is one logit.
+    **further
+        Other arguments of the network.
+
+    Returns
+    -------
+    DeepSets or MLP
+        With smaller Φ than that of the papers, which is as accurate and several times as fast.
+    """
+    layers: dict[str, Any] = {
+        "hidden_layer_sizes": hidden_layer_sizes,
+        "activation": activation,
+        "n_outputs": n_outputs,
+    }
+    if not isinstance(x, PackedTensors):
+        return MLP(x.shape[1], 0, **layers, **further)
+    sets = DeepSets(
+        x.n_features, 0, **{"phi_sizes": _PHI_SIZES, "n_types": x.n_types, **layers, **further}
+    )
+    sets.standardise(x)
+    return sets
