@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ._validation import FloatArray, ParameterSpace
-from ._weights import EventWeights, FeatureRange, exponentiate, warn_if_outside
+from ._scaling import FeatureRange, SetRange
+from ._validation import Events, FloatArray, ParameterSpace, check_estimator_events, feature_labels
+from ._weights import EventWeights, exponentiate, warn_if_outside
 
 __all__ = ["BaseReweighter"]
 
@@ -23,9 +24,9 @@ class BaseReweighter(BaseEstimator):
     """
 
     _space: ParameterSpace
-    _range: FeatureRange | None
+    _range: FeatureRange | SetRange | None
 
-    def _bind(self, X: FloatArray) -> EventWeights:
+    def _bind(self, X: Events) -> EventWeights:
         """Bind the reweighter to checked events, so that every further θ is cheap."""
         raise NotImplementedError
 
@@ -35,14 +36,14 @@ class BaseReweighter(BaseEstimator):
         self.theta_nominal_ = space.nominal
         self.theta_bounds_ = np.stack([space.low, space.high], axis=1)
 
-    def _check_events(self, X: Any) -> FloatArray:
+    def _check_events(self, X: Any) -> Events:
         check_is_fitted(self)
-        events: FloatArray = validate_data(self, X, dtype=np.float64, reset=False)
+        events = check_estimator_events(self, X, reset=False)
         names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = [f"feature {k}" for k in range(events.shape[1])]
         if self._range is not None:
-            self._range.warn_if_outside(events, list(names))
+            # Which of the two forms it is has just been checked.
+            support: Any = self._range
+            support.warn_if_outside(events, feature_labels(events, names))
         return events
 
     def _check_theta(self, theta: Any, n_events: int) -> FloatArray:
@@ -55,7 +56,7 @@ class BaseReweighter(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, f)
+        X : array-like of shape (n, f), or n sets of particles
             Generator-level events, usually nominal ones.
         theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
             One θ, or one per event. May be left out only in the discrete case.
@@ -76,7 +77,7 @@ class BaseReweighter(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, f)
+        X : array-like of shape (n, f), or n sets of particles
             Generator-level events, usually nominal ones.
         theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
             One θ, or one per event. May be left out only in the discrete case.
@@ -101,7 +102,7 @@ class BaseReweighter(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, f)
+        X : array-like of shape (n, f), or n sets of particles
             Generator-level events.
         theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
             Where the gradient is taken.

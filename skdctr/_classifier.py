@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from ._device import resolve_device
 from ._estimator import NetworkEstimator
 from ._samples import Samples
+from ._set_tensors import EventTensors, PackedTensors
 from ._weights import EventWeights
-from .networks import MLP
+from .networks import event_network
 from .objectives import ClassifierObjective
 from .training import TrainingOptions
 
@@ -49,7 +51,7 @@ class ClassifierEstimator(NetworkEstimator):
             names=names,
             sim_weight=samples.sim_weight,
             data_weight=samples.data_weight,
-            build=lambda n_features: self._build_classifier(n_features, layers),
+            build=lambda x: self._build_classifier(x, layers),
             options=self._classifier_options,
             max_rows=_AUTO_STEPS * self.batch_size if self.max_epochs == "auto" else None,
             n_folds=self.n_folds,
@@ -58,10 +60,18 @@ class ClassifierEstimator(NetworkEstimator):
             n_placements=n_placements,
         )
 
-    def _build_classifier(self, n_features: int, layers: dict[str, Any]) -> Any:
+    def _build_classifier(self, x: EventTensors, layers: dict[str, Any]) -> Any:
+        further = self._prefixed("module__")
         if self.module is None:
-            return MLP(n_features, 0, **layers, **self._prefixed("module__"))
-        return self.module(n_features=n_features, **self._prefixed("module__"))
+            return event_network(x, **layers, **further)
+        if not isinstance(x, PackedTensors):
+            return self.module(n_features=x.shape[1], **further)
+        if "n_types" in signature(self.module).parameters:
+            further = {"n_types": x.n_types, **further}
+        made = self.module(n_features=x.n_features, **further)
+        if hasattr(made, "standardise"):
+            made.standardise(x)
+        return made
 
     def _classifier_options(self, n_events: int) -> TrainingOptions:
         steps = math.ceil(n_events / self.batch_size)

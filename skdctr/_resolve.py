@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from ._validation import FloatArray, ParameterSpace
+from ._sets import PackedEvents
+from ._validation import Events, ParameterSpace, feature_labels
 from ._weights import EventWeights
 from .analytic import AnalyticReweighter
 from .exceptions import ClosureFitWarning, NotFittedError
@@ -92,14 +93,14 @@ def parameter_space(reweighter: Any) -> ParameterSpace:
     )
 
 
-def bind(reweighter: Any, X: FloatArray, names: Sequence[str] | None = None) -> EventWeights:
+def bind(reweighter: Any, X: Events, names: Sequence[str] | None = None) -> EventWeights:
     """Bind checked events to a fitted reweighter, frozen ones included.
 
     Parameters
     ----------
     reweighter : reweighter
         Fitted.
-    X : ndarray of shape (n, f)
+    X : ndarray of shape (n, f) or PackedEvents
         Generator-level events.
     names : sequence of str, optional
         Their column names, where they have some.
@@ -109,10 +110,23 @@ def bind(reweighter: Any, X: FloatArray, names: Sequence[str] | None = None) -> 
     ValueError
         If the features are not those that it was fitted on.
     """
-    n_features = getattr(reweighter, "n_features_in_", X.shape[1])
-    if n_features != X.shape[1]:
+    fitted = getattr(reweighter, "_fitted_sets", None)
+    if isinstance(X, PackedEvents) and fitted is not None:
+        X.check_like(fitted, name="X (sim_gen)", known_name="the fit of the reweighter")
+    elif isinstance(X, PackedEvents) and hasattr(reweighter, "n_features_in_"):
         raise ValueError(
-            f"X (sim_gen) has {X.shape[1]} features, the reweighter was fitted on {n_features}: "
+            "X (sim_gen) holds sets of particles, the reweighter was fitted on rows of features: "
+            "give both in the same form."
+        )
+    elif fitted is not None:
+        raise ValueError(
+            "X (sim_gen) holds rows of features, the reweighter was fitted on sets of particles: "
+            "give both in the same form."
+        )
+    elif getattr(reweighter, "n_features_in_", X.shape[1]) != X.shape[1]:
+        raise ValueError(
+            f"X (sim_gen) has {X.shape[1]} features, the reweighter was fitted on "
+            f"{reweighter.n_features_in_}: "
             "give the same generator-level features, in the same order."
         )
     known = getattr(reweighter, "feature_names_in_", None)
@@ -123,8 +137,7 @@ def bind(reweighter: Any, X: FloatArray, names: Sequence[str] | None = None) -> 
         )
     support = getattr(reweighter, "_range", None)
     if support is not None:
-        shown = names if names is not None else [f"feature {k}" for k in range(n_features)]
-        support.warn_if_outside(X, shown)
+        support.warn_if_outside(X, feature_labels(X, names))
     weights: EventWeights = reweighter._bind(X)
     return weights
 

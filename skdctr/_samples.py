@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from sklearn.utils.validation import validate_data
-
 from ._resolve import warn_closure
+from ._sets import PackedEvents
 from ._validation import (
+    Events,
     FloatArray,
-    check_events,
+    check_estimator_events,
+    check_like,
     check_same_columns,
+    check_sample,
     check_weights,
     feature_names,
 )
@@ -26,11 +27,11 @@ class Samples:
 
     Attributes
     ----------
-    sim_gen : ndarray of shape (n_sim, f)
+    sim_gen : ndarray of shape (n_sim, f) or PackedEvents
         Generator level, what weights are computed from.
-    sim : ndarray of shape (n_sim, m)
+    sim : ndarray of shape (n_sim, m) or PackedEvents
         The level that is compared with data.
-    data : ndarray of shape (n_data, m)
+    data : ndarray of shape (n_data, m) or PackedEvents
         Data.
     sim_weight, data_weight : ndarray of shape (n_sim,), (n_data,)
         Event weights before any reweighting.
@@ -38,9 +39,9 @@ class Samples:
         Names of the features that are compared, where they came in a DataFrame.
     """
 
-    sim_gen: FloatArray
-    sim: FloatArray
-    data: FloatArray
+    sim_gen: Events
+    sim: Events
+    data: Events
     sim_weight: FloatArray
     data_weight: FloatArray
     columns: list[str] | None = None
@@ -67,12 +68,12 @@ def check_fit_samples(
     least_events : int
         Events that each sample needs.
     """
-    sim_gen = validate_data(estimator, X, dtype=np.float64, ensure_min_samples=least_events)
+    sim_gen = check_estimator_events(estimator, X, ensure_min_samples=least_events)
     sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
     if y is None:
         sim, level, level_name = sim_gen, X, "X (sim_gen)"
     else:
-        sim, level, level_name = check_events(y, name="y"), y, "y (sim_reco)"
+        sim, level, level_name = check_sample(y, name="y"), y, "y (sim_reco)"
         if len(sim) != len(sim_gen):
             raise ValueError(
                 f"y (sim_reco) has {len(sim)} events, X (sim_gen) has {len(sim_gen)}: they are "
@@ -84,7 +85,8 @@ def check_fit_samples(
         warn_closure()
         return Samples(sim_gen, sim, sim, sim_weight, sim_weight, feature_names(level))
     check_same_columns(data, level, name="data", reference_name=level_name)
-    events = check_events(data, name="data", n_features=sim.shape[1])
+    events = check_sample(data, name="data")
+    check_like(events, sim, name="data", reference_name=level_name)
     if len(events) < least_events:
         raise ValueError(f"data has {len(events)} events; the fit needs {least_events} at least.")
     weight = check_weights(data_weight, len(events), name="data_weight")
@@ -123,16 +125,21 @@ def check_score_samples(
                 f"The columns of {name} are {columns}, those of the fit were {fitted.columns}: "
                 "reorder or rename them."
             )
-    sim_gen = validate_data(estimator, X, dtype=np.float64, reset=False)
-    sim = sim_gen if y is None else check_events(y, name="y")
-    if len(sim) != len(sim_gen) or sim.shape[1] != fitted.data.shape[1]:
+    sim_gen = check_estimator_events(estimator, X, reset=False)
+    sim = sim_gen if y is None else check_sample(y, name="y")
+    width = None if isinstance(fitted.data, PackedEvents) else fitted.data.shape[1]
+    if len(sim) != len(sim_gen) or (not isinstance(sim, PackedEvents) and sim.shape[1] != width):
+        of_fit = "sets of particles" if width is None else f"({len(sim_gen)}, {width})"
         raise ValueError(
-            f"y (sim_reco) has shape {sim.shape}; expected ({len(sim_gen)}, "
-            f"{fitted.data.shape[1]}): the events of X, with the features that were fitted."
+            f"y (sim_reco) has shape {sim.shape}; expected {of_fit}: the events of X, of which "
+            f"there are {len(sim_gen)}, with the features that were fitted."
         )
-    events = (
-        fitted.data if data is None else check_events(data, name="data", n_features=sim.shape[1])
-    )
+    sim_name = "X (sim_gen)" if y is None else "y (sim_reco)"
+    check_like(sim, fitted.data, name=sim_name, reference_name="the data of the fit")
+    events = fitted.data
+    if data is not None:
+        events = check_sample(data, name="data")
+        check_like(events, sim, name="data", reference_name=sim_name)
     for sample, name in ((sim, "X (sim_gen)"), (events, "data")):
         if len(sample) < 2 * n_folds:
             raise ValueError(

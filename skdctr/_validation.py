@@ -10,21 +10,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, validate_data
+
+from ._sets import PackedEvents, is_sets
 
 __all__ = [
+    "Events",
     "FloatArray",
     "ParameterSpace",
     "check_bounds",
+    "check_estimator_events",
     "check_events",
+    "check_like",
     "check_same_columns",
+    "check_sample",
     "check_theta_rows",
     "check_weights",
     "did_you_mean",
+    "feature_labels",
     "feature_names",
 ]
 
 FloatArray = NDArray[np.float64]
+# Rows of features, or sets of particles.
+Events = FloatArray | PackedEvents
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -77,6 +86,97 @@ def check_events(X: Any, *, name: str, n_features: int | None = None) -> FloatAr
             "features, in the same order, as in the sample it is compared with."
         )
     return events
+
+
+def feature_labels(X: Events, names: Sequence[str] | None) -> list[str]:
+    """Name the features of a checked sample in messages."""
+    if names is not None:
+        return list(names)
+    n_features = X.n_features if isinstance(X, PackedEvents) else X.shape[1]
+    return [f"feature {k}" for k in range(n_features)]
+
+
+def check_sample(X: Any, *, name: str) -> Events:
+    """Check a sample of rows of features, (n, f) or (n,), or of n sets of particles."""
+    if not is_sets(X):
+        return check_events(X, name=name)
+    packed = PackedEvents.from_events(X, name=name)
+    if not len(packed):
+        raise ValueError(f"{name} holds no events (0 samples); expected one at least.")
+    return packed
+
+
+def check_like(X: Events, reference: Events, *, name: str, reference_name: str) -> None:
+    """Refuse a checked sample whose features are not those of another."""
+    if isinstance(X, PackedEvents) and isinstance(reference, PackedEvents):
+        X.check_like(reference, name=name, known_name=reference_name)
+    elif isinstance(X, PackedEvents) or isinstance(reference, PackedEvents):
+        sets, rows = (
+            (name, reference_name) if isinstance(X, PackedEvents) else (reference_name, name)
+        )
+        raise ValueError(
+            f"{sets} holds sets of particles, {rows} holds rows of features: give both in the same "
+            "form."
+        )
+    elif X.shape[1] != reference.shape[1]:
+        raise ValueError(
+            f"{name} has {X.shape[1]} features, expected {reference.shape[1]}: give the same "
+            f"features, in the same order, as in {reference_name}."
+        )
+
+
+def check_estimator_events(
+    estimator: Any, X: Any, *, reset: bool = True, ensure_min_samples: int = 1
+) -> Events:
+    """Do what scikit-learn's ``validate_data`` does, for sets of particles too.
+
+    Sets `n_features_in_`, for sets the number of features of a particle, and `feature_names_in_`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose events they are.
+    X : array-like of shape (n, f), or n sets of particles
+        Events.
+    reset : bool
+        Whether this is a fit, or events that have to be like those of the fit.
+    ensure_min_samples : int
+        Events that are needed.
+
+    Returns
+    -------
+    ndarray of shape (n, f) or PackedEvents
+    """
+    fitted = None if reset else getattr(estimator, "_fitted_sets", None)
+    of_fit = f"the fit of {type(estimator).__name__}"
+    if not is_sets(X):
+        if fitted is not None:
+            raise ValueError(
+                f"X holds rows of features, {of_fit} was on sets of particles: {fitted!r}."
+            )
+        if reset:
+            vars(estimator).pop("_fitted_sets", None)
+        events: FloatArray = validate_data(
+            estimator, X, dtype=np.float64, reset=reset, ensure_min_samples=ensure_min_samples
+        )
+        return events
+    packed = PackedEvents.from_events(X)
+    if len(packed) < ensure_min_samples:
+        raise ValueError(
+            f"Found {len(packed)} sample(s) (sets of particles) in X while a minimum of "
+            f"{ensure_min_samples} is required by {type(estimator).__name__}."
+        )
+    if reset:
+        estimator._fitted_sets = packed[[]]
+        estimator.n_features_in_ = packed.n_features
+        vars(estimator).pop("feature_names_in_", None)
+        if packed.feature_names is not None:
+            estimator.feature_names_in_ = np.array(packed.feature_names, dtype=object)
+    elif fitted is not None:
+        packed.check_like(fitted, name="X", known_name=of_fit)
+    elif hasattr(estimator, "n_features_in_"):
+        raise ValueError(f"X holds sets of particles, {of_fit} was on rows of features.")
+    return packed
 
 
 def check_same_columns(X: Any, reference: Any, *, name: str, reference_name: str) -> None:

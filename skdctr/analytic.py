@@ -9,13 +9,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
-from sklearn.utils.validation import validate_data
 
 from ._base import BaseReweighter
 from ._estimator import all_or_nothing
 from ._interpolation import smooth_values
-from ._validation import FloatArray, ParameterSpace, check_bounds, check_weights, feature_names
-from ._weights import EventWeights, Scaling
+from ._scaling import Scaling
+from ._sets import PackedEvents
+from ._validation import (
+    Events,
+    FloatArray,
+    ParameterSpace,
+    check_bounds,
+    check_estimator_events,
+    check_weights,
+    feature_names,
+)
+from ._weights import EventWeights
 
 __all__ = ["AnalyticReweighter"]
 
@@ -98,9 +107,11 @@ class AnalyticReweighter(BaseReweighter):
     ----------
     log_weight : callable, default=None
         ``log_weight(X, theta)`` returns log p(x|θ)/p(x|θ₀), shape (n,), for events (n, f) and θ of
-        shape (p,) or (n, p). None is the exponential tilt through the sample given to `fit`,
-        log w = θ·z − log⟨exp(θ·z)⟩ with z the standardised features: one parameter per feature,
-        the shift of its mean in units of its width where the feature is Gaussian.
+        shape (p,) or (n, p). Sets of particles are given to it as
+        :class:`skdctr.preprocessing.PackedEvents`. None is the exponential tilt through the
+        sample given to `fit`, log w = θ·z − log⟨exp(θ·z)⟩ with z the standardised features: one
+        parameter per feature, the shift of its mean in units of its width where the feature is
+        Gaussian.
     theta_nominal : scalar, array-like of shape (p,) or dict, default=0.0
         θ₀, finite. A dict names the parameters. The tilt has θ₀ = 0.
     theta_bounds : array-like of shape (p, 2) or dict, default=None
@@ -139,7 +150,7 @@ class AnalyticReweighter(BaseReweighter):
 
         Parameters
         ----------
-        X : array-like of shape (n, f)
+        X : array-like of shape (n, f), or n sets of particles
             Nominal events.
         y : None
             Not used; present by scikit-learn's convention.
@@ -163,12 +174,18 @@ class AnalyticReweighter(BaseReweighter):
                     f"log_weight={self.log_weight!r} is not callable: give a function of (X, theta)"
                     ", or None for the exponential tilt."
                 )
-            events = validate_data(self, X, dtype=np.float64)
+            events = check_estimator_events(self, X)
+            if isinstance(events, PackedEvents) and self.log_weight is None:
+                raise ValueError(
+                    "X holds sets of particles, which have no exponential tilt (log_weight=None): "
+                    "give features of events such as the number of particles, a log_weight, or a "
+                    "generator sample (gen and theta) to learn the weights from."
+                )
             weight = check_weights(sample_weight, len(events), name="sample_weight")
-            space = self._make_space(events.shape[1], feature_names(X))
-            self._function: Any = (
-                ExponentialTilt.of(events, weight) if self.log_weight is None else self.log_weight
-            )
+            space = self._make_space(self.n_features_in_, feature_names(X))
+            self._function: Any = self.log_weight
+            if self.log_weight is None and not isinstance(events, PackedEvents):
+                self._function = ExponentialTilt.of(events, weight)
             self._range = None
             self._publish(space)
         return self
@@ -200,5 +217,5 @@ class AnalyticReweighter(BaseReweighter):
         low, high = check_bounds(self.theta_bounds, space)
         return ParameterSpace(space.names, values, low, high)
 
-    def _bind(self, X: FloatArray) -> EventWeights:
+    def _bind(self, X: Events) -> EventWeights:
         return _FormulaWeights(self._function, X, len(X))

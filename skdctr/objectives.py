@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ._device import torch_seed
-from ._validation import FloatArray
-from ._weights import EventWeights, Scaling
+from ._scaling import Scaling
+from ._set_tensors import EventTensors, join_events
+from ._validation import Events, FloatArray
+from ._weights import EventWeights
 from .metrics import auc_placements, effective_sample_size
 from .training import EventDataset, TrainingOptions, predict_logits, to_tensor, train
 
@@ -96,7 +98,7 @@ class ClassifierObjective:
     sim_weight, data_weight : ndarray
         Event weights before any reweighting.
     build : callable
-        Makes a classifier for a number of features.
+        Makes a classifier for scaled events.
     options : callable
         Makes the training options for a number of events.
     max_rows : int or None
@@ -121,13 +123,13 @@ class ClassifierObjective:
     def __init__(
         self,
         weights: EventWeights,
-        sim: FloatArray,
-        data: FloatArray,
+        sim: Events,
+        data: Events,
         *,
         names: Sequence[str],
         sim_weight: FloatArray,
         data_weight: FloatArray,
-        build: Callable[[int], nn.Module],
+        build: Callable[[EventTensors], nn.Module],
         options: Callable[[int], TrainingOptions],
         max_rows: int | None,
         n_folds: int,
@@ -252,7 +254,7 @@ class ClassifierObjective:
         if self.max_rows is not None:
             sim_train = sim_train[: self.max_rows // 2]
             data_train = data_train[: self.max_rows // 2]
-        x = torch.cat([self.data[data_train], self.sim[sim_train]])
+        x = join_events([self.data[data_train], self.sim[sim_train]])
         target = torch.zeros(len(x), device=self.device)
         target[: len(data_train)] = 1.0
         # Each class gets half of the total weight, with mean 1 over the events.
@@ -265,7 +267,7 @@ class ClassifierObjective:
         )
         dataset = EventDataset(x, target, to_tensor(sample_weight, self.device))
         with torch_seed(self.seed, self.device):
-            module = self.build(x.shape[1]).to(self.device)
+            module = self.build(x).to(self.device)
         train(module, dataset, self.options(len(x)), device=self.device, seed=self.seed)
         return (
             predict_logits(module, self.sim[sim_rows]).double().cpu().numpy(),

@@ -21,12 +21,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ._batches import signs
+from ._prediction import event_functions, predict_logits
+from ._set_tensors import EventTensors, join_events
 from .networks import SeparableNetwork
-from .training import signs
 
 __all__ = ["ChoiceSample", "choice_losses", "refit_couplings"]
 
@@ -53,19 +56,19 @@ class ChoiceSample:
 
     Attributes
     ----------
-    varied : Tensor of shape (n1, f)
-        Features of the varied events, with `varied_theta` of shape (n1, p) and `varied_weight`.
-    reference : Tensor of shape (n0, f)
-        Features of the nominal events, with `reference_weight`. May be empty: then the varied
+    varied : Tensor of shape (n1, f) or PackedTensors
+        The varied events, with `varied_theta` of shape (n1, p) and `varied_weight`.
+    reference : Tensor of shape (n0, f) or PackedTensors
+        The nominal events, with `reference_weight`. May be empty: then the varied
         values of θ compete with each other alone.
     prior_logit : float
         Logarithm of the ratio of total weights, varied over nominal; infinite without the latter.
     """
 
-    varied: Tensor
+    varied: EventTensors
     varied_theta: Tensor
     varied_weight: Tensor
-    reference: Tensor
+    reference: EventTensors
     reference_weight: Tensor
     prior_logit: float
 
@@ -76,7 +79,10 @@ class _Groups:
 
     Attributes
     ----------
-    x : Tensor of shape (g, m, f)
+    x : Tensor or PackedTensors
+        The events, varied ones first.
+    rows : Tensor of shape (g, m)
+        Which of them.
     weight : Tensor of shape (g, m)
         Zero where the last group is padded.
     varied : Tensor of bool of shape (g, m)
@@ -87,7 +93,8 @@ class _Groups:
         Log-odds of one value of θ against θ₀.
     """
 
-    x: Tensor
+    x: EventTensors
+    rows: Tensor
     weight: Tensor
     varied: Tensor
     own: Tensor
@@ -103,12 +110,13 @@ class _Groups:
         n1, n0 = len(sample.varied), len(sample.reference)
         sign = signs(sample.varied_weight)
         k = _SHARED
-        reference, reference_weight = sample.reference, sample.reference_weight
+        reference_weight = sample.reference_weight
+        events = torch.arange(n1 + n0, device=device)
         if sign is not None:
             # The product of many signs has too large a variance: one value of θ competes at a
             # time, and nominal events stand in several times.
             k, n0 = 0, n0 * _SIGNED_REPEATS
-            reference = reference.repeat(_SIGNED_REPEATS, 1)
+            events = torch.cat([events, events[n1:].repeat(_SIGNED_REPEATS - 1)])
             reference_weight = reference_weight.repeat(_SIGNED_REPEATS) / _SIGNED_REPEATS
         order = torch.randperm(n1 + n0, generator=generator, device=device)
         own = torch.cat(
@@ -128,7 +136,8 @@ class _Groups:
             return padded.unflatten(0, (n_groups, _GROUP))
 
         return cls(
-            x=group(torch.cat([sample.varied, reference])),
+            x=join_events([sample.varied, sample.reference]),
+            rows=group(events),
             weight=group(weight),
             # The padding counts as varied, which has a probability with and without θ₀.
             varied=~group(torch.arange(n1 + n0, device=device) >= n1),
@@ -141,7 +150,7 @@ class _Groups:
 
     def chunks(self, n_groups: int | None = None) -> Iterator[slice]:
         """Go through the first groups in pieces that stay in the processor's cache."""
-        stop = len(self.x) if n_groups is None else min(n_groups, len(self.x))
+        stop = len(self.rows) if n_groups is None else min(n_groups, len(self.rows))
         for start in range(0, stop, _CHUNK_GROUPS):
             yield slice(start, min(start + _CHUNK_GROUPS, stop))
 
@@ -185,14 +194,14 @@ def _resample(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def choice_losses(
-    log_ratio: Callable[[Tensor, Tensor], Tensor], sample: ChoiceSample, *, seed: int = 0
+    log_ratio: Callable[[Any, Tensor], Tensor], sample: ChoiceSample, *, seed: int = 0
 ) -> Tensor:
     """Compute minus the log-probability of the θ that made each event, among others.
 
     Parameters
     ----------
     log_ratio : callable
-        Maps x (n, f) and θ (n, p) to log w, (n,). Without nominal events any function of x alone
+        Maps n events and θ (n, p) to log w, (n,). Without nominal events any function of x alone
         may be added.
     sample : ChoiceSample
         Events to judge by.
@@ -206,16 +215,21 @@ def choice_losses(
     """
     groups = _Groups.draw(sample, seed)
     theta = sample.varied_theta
+    seen: EventTensors = groups.x
+    if getattr(log_ratio, "has_event_functions", False):
+        # Once for all values of θ.
+        network: Any = log_ratio
+        seen, log_ratio = event_functions(network, seen), network.from_functions
     losses = []
     for rows in groups.chunks():
-        x = groups.x[rows]
-        own = log_ratio(x.flatten(0, 1), theta[groups.own[rows].flatten()]).reshape(x.shape[:2])
+        shape = groups.rows[rows].shape
+        x = seen[groups.rows[rows].flatten()]
+        own = predict_logits(log_ratio, x, theta[groups.own[rows].flatten()]).reshape(shape)
         shared = groups.shared[rows]
         columns = [
-            log_ratio(
-                x.flatten(0, 1),
-                theta[shared[:, k]].repeat_interleave(x.shape[1], dim=0),
-            ).reshape(x.shape[:2])
+            predict_logits(
+                log_ratio, x, theta[shared[:, k]].repeat_interleave(shape[1], dim=0)
+            ).reshape(shape)
             for k in range(shared.shape[1])
         ]
         others = torch.stack(columns, dim=2) if columns else own[..., None][..., :0]
@@ -237,9 +251,7 @@ class _Likelihood:
         self.pool = torch.cat(
             [network.parameter_functions(chunk) for chunk in sample.varied_theta.split(size)]
         )
-        self.events = torch.cat(
-            [network.event_functions(chunk) for chunk in groups.x.flatten(0, 1).split(size)]
-        ).unflatten(0, groups.weight.shape)
+        self.events = event_functions(network, groups.x)[groups.rows]
         weight = torch.cat([sample.varied_weight, sample.reference_weight]).double()
         # Weighted events carry less information than their number; evidence must know.
         self.scale = float(weight.sum() / (weight * weight).sum())
@@ -273,7 +285,7 @@ class _Likelihood:
     @torch.no_grad()
     def curvature(self, beta: Tensor) -> Tensor:
         """Return minus the Hessian, from a part of the events where they are many."""
-        (n_x, n_theta), n_groups = self.shape, len(self.groups.x)
+        (n_x, n_theta), n_groups = self.shape, len(self.groups.rows)
         part = math.ceil(_CURVATURE_EVENTS * len(beta) / _GROUP)
         total = torch.zeros(n_x * n_x, n_theta * n_theta, dtype=torch.float64, device=beta.device)
         coupling = beta.float().reshape(self.shape)

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from ._device import torch_seed
-from .networks import SeparableNetwork, dictionary_terms
+from ._set_tensors import EventTensors, PackedTensors, join_events
+from .networks import SeparableDeepSets, SeparableNetwork, dictionary_terms
 from .refinement import ChoiceSample, choice_losses, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 
@@ -35,7 +36,7 @@ class ReweightingEvents:
     anew.
     """
 
-    x: torch.Tensor
+    x: EventTensors
     theta: torch.Tensor
     weight: torch.Tensor
     varied: torch.Tensor
@@ -58,7 +59,7 @@ class ReweightingEvents:
 
     def dataset(self, seed: int, *, redraw: bool) -> EventDataset:
         """Make the two classes, the reference events paired with θ of the varied ones."""
-        x = torch.cat([self.x[self.varied], self.x[self.reference]])
+        x = join_events([self.x[self.varied], self.x[self.reference]])
         weight = torch.cat([self.weight[self.varied], self.weight[self.reference]])
         n_varied, n_reference = int(self.varied.sum()), int(self.reference.sum())
         target = torch.zeros_like(weight)
@@ -109,9 +110,9 @@ def make_module(
     Parameters
     ----------
     module : type or None
-        Class of the network; None is `SeparableNetwork`.
+        Class of the network; None is `SeparableNetwork`, of sets `SeparableDeepSets`.
     events : ReweightingEvents
-        For the numbers of features and parameters.
+        For the numbers of features, particle types and parameters, and the scale of sums.
     theta_nominal : Tensor of shape (1, p)
         Scaled θ₀.
     layers : mapping
@@ -121,14 +122,22 @@ def make_module(
     mixture : bool
         Whether the reference class is the mixture of all θ.
     """
-    module = SeparableNetwork if module is None else module
-    n_features, n_parameters = events.x.shape[1], events.theta.shape[1]
+    x, n_parameters = events.x, events.theta.shape[1]
+    if isinstance(x, PackedTensors):
+        module = SeparableDeepSets if module is None else module
+        n_features = x.n_features
+        # Monomials are of sums of features and of numbers of particles.
+        n_variables = n_features + max(x.n_types, 1)
+    else:
+        module = SeparableNetwork if module is None else module
+        n_features = n_variables = x.shape[1]
     feature_terms, parameter_terms = dictionary_terms(
-        n_features, n_parameters, further.get("rank", 4)
+        n_variables, n_parameters, further.get("rank", 4)
     )
     offered = {
         "n_features": n_features,
         "n_parameters": n_parameters,
+        "n_types": x.n_types if isinstance(x, PackedTensors) else 0,
         "theta_nominal": theta_nominal[0].tolist(),
         "feature_terms": feature_terms,
         "parameter_terms": parameter_terms,
@@ -138,13 +147,17 @@ def make_module(
     names = inspect.signature(module).parameters
     arguments = {name: value for name, value in offered.items() if name in names}
     try:
-        return module(**arguments | further)
+        made: Any = module(**arguments | further)
     except TypeError as error:
         raise TypeError(
             f"{module.__name__} could not be made from {sorted(arguments | further)}: {error}. "
             "Its constructor takes n_features and n_parameters by name; further arguments come "
             "as module__name=value."
         ) from error
+    if isinstance(x, PackedTensors) and hasattr(made, "standardise"):
+        made.standardise(x, events.theta)
+    network: nn.Module = made
+    return network
 
 
 def train_member(

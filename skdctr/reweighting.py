@@ -15,22 +15,23 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import validate_data
 
 from ._base import BaseReweighter
 from ._device import resolve_device, spawn_seeds
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
-from ._validation import FloatArray, ParameterSpace, check_theta_rows, check_weights
-from ._weights import (
-    FeatureRange,
-    NetworkWeights,
-    ParameterScaling,
-    RatioNetwork,
-    Scaling,
-    warn_if_outside,
+from ._scaling import FeatureRange, ParameterScaling, Scaling, support_of
+from ._set_tensors import PackedTensors
+from ._validation import (
+    Events,
+    FloatArray,
+    ParameterSpace,
+    check_estimator_events,
+    check_theta_rows,
+    check_weights,
 )
+from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
 from .exceptions import ExtrapolationWarning
-from .networks import MLP, SeparableNetwork
+from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from .reweighter_training import ReweightingEvents, make_module, train_member
 from .training import EventNet, TrainingOptions, to_tensor
 
@@ -42,8 +43,19 @@ _AUTO_EPOCHS = (5, 100)
 # Nominal rows below this share of all are no class of their own, only part of the mixture.
 _LEAST_NOMINAL_SHARE = 0.05
 _POOL_ROWS = 4096
-# Default layers of each network.
-_LAYERS: dict[Any, tuple[int, ...]] = {SeparableNetwork: (32, 32), MLP: (50, 50, 50)}
+# What trains by default, the preferred one first, and default layers of each network.
+_NETWORKS: tuple[Any, ...] = (SeparableNetwork, MLP)
+_NETWORKS_OF_SETS: tuple[Any, ...] = (SeparableDeepSets,)
+_LAYERS: dict[Any, tuple[int, ...]] = {
+    SeparableNetwork: (32, 32),
+    MLP: (50, 50, 50),
+    SeparableDeepSets: (32, 32),
+    DeepSets: (32, 32),
+}
+_PHI: dict[Any, dict[str, Any]] = {
+    SeparableDeepSets: {"phi_sizes": (32, 32, 32)},
+    DeepSets: {"phi_sizes": (32, 32, 32)},
+}
 
 
 class DCTRReweighter(NetworkEstimator, BaseReweighter):
@@ -194,8 +206,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
 
         Parameters
         ----------
-        X : array-like of shape (n, f)
-            Generator-level features, nominal and varied events together.
+        X : array-like of shape (n, f), or n sets of particles
+            Generator-level events, nominal and varied ones together.
         y : array-like of shape (n,) or (n, p), or DataFrame
             The parameters θ that each event was generated with. Rows at θ₀ are the nominal
             class. Where they are less than 5% of the whole, all events train against the mixture
@@ -224,7 +236,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                 "DCTRReweighter requires y to be passed, but the target y is None: give the "
                 "parameters θ that each event was generated with."
             )
-        X = validate_data(self, X, dtype=np.float64)
+        X = check_estimator_events(self, X)
         theta, names = check_theta_rows(y, len(X), name="y")
         weight = check_weights(sample_weight, len(X), name="sample_weight")
         device = resolve_device(self.device)
@@ -261,7 +273,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self._publish(space)
         self.discrete_ = n_distinct == 2 and not mixture
         self._features, self._parameters = features, parameters
-        self._range = FeatureRange(X.min(axis=0), X.max(axis=0), len(X))
+        self._range = support_of(X)
         self._against_mixture = mixture
         varied = everything if mixture else ~is_nominal
         self._pool, self._pool_sign = _thin(theta[varied], weight[varied])
@@ -306,9 +318,11 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             )
 
         further = self._prefixed("module__")
+        offered = _NETWORKS_OF_SETS if isinstance(events.x, PackedTensors) else _NETWORKS
         modules = [self.module]
         if self.module is None:
-            modules = [m for m in _LAYERS if further.keys() <= signature(m).parameters.keys()]
+            modules = [m for m in offered if further.keys() <= signature(m).parameters.keys()]
+            modules = modules or [offered[0]]
         return train_member(
             events,
             [
@@ -320,11 +334,12 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                     layers={
                         "hidden_layer_sizes": self._hidden_layer_sizes(_LAYERS.get(module)),
                         "activation": self.activation,
+                        **_PHI.get(module, {}),
                     },
                     further=further,
                     mixture=mixture,
                 )
-                for module in modules or [SeparableNetwork]
+                for module in modules
             ],
             options,
             validation_fraction=self.validation_fraction,
@@ -332,7 +347,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             seed=seed,
         )
 
-    def _bind(self, X: FloatArray) -> NetworkWeights:
+    def _bind(self, X: Events) -> NetworkWeights:
         """Bind the networks to checked events, so that every further θ is cheap."""
         scaled_nominal = to_tensor(
             self._parameters(self.theta_nominal_[None]), self._fitted_device()
@@ -372,7 +387,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
 
         Parameters
         ----------
-        X : array-like of shape (n, f)
+        X : array-like of shape (n, f), or n sets of particles
             Generator-level events.
         theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
             One θ, or one per event.
@@ -395,7 +410,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
 
         Parameters
         ----------
-        X : array-like of shape (n, f)
+        X : array-like of shape (n, f), or n sets of particles
             Generator-level events.
         y : array-like of shape (n,) or (n, p)
             The parameters θ of each event. Nominal events are paired with θ of the training

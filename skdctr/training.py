@@ -1,18 +1,13 @@
-"""Training of networks on weighted events: batches from tensors on the device, skorch around them.
-
-skorch's stock loader fetches events one by one, which takes five to ten times as long as the
-network itself. Here a data set is a few tensors that live on the device, and a batch is a slice.
-"""
+"""Training of networks on weighted events: skorch around batches from tensors on the device."""
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
@@ -20,155 +15,24 @@ from skorch.helper import predefined_split
 from skorch.utils import noop
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from ._batches import BatchLoader, EventDataset, signs
 from ._device import torch_seed
+from ._prediction import event_functions, events_at_once, predict_logits, to_tensor
 
-__all__ = ["BatchLoader", "EventDataset", "EventNet", "TrainingOptions", "predict_logits", "train"]
-
-# Rows gathered at once: large enough to make the gather cheap, small enough to stay in cache.
-_BLOCK_ROWS = 1 << 16
-# Rows predicted at once: on a processor a hidden layer has to stay in cache, which is worth a
-# factor 1.6 to 2.4 between 4096 and 16384 rows of 128 nodes; elsewhere few large batches win.
-_PREDICTION_ROWS = {"cpu": 1 << 12}
-_PREDICTION_ROWS_ELSEWHERE = 1 << 18
-
-
-class EventDataset(Dataset[Any]):
-    """Weighted events and what is to be learned of them, as tensors of equal length on one device.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n, f)
-        Features.
-    target : Tensor of shape (n,) or (n, k)
-        Class of each event, 0 or 1; or the values of a regression.
-    weight : Tensor of shape (n,)
-        Event weights.
-    theta : Tensor of shape (n, p), optional
-        Parameters that go into the network beside the features.
-    redraw : Tensor of bool of shape (n,), optional
-        Events whose θ is drawn anew at every epoch: their pairing with θ is artificial, so that
-        each new draw is new data.
-    pool : Tensor of shape (m, p), optional
-        Where θ is drawn from.
-    pool_weight : Tensor of shape (m,), optional
-        Weights of the drawing; uniform where left out. Where some are negative, θ is drawn by
-        their size and its sign goes to the weight of the event, so that the drawn θ have the
-        signed distribution.
-    """
-
-    def __init__(
-        self,
-        x: Tensor,
-        target: Tensor,
-        weight: Tensor,
-        theta: Tensor | None = None,
-        *,
-        redraw: Tensor | None = None,
-        pool: Tensor | None = None,
-        pool_weight: Tensor | None = None,
-    ) -> None:
-        self.x, self.target, self.weight, self.theta = x, target, weight, theta
-        self.redraw = None if redraw is None else redraw.nonzero().squeeze(1)
-        self.pool = pool
-        self.cumulative = None if pool_weight is None else _normalised_cumsum(pool_weight)
-        self.pool_sign = None if pool_weight is None else signs(pool_weight)
-        if self.pool_sign is not None and self.redraw is not None:
-            self.weight = weight.clone()
-            self.redraw_weight = weight[self.redraw]
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, rows: Any) -> tuple[Tensor, ...]:
-        return tuple(column[rows] for column in self.tensors())
-
-    def start_epoch(self, generator: torch.Generator) -> None:
-        """Draw θ anew for the events that have none of their own."""
-        if self.redraw is None or self.pool is None or self.theta is None:
-            return
-        n = len(self.redraw)
-        if self.cumulative is None:
-            drawn = torch.randint(len(self.pool), (n,), generator=generator, device=self.x.device)
-        else:
-            uniform = torch.rand(
-                n, generator=generator, device=self.x.device, dtype=self.cumulative.dtype
-            )
-            drawn = torch.searchsorted(self.cumulative, uniform).clamp_max(len(self.pool) - 1)
-        self.theta[self.redraw] = self.pool[drawn]
-        if self.pool_sign is not None:
-            self.weight[self.redraw] = self.redraw_weight * self.pool_sign[drawn]
-
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Return what a batch is cut from: x, target, weight and, where there is one, θ."""
-        columns = (self.x, self.target, self.weight)
-        return columns if self.theta is None else (*columns, self.theta)
-
-
-def signs(weight: Tensor) -> Tensor | None:
-    """Return what turns a drawing by size into one by signed weight, or None if none is needed.
-
-    The signs, times what gives them a mean of 1 in the drawing.
-    """
-    if not bool((weight < 0).any()):
-        return None
-    return weight.sign() * (weight.abs().double().sum() / weight.double().sum()).to(weight.dtype)
-
-
-def _normalised_cumsum(weight: Tensor) -> Tensor:
-    cumulative = weight.abs().double().cumsum(0)
-    return cumulative / cumulative[-1]
-
-
-class BatchLoader:
-    """Whole batches sliced from an `EventDataset`; takes the place of torch's DataLoader in skorch.
-
-    Parameters
-    ----------
-    dataset : EventDataset
-        The events.
-    batch_size : int
-        Events in a batch; the last one may be smaller.
-    shuffle : bool
-        Draw a new order, and new artificial θ, at every pass.
-    seed : int
-        Seed of those draws.
-    """
-
-    def __init__(
-        self, dataset: EventDataset, batch_size: int, shuffle: bool = False, seed: int = 0
-    ) -> None:
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.generator = torch.Generator(device=dataset.x.device)
-        self.generator.manual_seed(seed)
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.dataset) / self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], tuple[Tensor, Tensor]]]:
-        n, size = len(self.dataset), self.batch_size
-        if not self.shuffle:
-            yield from self._slices(self.dataset.tensors())
-            return
-        self.dataset.start_epoch(self.generator)
-        order = torch.randperm(n, generator=self.generator, device=self.dataset.x.device)
-        columns = self.dataset.tensors()
-        rows = size * max(1, _BLOCK_ROWS // size)
-        for block in order.split(rows):
-            yield from self._slices([column.index_select(0, block) for column in columns])
-
-    def _slices(
-        self, columns: Sequence[Tensor]
-    ) -> Iterator[tuple[dict[str, Tensor], tuple[Tensor, Tensor]]]:
-        for x, target, weight, *theta in zip(
-            *(column.split(self.batch_size) for column in columns), strict=True
-        ):
-            inputs = {"x": x, "theta": theta[0]} if theta else {"x": x}
-            yield inputs, (target, weight)
+__all__ = [
+    "BatchLoader",
+    "EventDataset",
+    "EventNet",
+    "TrainingOptions",
+    "WeightedSquaredError",
+    "event_functions",
+    "predict_logits",
+    "signs",
+    "to_tensor",
+    "train",
+]
 
 
 class WeightedCrossEntropy(nn.Module):
@@ -227,6 +91,11 @@ class EventNet(NeuralNet):
                 raise
             raise _Interrupted from interrupt
         return self
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        """Call the network; what it is given is on the device, and skorch knows no sets."""
+        output: Tensor = self.module_(**x, **fit_params)
+        return output
 
     def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Apply the weighted criterion."""
@@ -410,7 +279,7 @@ def train(
         iterator_train__shuffle=True,
         iterator_train__seed=seed,
         iterator_valid=BatchLoader,
-        iterator_valid__batch_size=_prediction_rows(device),
+        iterator_valid__batch_size=events_at_once(data.x),
         train_split=None if valid is None else predefined_split(valid),
         callbacks=[*callbacks, *options.callbacks],
         verbose=0,
@@ -433,50 +302,3 @@ def train(
     net.set_params(train_split=None)
     net.module_.eval()
     return net
-
-
-def _prediction_rows(device: torch.device) -> int:
-    return _PREDICTION_ROWS.get(device.type, _PREDICTION_ROWS_ELSEWHERE)
-
-
-@torch.no_grad()
-def predict_logits(
-    module: nn.Module,
-    x: Tensor,
-    theta: Tensor | None = None,
-    *,
-    batch_size: int | None = None,
-) -> Tensor:
-    """Evaluate a network batch by batch, as large batches fall out of the processor's cache.
-
-    Parameters
-    ----------
-    module : nn.Module
-        The network.
-    x : Tensor of shape (n, f)
-        Features on the network's device.
-    theta : Tensor of shape (n, p) or (1, p), optional
-        One θ per event, or one for all.
-    batch_size : int, optional
-        Events at a time; left out, what suits the device.
-
-    Returns
-    -------
-    Tensor of shape (n,)
-    """
-    if batch_size is None:
-        batch_size = _prediction_rows(x.device)
-    logits = torch.empty(len(x), dtype=x.dtype, device=x.device)
-    for start in range(0, len(x), batch_size):
-        rows = x[start : start + batch_size]
-        if theta is None:
-            logits[start : start + batch_size] = module(rows)
-        else:
-            given = theta if len(theta) == 1 else theta[start : start + batch_size]
-            logits[start : start + batch_size] = module(rows, given.expand(len(rows), -1))
-    return logits
-
-
-def to_tensor(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    """Copy a numpy array to a float32 tensor on the device."""
-    return torch.tensor(np.asarray(array, dtype=np.float32), device=device)

@@ -13,10 +13,19 @@ from scipy import stats
 from torch import nn
 
 from skdctr._device import resolve_device, spawn_seeds
-from skdctr._validation import FloatArray, check_events, check_same_columns, check_weights
+from skdctr._set_tensors import EventTensors
+from skdctr._sets import PackedEvents
+from skdctr._validation import (
+    Events,
+    FloatArray,
+    check_like,
+    check_same_columns,
+    check_sample,
+    check_weights,
+)
 from skdctr._weights import EventWeights
 from skdctr.metrics import effective_sample_size
-from skdctr.networks import MLP
+from skdctr.networks import event_network
 from skdctr.objectives import ClassifierObjective
 from skdctr.training import TrainingOptions
 
@@ -96,14 +105,15 @@ def classifier_test(
 ) -> ClassifierTestResult:
     r"""Test whether a classifier can tell two weighted samples apart.
 
-    A network of two layers of 64 nodes learns to tell `target` from `sample`, and its AUC is
-    measured on events that it has not seen: cross-fitted, so that every event is judged once.
+    A network of two layers of 64 nodes, for sets :class:`skdctr.networks.DeepSets`, learns to tell
+    `target` from `sample`, and its AUC is measured on events that it has not seen: cross-fitted,
+    so that every event is judged once.
 
     Parameters
     ----------
-    target : array-like of shape (n_target, f) or (n_target,)
+    target : array-like of shape (n_target, f) or (n_target,), or sets of particles
         The sample to agree with.
-    sample : array-like of shape (n_sample, f) or (n_sample,)
+    sample : array-like of shape (n_sample, f) or (n_sample,), or sets of particles
         The other sample, e.g. reweighted events, with the same features.
     weight_target, weight_sample : array-like of shape (n_target,), (n_sample,), default=None
         Event weights; None stands for ones. Only shapes are compared, not totals.
@@ -148,9 +158,10 @@ def classifier_test(
     True
     """
     _check_count("n_folds", n_folds, 2)
-    positive = check_events(target, name="target")
+    positive = check_sample(target, name="target")
     check_same_columns(sample, target, name="sample", reference_name="target")
-    negative = check_events(sample, name="sample", n_features=positive.shape[1])
+    negative = check_sample(sample, name="sample")
+    check_like(negative, positive, name="sample", reference_name="target")
     for name, events in (("target", positive), ("sample", negative)):
         if len(events) < 2 * n_folds:
             raise ValueError(
@@ -169,7 +180,7 @@ def classifier_test(
     seed, permutation_seed = spawn_seeds(random_state, 2)
     chosen = resolve_device(device)
 
-    def evaluate(a: FloatArray, b: FloatArray) -> tuple[float, float]:
+    def evaluate(a: Events, b: Events) -> tuple[float, float]:
         unit: EventWeights = _UnitWeights(len(b))
         objective = ClassifierObjective(
             unit,
@@ -195,7 +206,7 @@ def classifier_test(
         p_value = float(stats.norm.sf((auc - 0.5) / error)) if error > 0 else float(auc <= 0.5)
     else:
         method = "permutation"
-        both = np.concatenate([positive, negative])
+        both = _join(positive, negative)
         rng = np.random.default_rng(permutation_seed)
         as_large = 0
         for _ in range(n_permutations):
@@ -207,8 +218,15 @@ def classifier_test(
     )
 
 
-def _build(n_features: int) -> nn.Module:
-    return MLP(n_features, 0, hidden_layer_sizes=(64, 64), activation="silu")
+def _join(first: Events, second: Events) -> Events:
+    if isinstance(first, PackedEvents) and isinstance(second, PackedEvents):
+        return PackedEvents.concatenate([first, second])
+    joined: FloatArray = np.concatenate([first, second])
+    return joined
+
+
+def _build(x: EventTensors) -> nn.Module:
+    return event_network(x, hidden_layer_sizes=(64, 64), activation="silu")
 
 
 def _options(n_events: int) -> TrainingOptions:
