@@ -14,8 +14,10 @@ from ._validation import FloatArray
 __all__ = ["crossing", "quantiles_of", "star"]
 
 _DOUBLINGS = 60
-# Gap between neighbours, in units of that on a circle, which calls for a point between them.
-_GAP = 1.5
+# Gap and bend between neighbours, in units of those on a circle, which call for a point between.
+_ROUGH = 1.5
+# Share of the angle between the first rays that is not divided any more.
+_NARROW = 0.05
 
 
 def quantiles_of(level: float | Sequence[float], n_parameters: int) -> FloatArray:
@@ -93,8 +95,8 @@ def crossing(
 
 def star(
     reach: Callable[[float, FloatArray], FloatArray], guesses: FloatArray, n_rays: int
-) -> list[FloatArray]:
-    """Draw closed lines around the origin, with more rays where they are far out.
+) -> tuple[list[FloatArray], bool]:
+    """Draw closed lines around the origin, with more rays where they are far out or bent.
 
     Parameters
     ----------
@@ -107,23 +109,45 @@ def star(
 
     Returns
     -------
-    list of ndarray of shape (n + 1, 2)
+    lines : list of ndarray of shape (n + 1, 2)
         Points of each line in turn; the last is the first.
+    jumps : bool
+        Whether a line jumps between rays next to each other: some of it lies behind itself.
     """
     found: dict[float, FloatArray] = {}
     near = guesses
     for angle in np.linspace(0, 2 * np.pi, n_rays, endpoint=False).tolist():
         found[angle] = near = reach(angle, near)
-    longest = _GAP * 2 * np.pi / n_rays * guesses
     while True:
         angles = np.sort(list(found))
         closed = np.append(angles, angles[0])
         distance = np.stack([found[angle] for angle in closed])
-        x, y = np.cos(closed)[:, None] * distance, np.sin(closed)[:, None] * distance
-        gaps = (np.hypot(np.diff(x, axis=0), np.diff(y, axis=0)) / longest).max(axis=1)
-        worst = int(gaps.argmax())
-        if gaps[worst] < 1 or len(found) >= 2 * n_rays:
-            return list(np.stack([x, y], axis=-1).transpose(1, 0, 2))
-        after = closed[worst + 1] + 2 * np.pi * (worst + 1 == len(angles))
-        between = float(angles[worst] + after) / 2
+        points = distance.T[..., None] * np.stack([np.cos(closed), np.sin(closed)], axis=1)
+        rough = _roughness(points, guesses) * n_rays / (2 * np.pi)
+        after = np.append(angles[1:], angles[0] + 2 * np.pi)
+        # A jump stays however many rays there are, and would take all of them.
+        jump = (after - angles < _NARROW * 2 * np.pi / n_rays) & (rough > _ROUGH)
+        rough[jump] = 0.0
+        worst = int(rough.argmax())
+        if rough[worst] < _ROUGH or len(found) >= 2 * n_rays:
+            return list(points), bool(jump.any())
+        between = float(angles[worst] + after[worst]) / 2
         found[between] = reach(between, (distance[worst] + distance[worst + 1]) / 2)
+
+
+def _roughness(lines: FloatArray, radii: FloatArray) -> FloatArray:
+    """Judge the steps of closed lines, (n_lines, n + 1, 2), by length and the bends at their ends.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Of the worst line; the angle between neighbours for circles of these radii.
+    """
+    step = np.diff(lines, axis=1)
+    length = np.hypot(step[..., 0], step[..., 1]) / radii[:, None]
+    direction = np.arctan2(step[..., 1], step[..., 0])
+    bend = np.abs((np.roll(direction, -1, axis=1) - direction + np.pi) % (2 * np.pi) - np.pi)
+    bend = np.maximum(bend, np.roll(bend, 1, axis=1))
+    regular = 2 * np.pi / step.shape[1]
+    rough: FloatArray = (length * (1 + bend / regular) / 2).max(axis=0)
+    return rough

@@ -41,12 +41,11 @@ class WhitenedEquations:
         self,
         residual: Callable[[FloatArray], ArrayLike],
         covariance: ArrayLike | Callable[[FloatArray], ArrayLike],
-        *,
         names: Sequence[str],
         theta: ArrayLike,
-        low: ArrayLike | None = None,
-        high: ArrayLike | None = None,
-        constraints: Mapping[str, tuple[float, float]] | None = None,
+        low: ArrayLike | None,
+        high: ArrayLike | None,
+        constraints: Mapping[str, tuple[float, float]] | None,
     ) -> None:
         self._residual = residual
         self.space = _space(names, theta, low, high)

@@ -49,6 +49,8 @@ class ChiSquare:
     ----------
     names : list of str
         Names of the parameters.
+    bounds : tuple of ndarray of shape (p,)
+        Lower and upper bounds.
     n_calls : int
         How many times `residual` was called.
 
@@ -80,13 +82,7 @@ class ChiSquare:
         constraints: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         self._equations = WhitenedEquations(
-            residual,
-            covariance,
-            names=names,
-            theta=theta,
-            low=low,
-            high=high,
-            constraints=constraints,
+            residual, covariance, names, theta, low, high, constraints
         )
         self._space = self._equations.space
         self.names = list(self._space.names)
@@ -279,8 +275,9 @@ class ChiSquare:
     ) -> list[FloatArray]:
         """Find the borders of the joint confidence regions of two parameters, others profiled.
 
-        Each border is searched along rays from the minimum, denser where it is far away, so
-        the region must be star-shaped as seen from there. At a bound the border is the bound.
+        Each border is searched along rays from the minimum, denser where it is bent. Where the
+        region is not star-shaped as seen from there, a warning tells that part of it is missing.
+        At a bound the border is the bound.
 
         Parameters
         ----------
@@ -328,15 +325,21 @@ class ChiSquare:
                 cut |= not found
             return reached
 
-        lines = star(reach, np.sqrt(quantiles), n_points)
-        if cut:
-            cut_off = f"the contour of {name_x} and {name_y} is cut off by the bounds"
-            warnings.warn(cut_off, ConvergenceWarning, stacklevel=2)
+        lines, jumps = star(reach, np.sqrt(quantiles), n_points)
+        for happened, what in ((cut, "is cut off by the bounds"), (jumps, "is not star-shaped")):
+            if happened:
+                message = f"the contour of {name_x} and {name_y} {what}"
+                warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return [np.clip(centre + line @ shape.T, low, high) for line in lines]
 
     def __repr__(self) -> str:
         constrained = [self.names[k] for k in self._equations.constrained]
         return f"ChiSquare(names={self.names}, constrained={constrained})"
+
+    @property
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bounds, (p,) each."""
+        return self._space.low.copy(), self._space.high.copy()
 
     @property
     def n_calls(self) -> int:

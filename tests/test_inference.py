@@ -187,6 +187,11 @@ def test_bent_contour_against_a_grid():
     assert area == pytest.approx(inside * cell, rel=0.05)
 
 
+def test_contour_that_is_not_star_shaped_is_told():
+    with pytest.warns(ConvergenceWarning, match="contour of x and y is not star-shaped"):
+        bent().contour("x", "y", 0.9973)
+
+
 def test_profile_minimises_over_the_others():
     chi_square = bent()
     table = chi_square.profile("x", n_points=11, n_sigma=2)
