@@ -1,13 +1,24 @@
 """Pictures of reweighting and fits, as Display classes: they compute once and draw often.
 
-Each class computes in `from_estimator` or `from_predictions`, holds plain arrays, and draws in
+Each class computes in a class method such as `from_estimator`, holds plain arrays, and draws in
 `plot`, which is where matplotlib is imported. Colours are those of Okabe and Ito, which stay
 apart for colour-blind readers.
 """
 
 from skdctr.plotting._closure import ClosureDisplay
+from skdctr.plotting._contour import ContourDisplay
+from skdctr.plotting._profile import ProfileDisplay
+from skdctr.plotting._pulls import PullDisplay
 from skdctr.plotting._scan import ScanDisplay
 from skdctr.plotting._scan_2d import Scan2DDisplay
 from skdctr.plotting._weights import WeightDisplay
 
-__all__ = ["ClosureDisplay", "Scan2DDisplay", "ScanDisplay", "WeightDisplay"]
+__all__ = [
+    "ClosureDisplay",
+    "ContourDisplay",
+    "ProfileDisplay",
+    "PullDisplay",
+    "Scan2DDisplay",
+    "ScanDisplay",
+    "WeightDisplay",
+]

@@ -1,4 +1,4 @@
-"""The fit that a scan marks."""
+"""The fit that a picture shows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,23 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._validation import FloatArray
+from skdctr.inference import ChiSquare
 from skdctr.results import FitResult
 
-__all__ = ["marked_fit"]
+__all__ = ["chi_square_of", "marked_fit"]
+
+
+def chi_square_of(fitter: Any) -> ChiSquare:
+    """Take the χ² of a fit: its own, or else the parabola of its values and errors.
+
+    Parameters
+    ----------
+    fitter : SRGNFitter or DCTRFitter
+        Fitted.
+    """
+    check_is_fitted(fitter)
+    own = getattr(fitter, "chi_square_", None)
+    return ChiSquare.from_result(fitter.result_) if own is None else own
 
 
 def marked_fit(
