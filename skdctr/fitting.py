@@ -89,12 +89,13 @@ class SRGNFitter(ClassifierEstimator):
         Fits with other seeds, reweighter included where it is fitted here. θ is the mean of all
         but outliers, and the spread is a source of error.
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
-        Nodes of each hidden layer of the classifier.
+        Nodes of each hidden layer of the classifier, in `DeepSets` of F.
     activation : {"silu", "relu", "tanh", "gelu", "elu"}, default="silu"
         Activation of the hidden layers.
     module : type, default=None
         Torch module with ``__init__(n_features, ...)`` and ``forward(x)`` that returns one logit
-        per event. None is :class:`skdctr.networks.MLP`.
+        per event. None is :class:`skdctr.networks.MLP`, or for sets of particles
+        :class:`skdctr.networks.DeepSets`; another Φ than (32, 32) is ``module__phi_sizes``.
     max_epochs : int or "auto", default="auto"
         Passes over the events; "auto" makes about 400 steps, on as many events as that takes.
     batch_size : int, default=2000
@@ -244,15 +245,17 @@ class SRGNFitter(ClassifierEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_sim, f)
-            `sim_gen`: generator-level features of the nominal simulation.
-        y : array-like of shape (n_sim, m) or (n_sim,), default=None
+        X : array-like of shape (n_sim, f), or n_sim sets of particles
+            `sim_gen`: generator-level features of the nominal simulation. Sets come as an
+            awkward array, as (n, particles, features) with all-NaN padding, or as
+            :class:`skdctr.preprocessing.PackedEvents`; likewise below.
+        y : array-like of shape (n_sim, m) or (n_sim,), or n_sim sets, default=None
             `sim_reco`: reconstructed features of the same events, row by row. None fits at
             generator level.
-        data : array-like of shape (n_data, m) or (n_data,), default=None
+        data : array-like of shape (n_data, m) or (n_data,), or n_data sets, default=None
             Data, with the features of `y`, or of `X` where there is no `y`. None fits the
             simulation to itself, with a warning.
-        gen : array-like of shape (n_gen, f), default=None
+        gen : array-like of shape (n_gen, f), or n_gen sets, default=None
             Generator sample for the reweighter.
         theta : array-like of shape (n_gen,) or (n_gen, p), default=None
             The parameters that each event of `gen` was generated with.
@@ -425,7 +428,7 @@ class SRGNFitter(ClassifierEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, f)
+        X : array-like of shape (n, f), or n sets of particles
             `sim_gen`, e.g. events that the fit has not seen.
         y : array-like of shape (n, m), default=None
             `sim_reco` of the same events; None as in `fit`.

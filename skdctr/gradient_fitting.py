@@ -205,13 +205,13 @@ class DCTRFitter(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_sim, f)
+        X : array-like of shape (n_sim, f), or n_sim sets of particles
             Nominal sample.
         y : None
             Not used, as data and simulation are on one level; pass data by name.
-        data : array-like of shape (n_data, f), default=None
+        data : array-like of shape (n_data, f), or n_data sets, default=None
             Data, with the features of `X`. None fits `X` to itself, with a warning.
-        gen : array-like of shape (n_gen, f), default=None
+        gen : array-like of shape (n_gen, f), or n_gen sets, default=None
             Generator sample for the reweighter.
         theta : array-like of shape (n_gen,) or (n_gen, p), default=None
             The parameters that each event of `gen` was generated with.
@@ -386,7 +386,7 @@ class DCTRFitter(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, f)
+        X : array-like of shape (n, f), or n sets of particles
             Nominal sample, e.g. events that the fit has not seen.
         y : None
             Not used.

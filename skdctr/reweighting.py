@@ -71,15 +71,18 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
     n_estimators : int, default=1
         Networks trained with different seeds; weights are the mean of their log-weights.
     hidden_layer_sizes : int or sequence of int, default=None
-        Nodes of each hidden layer; None is (32, 32) in a separable network and (50, 50, 50) in an
-        MLP.
+        Nodes of each hidden layer, in Deep Sets of those that follow the sum over particles; None
+        is (50, 50, 50) in an MLP and (32, 32) in all other networks.
     activation : {"silu", "relu", "tanh", "gelu", "elu"}, default="silu"
         Activation of the hidden layers. Smooth ones suit smooth densities.
     module : type, default=None
         Torch module with ``__init__(n_features, n_parameters, ...)`` and ``forward(x, theta)``
         that returns one logit per event. None trains :class:`skdctr.networks.SeparableNetwork`
         and :class:`skdctr.networks.MLP`, the network of the papers, and keeps the first unless
-        the validation loss of the second is lower by more than chance.
+        the validation loss of the second is lower by more than chance. For sets of particles None
+        is :class:`skdctr.networks.SeparableDeepSets`; x is
+        :class:`skdctr.networks.PackedTensors` then. Layers per particle are (32, 32, 32), or
+        ``module__phi_sizes``.
     refit : bool, default=True
         After gradient descent solve for the couplings of a separable network by maximum
         likelihood. Ignored for other modules.
@@ -123,7 +126,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
     discrete_ : bool
         Whether there were two values of θ only.
     n_features_in_ : int
-        Features of an event.
+        Features of an event, or of each particle, its type not counted.
 
     References
     ----------
@@ -207,7 +210,9 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         Parameters
         ----------
         X : array-like of shape (n, f), or n sets of particles
-            Generator-level events, nominal and varied ones together.
+            Generator-level events, nominal and varied ones together. Sets come as an awkward
+            array, as (n, particles, features) with all-NaN padding, or as
+            :class:`skdctr.preprocessing.PackedEvents`.
         y : array-like of shape (n,) or (n, p), or DataFrame
             The parameters θ that each event was generated with. Rows at θ₀ are the nominal
             class. Where they are less than 5% of the whole, all events train against the mixture

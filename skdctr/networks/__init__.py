@@ -1,5 +1,7 @@
 """Torch modules with one logit as output: events in, log density ratio out."""
 
+from skdctr._set_tensors import PackedTensors
+
 from ._build import event_network
 from ._deep_sets import DeepSets, SeparableDeepSets, SetEncoder
 from ._layers import ACTIVATIONS
@@ -10,6 +12,7 @@ __all__ = [
     "ACTIVATIONS",
     "MLP",
     "DeepSets",
+    "PackedTensors",
     "SeparableDeepSets",
     "SeparableNetwork",
     "SetEncoder",
