@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._resolve import warn_closure
-from ._sets import PackedEvents
+from ._sets import PackedEvents, is_sets
 from ._validation import (
     Events,
     FloatArray,
@@ -17,6 +20,7 @@ from ._validation import (
     check_weights,
     feature_names,
 )
+from ._weights import EventWeights
 
 __all__ = ["Samples", "check_fit_samples", "check_score_samples"]
 
@@ -37,6 +41,8 @@ class Samples:
         Event weights before any reweighting.
     columns : list of str or None
         Names of the features that are compared, where they came in a DataFrame.
+    passed : ndarray of bool of shape (n_sim,), or None
+        Simulated events that the reconstruction kept; None means all.
     """
 
     sim_gen: Events
@@ -45,6 +51,69 @@ class Samples:
     sim_weight: FloatArray
     data_weight: FloatArray
     columns: list[str] | None = None
+    passed: NDArray[np.bool_] | None = None
+
+    def reconstructed(self) -> Samples:
+        """Return the same without the simulated events that the reconstruction lost."""
+        if self.passed is None:
+            return self
+        rows = np.flatnonzero(self.passed)
+        return replace(
+            self,
+            sim_gen=self.sim_gen[rows],
+            sim=self.sim[rows],
+            sim_weight=self.sim_weight[rows],
+            passed=None,
+        )
+
+    def bound(self, weights: EventWeights) -> EventWeights:
+        """Return the weights of the events that `reconstructed` keeps, given those of all."""
+        return weights if self.passed is None else weights.subset(np.flatnonzero(self.passed))
+
+
+def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
+    """Check reconstructed features, of which an event that is all NaN was lost.
+
+    Returns
+    -------
+    events : ndarray of shape (n, m) or PackedEvents
+        Zeros where events were lost.
+    passed : ndarray of bool of shape (n,), or None
+        None where none was lost.
+
+    Raises
+    ------
+    ValueError
+        If an event has NaN in some of its features only, or all events are lost.
+    """
+    if is_sets(y):
+        return check_sample(y, name=name), None
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        return check_sample(y, name=name), None
+    rows = values.reshape(len(values), -1) if values.ndim in (1, 2) else values
+    if rows.ndim != 2 or rows.shape[1] == 0:
+        return check_sample(y, name=name), None
+    missing = np.isnan(rows)
+    lost: NDArray[np.bool_] = np.asarray(missing.all(axis=1))
+    if not lost.any():
+        if missing.any():
+            row = int(np.flatnonzero(missing.any(axis=1))[0])
+            raise ValueError(
+                f"{name} contains NaN in some features only, first in event {row}: an event that "
+                "the reconstruction lost is NaN in all of them; mend or drop the others."
+            )
+        return check_sample(y, name=name), None
+    if lost.all():
+        raise ValueError(f"{name} is all NaN: no event passed the reconstruction.")
+    if missing[~lost].any():
+        row = int(np.flatnonzero(missing.any(axis=1) & ~lost)[0])
+        raise ValueError(
+            f"{name} contains NaN in some features only, first in event {row}: an event that the "
+            "reconstruction lost is NaN in all of them; mend or drop the others."
+        )
+    return check_sample(np.where(lost[:, None], 0.0, rows), name=name), ~lost
 
 
 def check_fit_samples(
@@ -70,10 +139,12 @@ def check_fit_samples(
     """
     sim_gen = check_estimator_events(estimator, X, ensure_min_samples=least_events)
     sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
+    passed = None
     if y is None:
         sim, level, level_name = sim_gen, X, "X (sim_gen)"
     else:
-        sim, level, level_name = check_sample(y, name="y"), y, "y (sim_reco)"
+        sim, passed = check_reco(y, name="y")
+        level, level_name = y, "y (sim_reco)"
         if len(sim) != len(sim_gen):
             raise ValueError(
                 f"y (sim_reco) has {len(sim)} events, X (sim_gen) has {len(sim_gen)}: they are "
@@ -83,7 +154,10 @@ def check_fit_samples(
         if data_weight is not None:
             raise ValueError("data_weight was given without data: pass data=... as well.")
         warn_closure()
-        return Samples(sim_gen, sim, sim, sim_weight, sim_weight, feature_names(level))
+        kept = slice(None) if passed is None else np.flatnonzero(passed)
+        columns = feature_names(level)
+        data_weight = sim_weight[kept]
+        return Samples(sim_gen, sim, sim[kept], sim_weight, data_weight, columns, passed)
     check_same_columns(data, level, name="data", reference_name=level_name)
     events = check_sample(data, name="data")
     check_like(events, sim, name="data", reference_name=level_name)
@@ -91,7 +165,12 @@ def check_fit_samples(
         raise ValueError(f"data has {len(events)} events; the fit needs {least_events} at least.")
     weight = check_weights(data_weight, len(events), name="data_weight")
     columns = feature_names(level) or feature_names(data)
-    return Samples(sim_gen, sim, events, sim_weight, weight, columns)
+    if passed is not None and passed.sum() < least_events:
+        raise ValueError(
+            f"y (sim_reco) has {int(passed.sum())} events that are not NaN; the fit needs "
+            f"{least_events} at least."
+        )
+    return Samples(sim_gen, sim, events, sim_weight, weight, columns, passed)
 
 
 def check_score_samples(
@@ -126,7 +205,7 @@ def check_score_samples(
                 "reorder or rename them."
             )
     sim_gen = check_estimator_events(estimator, X, reset=False)
-    sim = sim_gen if y is None else check_sample(y, name="y")
+    sim, passed = (sim_gen, None) if y is None else check_reco(y, name="y")
     width = None if isinstance(fitted.data, PackedEvents) else fitted.data.shape[1]
     if len(sim) != len(sim_gen) or (not isinstance(sim, PackedEvents) and sim.shape[1] != width):
         of_fit = "sets of particles" if width is None else f"({len(sim_gen)}, {width})"
@@ -149,6 +228,6 @@ def check_score_samples(
             )
     sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
     if data is None:
-        return Samples(sim_gen, sim, events, sim_weight, fitted.data_weight)
+        return Samples(sim_gen, sim, events, sim_weight, fitted.data_weight, passed=passed)
     weight = check_weights(data_weight, len(events), name="data_weight")
-    return Samples(sim_gen, sim, events, sim_weight, weight)
+    return Samples(sim_gen, sim, events, sim_weight, weight, passed=passed)

@@ -158,6 +158,17 @@ class NetworkWeights:
         part.reference = [None if known is None else known[index] for known in self.reference]
         return part
 
+    def members(self) -> list[NetworkWeights]:
+        """Return the weights of each network by itself."""
+        parts = []
+        for network, inputs, reference in zip(
+            self.networks, self.inputs, self.reference, strict=True
+        ):
+            part = copy.copy(self)
+            part.networks, part.inputs, part.reference = [network], [inputs], [reference]
+            parts.append(part)
+        return parts
+
     def _scaled(self, theta: FloatArray) -> Tensor:
         return to_tensor(self.parameters(np.atleast_2d(theta)), self.device)
 

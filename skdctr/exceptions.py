@@ -11,7 +11,9 @@ __all__ = [
     "ExtrapolationWarning",
     "IdentifiabilityWarning",
     "LowEffectiveSampleSizeWarning",
+    "ModelMismatchWarning",
     "NotFittedError",
+    "PopulationWarning",
     "SkdctrError",
     "SkdctrWarning",
     "UnitWarning",
@@ -48,6 +50,14 @@ class IdentifiabilityWarning(SkdctrWarning):
 
 class ClosureFitWarning(SkdctrWarning):
     """No data were given: the simulation is fitted to itself."""
+
+
+class PopulationWarning(SkdctrWarning):
+    """The simulation and the generator sample were selected differently."""
+
+
+class ModelMismatchWarning(SkdctrWarning):
+    """At the fitted θ data and simulation can still be told apart: no θ describes the data."""
 
 
 class UnitWarning(SkdctrWarning):

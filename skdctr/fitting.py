@@ -20,9 +20,11 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from ._classifier import ClassifierEstimator
-from ._device import spawn_seeds
+from ._constraints import check_constraints, constrain
+from ._device import resolve_device, spawn_seeds
 from ._ensemble import combine_runs
 from ._estimator import NETWORK_CONSTRAINTS, all_or_nothing
+from ._observable_run import observable_problem, run_observable
 from ._resolve import bind, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
 from ._validation import FloatArray, ParameterSpace, check_bounds
@@ -31,15 +33,27 @@ from .exceptions import (
     ExtrapolationWarning,
     IdentifiabilityWarning,
     LowEffectiveSampleSizeWarning,
+    ModelMismatchWarning,
+    PopulationWarning,
 )
+from .inference import ChiSquare
 from .objectives import ClassifierObjective, Evaluation
+from .optimal_observable import EstimatingEquation, reco_information
+from .regression import RegressionOptions
 from .results import FitResult
 from .search import SearchResult, ignore, powell, scan
 from .surrogate import NEAREST, statistical_errors, surrogate
+from .training import TrainingOptions
 
 __all__ = ["SRGNFitter"]
 
 _LEAST_EFFECTIVE_SHARE = 0.02
+# p-value of the AUC at θ* below which the fit says that its model fails.
+_MISMATCH_BELOW = 1e-4
+# Steps of a regression's training, its epochs, and the events it takes at the most.
+_REGRESSION_STEPS = 300
+_REGRESSION_EPOCHS = (1, 30)
+_REGRESSION_ROWS = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +63,7 @@ class _Run:
     result: FitResult
     scan: pd.DataFrame
     reweighter: Any
+    equation: EstimatingEquation | None
 
 
 class SRGNFitter(ClassifierEstimator):
@@ -64,15 +79,21 @@ class SRGNFitter(ClassifierEstimator):
         A fitted `DCTRReweighter` is used as it is; an unfitted one is cloned and fitted on
         ``gen, theta``; an `AnalyticReweighter` needs no fit. None is a `DCTRReweighter` where
         `fit` gets ``gen, theta``, and else the exponential tilt of `AnalyticReweighter`.
-    objective : {"auc", "loss"}, default="auc"
+    objective : {"auc", "loss", "optimal_observable"}, default="auc"
         "auc" compares by the area under the ROC curve (SRGN Eq. 5), "loss" by the classifier's
-        loss (SRGN Eq. B1), which is for comparison.
+        loss (SRGN Eq. B1), which is for comparison. "optimal_observable" trains no classifier to
+        find θ: it brings the mean score of the reconstructed events to that of the data, which
+        loses no information, and lets the generator sample correct the weights.
     search : {"surrogate", "powell", "scan"}, default="surrogate"
+        Of the first two objectives; the third one solves an equation instead.
         "surrogate" needs few classifiers; "powell" descends as in the SRGN paper, and the error of
         a single descent is a rough estimate, of which a warning tells unless `n_runs` gives a
         spread; "scan" evaluates a grid.
     bounds : dict or array-like of shape (p, 2), default=None
         (low, high) by parameter name or in order; None is the trained range.
+    constraints : dict of str to (float, float), default=None
+        Mean and standard deviation of parameters that are known from elsewhere, by name, such as
+        ``{"alphaS": (0.1365, 0.002)}``. They enter χ² as Gaussians.
     max_evaluations : int, default=None
         Values of θ at which classifiers are trained, at most, the fitted one included; None is
         8 + 4 p for "surrogate" with the AUC, 8 + 4 p + 4 p² with the loss, whose quadratic form
@@ -158,9 +179,10 @@ class SRGNFitter(ClassifierEstimator):
     _parameter_constraints: dict[str, list[Any]] = {
         **NETWORK_CONSTRAINTS,
         "reweighter": [HasMethods(["predict_log_weights"]), None],
-        "objective": [StrOptions({"auc", "loss"})],
+        "objective": [StrOptions({"auc", "loss", "optimal_observable"})],
         "search": [StrOptions({"surrogate", "powell", "scan"})],
         "bounds": ["array-like", dict, None],
+        "constraints": [dict, None],
         "max_evaluations": [Interval(Integral, 2, None, closed="left"), None],
         "n_points": [Interval(Integral, 3, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -177,6 +199,7 @@ class SRGNFitter(ClassifierEstimator):
         objective: str = "auc",
         search: str = "surrogate",
         bounds: Any = None,
+        constraints: dict[str, tuple[float, float]] | None = None,
         max_evaluations: int | None = None,
         n_points: int = 15,
         max_iter: int = 100,
@@ -202,6 +225,7 @@ class SRGNFitter(ClassifierEstimator):
         self.objective = objective
         self.search = search
         self.bounds = bounds
+        self.constraints = constraints
         self.max_evaluations = max_evaluations
         self.n_points = n_points
         self.max_iter = max_iter
@@ -250,8 +274,8 @@ class SRGNFitter(ClassifierEstimator):
             awkward array, as (n, particles, features) with all-NaN padding, or as
             :class:`skdctr.preprocessing.PackedEvents`; likewise below.
         y : array-like of shape (n_sim, m) or (n_sim,), or n_sim sets, default=None
-            `sim_reco`: reconstructed features of the same events, row by row. None fits at
-            generator level.
+            `sim_reco`: reconstructed features of the same events, row by row. Rows of NaN are
+            events that the reconstruction lost. None fits at generator level.
         data : array-like of shape (n_data, m) or (n_data,), or n_data sets, default=None
             Data, with the features of `y`, or of `X` where there is no `y`. None fits the
             simulation to itself, with a warning.
@@ -298,20 +322,54 @@ class SRGNFitter(ClassifierEstimator):
             )
         weights = bind(reweighter, samples.sim_gen, getattr(self, "feature_names_in_", None))
         names = list(space.names)
+        constraints = check_constraints(self.constraints, space)
         # The surrogate reads all of its few classifiers, the others those near θ* for the errors.
         n_placements = None if self.search == "surrogate" else NEAREST * len(names)
-        objective = self._make_objective(samples, weights, names, seed, n_placements)
+        seen = samples.reconstructed()
+        objective = self._make_objective(seen, samples.bound(weights), names, seed, n_placements)
         start = np.clip(space.nominal, low, high)
+        equation = None
         with self._progress() as report:
-            found = self._search(objective, low, high, start, report)
+            if self.objective == "optimal_observable":
+                problem = observable_problem(
+                    samples,
+                    weights,
+                    reweighter,
+                    gen,
+                    theta,
+                    low=low,
+                    high=high,
+                    constraints=constraints,
+                    seed=seed,
+                )
+                solved = run_observable(
+                    problem,
+                    reweighter,
+                    start,
+                    self._regression_options(),
+                    n_folds=self.n_folds,
+                    seed=seed,
+                )
+                equation = solved.equation
+                found = SearchResult(
+                    solved.theta, solved.sources, solved.converged, solved.messages
+                )
+            else:
+                found = self._search(objective, low, high, start, report)
+            if equation is None and "data" not in found.sources:
+                statistical, notes = statistical_errors(objective, found.theta, low, high)
+                found = replace(
+                    found,
+                    sources={**statistical, **found.sources},
+                    messages=[*found.messages, *notes],
+                )
+            if constraints and equation is None:
+                found = constrain(found, names, constraints)
             final = objective(found.theta)
             report(final)
         sources, messages = found.sources, [*found.messages]
-        if "data" not in sources:
-            statistical, notes = statistical_errors(objective, found.theta, low, high)
-            sources, messages = {**statistical, **sources}, [*messages, *notes]
         at_bound = _at_bound(found.theta, low, high, names)
-        messages += [*at_bound, *_warnings(found.theta, space, final, len(samples.sim))]
+        messages += [*at_bound, *_warnings(found.theta, space, final, len(seen.sim))]
         covariance = sum(sources.values(), np.zeros((len(names), len(names))))
         result = FitResult(
             theta=found.theta,
@@ -322,14 +380,23 @@ class SRGNFitter(ClassifierEstimator):
             # Where nothing can be learned the folds' classifiers learn each other's fluctuation:
             # their AUCs go together, and averaging them gains nothing.
             auc_error=final.auc_error * math.sqrt(self.n_folds),
-            n_evaluations=len(objective.evaluations),
+            n_evaluations=len(objective.evaluations if equation is None else solved.references),
             effective_sample_size=final.effective_sample_size,
             n_events={"simulated": len(samples.sim), "data": len(samples.data)},
             converged=found.converged and not at_bound,
-            method=f"{self.objective} objective, {self.search} search",
+            method="optimal observable"
+            if equation is not None
+            else f"{self.objective} objective, {self.search} search",
             messages=messages,
         )
-        return _Run(result, _scan_frame(objective.evaluations, names), reweighter)
+        if result.p_value < _MISMATCH_BELOW:
+            result.messages.append(
+                f"the model fails: AUC = {result.auc:.4f} ± {result.auc_error:.4f} at θ* (p = "
+                f"{result.p_value:.1g}), so no θ describes the data. Look at the features with "
+                "skdctr.plotting.ClosureDisplay"
+            )
+        tried = _scan_frame(objective.evaluations, names)
+        return _Run(result, tried, reweighter, equation)
 
     def _search(
         self,
@@ -374,6 +441,103 @@ class SRGNFitter(ClassifierEstimator):
             report=report,
         )
 
+    def _regression_options(self) -> RegressionOptions:
+        size = max(1, self.batch_size // 2)
+
+        def training(n_events: int) -> TrainingOptions:
+            steps = math.ceil(n_events / size)
+            auto = np.clip(math.ceil(_REGRESSION_STEPS / steps), *_REGRESSION_EPOCHS)
+            epochs = int(auto if self.max_epochs == "auto" else self.max_epochs)
+            return replace(self._training_options(epochs), batch_size=size, verbose=0)
+
+        return RegressionOptions(
+            layers={
+                "hidden_layer_sizes": self._hidden_layer_sizes(),
+                "activation": self.activation,
+            },
+            training=training,
+            max_rows=_REGRESSION_ROWS,
+            device=resolve_device(self.device),
+        )
+
+    @property
+    def chi_square_(self) -> ChiSquare:
+        """χ²(θ) of the last fit, for intervals, profiles and contours.
+
+        Of the optimal observable that of its equations; otherwise, and for ensembles, the parabola
+        of the covariance.
+        """
+        check_is_fitted(self)
+        space = parameter_space(self.reweighter_)
+        low, high = check_bounds(self.bounds, space)
+        if self._equation is None:
+            return ChiSquare.from_result(self.result_, low=low, high=high)
+        by_source = self._equation.covariance(self.theta_)
+        return ChiSquare(
+            self._equation,
+            sum(by_source.values(), np.zeros_like(self.covariance_)),
+            names=self.theta_names_,
+            theta=self.theta_,
+            low=low,
+            high=high,
+            constraints=self.constraints,
+        )
+
+    def confidence_interval(self, level: float = 0.6827) -> pd.DataFrame:
+        """Compute the interval of each parameter from its profile of χ².
+
+        Parameters
+        ----------
+        level : float, default=0.6827
+            Probability that an interval covers the truth.
+
+        Returns
+        -------
+        DataFrame
+            One row per parameter: value, low, high.
+        """
+        chi_square = self.chi_square_
+        rows = [chi_square.confidence_interval(name, level) for name in self.theta_names_]
+        return pd.DataFrame(rows, columns=["low", "high"], index=self.theta_names_).assign(
+            value=self.theta_
+        )[["value", "low", "high"]]
+
+    def expected_covariance(self, theta: Any, n_events: float) -> pd.DataFrame:
+        """Compute the covariance that data of a given size and θ promise, before there are any.
+
+        Of the statistical error of the data alone, from the Fisher information of reconstructed
+        events under the simulation weighted to θ.
+
+        Parameters
+        ----------
+        theta : scalar, array-like of shape (p,), dict or Series
+            Parameters of the data.
+        n_events : float
+            Reconstructed events of the data.
+
+        Returns
+        -------
+        DataFrame of shape (p, p)
+        """
+        check_is_fitted(self)
+        if not n_events > 0:
+            raise ValueError(f"n_events={n_events!r}; expected a positive number of events.")
+        space = parameter_space(self.reweighter_)
+        samples = self._samples.reconstructed()
+        information = reco_information(
+            bind(self.reweighter_, samples.sim_gen),
+            samples.sim,
+            samples.sim_weight,
+            space.point(theta),
+            self._regression_options(),
+            n_folds=self.n_folds,
+        )
+        return pd.DataFrame(
+            np.linalg.pinv(information * n_events, hermitian=True),
+            index=self.theta_names_,
+            columns=self.theta_names_,
+        )
+
     @contextmanager
     def _progress(self) -> Iterator[Callable[[Evaluation], None]]:
         if not self.verbose:
@@ -404,6 +568,7 @@ class SRGNFitter(ClassifierEstimator):
             [run.scan.assign(run=k) for k, run in enumerate(runs)], ignore_index=True
         )
         self.reweighter_ = runs[0].reweighter
+        self._equation = runs[0].equation if len(runs) == 1 else None
         self._samples = samples
         for message in self.result_.messages:
             category: type[Warning] = ConvergenceWarning
@@ -413,6 +578,12 @@ class SRGNFitter(ClassifierEstimator):
                 category = LowEffectiveSampleSizeWarning
             elif message.startswith("extrapolated"):
                 category = ExtrapolationWarning
+            elif message.startswith("another population"):
+                category = PopulationWarning
+            elif message.startswith("the model fails"):
+                category = ModelMismatchWarning
+            elif message.startswith("the error of the learned weights"):
+                continue
             warnings.warn(message, category, stacklevel=3)
 
     def score(
@@ -462,6 +633,7 @@ class SRGNFitter(ClassifierEstimator):
             fitted=self._samples,
             n_folds=reference.n_folds,
         )
+        samples = samples.reconstructed()
         weights = bind(self.reweighter_, samples.sim_gen)
         objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
         return 1.0 - objective(self.theta_).auc

@@ -89,6 +89,13 @@ class FitResult:
         )
 
     @property
+    def p_value(self) -> float:
+        """Probability of an AUC this far above 1/2 where θ describes the data; NaN without one."""
+        if not self.auc_error > 0:
+            return math.nan
+        return 0.5 * math.erfc((self.auc - 0.5) / self.auc_error / math.sqrt(2))
+
+    @property
     def valid(self) -> bool:
         """Whether the search converged and every parameter has a finite error."""
         return self.converged and bool(np.isfinite(self.errors).all())
@@ -108,7 +115,8 @@ class FitResult:
             shown, uncertainty = round_to_error(float(value), float(error))
             lines.append(f"{name} = {shown} ± {uncertainty}")
         if math.isfinite(self.auc):
-            lines.append(f"AUC = {self.auc:.4f} ± {self.auc_error:.4f}")
+            goodness = f" (p = {self.p_value:.2g})" if math.isfinite(self.p_value) else ""
+            lines.append(f"AUC = {self.auc:.4f} ± {self.auc_error:.4f}{goodness}")
         return lines
 
     def __str__(self) -> str:

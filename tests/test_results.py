@@ -51,7 +51,7 @@ def test_text():
         "FitResult (auc objective, surrogate search): valid",
         "  mu = 0.123 ± 0.020",
         "  sigma = -1.00 ± 0.10",
-        "  AUC = 0.5012 ± 0.0021",
+        "  AUC = 0.5012 ± 0.0021 (p = 0.28)",
         "  error of mu: data 0.017, simulation 0.01",
         "  error of sigma: data 0.077, simulation 0.063",
         "  7 evaluations; 1000 simulated, 500 data; effective sample size at θ 812",
@@ -81,7 +81,7 @@ def test_html():
     assert "&lt;mu&gt;" in html
     assert "<mu>" not in html
     assert "a &lt; b &amp; c" in html
-    for shown in ("0.12346", "0.02", "AUC = 0.5012 ± 0.0021", "auc objective", "valid"):
+    for shown in ("0.12346", "0.02", "AUC = 0.5012 ± 0.0021 (p = 0.28)", "auc objective", "valid"):
         assert shown in html
 
 

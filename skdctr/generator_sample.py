@@ -1,0 +1,380 @@
+r"""Means of functions of x_G at any θ, from generator events at many θ.
+
+All generator events, nominal or not, are one mixture of known composition. An event weighted by
+w(x; θ)/q(x), where q is the average of w over the θ of the sample, stands for θ with a bounded
+weight, however far θ is from nominal. A polynomial in θ, fitted to what the events of each θ say
+beyond that, takes out what learned weights have wrong: the prediction is right if either the
+weights or the polynomial are.
+
+References
+----------
+A. B. Owen and Y. Zhou, J. Am. Stat. Assoc. 95, 135 (2000), for the mixture; J. M. Robins,
+A. Rotnitzky and L. P. Zhao, J. Am. Stat. Assoc. 89, 846 (1994), for the double robustness.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import chebyshev
+from numpy.typing import NDArray
+
+from ._validation import FloatArray
+from ._weights import EventWeights
+
+__all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_generator"]
+
+IndexArray = NDArray[np.intp]
+
+# Values of θ that the mixture density is averaged over, and those at which means are tabulated.
+_DENSITY_NODES = {1: 128, 2: 512}
+_NODES = {1: 64, 2: 128}
+_MORE_DENSITY_NODES, _MORE_NODES = 1024, 256
+# Elements of the table of weights, events times nodes: 200 MB.
+_TABLE_SIZE = 50_000_000
+# Degree of the polynomial that interpolates between the nodes.
+_INTERPOLATION_DEGREE = {1: 10, 2: 6, 3: 4}
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Which polynomial in θ corrects the weights, and where.
+
+    Attributes
+    ----------
+    degree : int
+        Total degree; −1 for no correction.
+    share : float
+        Part of the generator events, those with θ nearest to the reference, that it is fitted to.
+    """
+
+    degree: int
+    share: float
+
+
+def _exponents(p: int, degree: int) -> list[tuple[int, ...]]:
+    """List the degrees in each parameter of all terms up to a total degree."""
+    return [term for term in itertools.product(range(degree + 1), repeat=p) if sum(term) <= degree]
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """Products of Chebyshev polynomials in θ, mapped to [-1, 1] over a box."""
+
+    centre: FloatArray
+    half: FloatArray
+    terms: list[tuple[int, ...]]
+
+    @classmethod
+    def over(cls, theta: FloatArray, degree: int) -> _Basis:
+        low, high = theta.min(axis=0), theta.max(axis=0)
+        half = np.where(high > low, (high - low) / 2, 1.0)
+        return cls((low + high) / 2, half, _exponents(theta.shape[1], degree))
+
+    def __call__(self, theta: FloatArray) -> FloatArray:
+        u = (theta - self.centre) / self.half
+        degree = max(max(term) for term in self.terms)
+        polynomials = chebyshev.chebvander(u, degree)
+        columns = [
+            np.prod([polynomials[:, k, d] for k, d in enumerate(term)], axis=0)
+            for term in self.terms
+        ]
+        return np.stack(columns, axis=1)
+
+
+class GeneratorSample:
+    """Generator events and the mixture that they are, tabulated once for all that follows.
+
+    Parameters
+    ----------
+    weights : EventWeights
+        Log-weights of the generator events as a function of θ.
+    theta : ndarray of shape (n, p)
+        The parameters that each event was generated with.
+    event_weight : ndarray of shape (n,)
+        Event weights.
+    nominal : ndarray of shape (p,)
+        θ₀.
+    rng : Generator
+        Chooses rows and nodes.
+
+    Attributes
+    ----------
+    mixture_rows : ndarray of int of shape (m,)
+        Events of the table.
+    nodes : ndarray of shape (q, p)
+        Values of θ at which means are tabulated.
+    table : ndarray of float32 of shape (m, q)
+        Weight of each event at each node; columns sum to 1.
+    """
+
+    def __init__(
+        self,
+        weights: EventWeights,
+        theta: FloatArray,
+        event_weight: FloatArray,
+        nominal: FloatArray,
+        rng: np.random.Generator,
+    ) -> None:
+        self.theta, self.event_weight, self.nominal = theta, event_weight, nominal
+        p = theta.shape[1]
+        is_nominal = (theta == nominal).all(axis=1)
+        varied, varied_weight = theta[~is_nominal], np.abs(event_weight[~is_nominal])
+        density = _cells(varied, varied_weight, _DENSITY_NODES.get(p, _MORE_DENSITY_NODES))
+        nodes, _ = _cells(varied, varied_weight, _NODES.get(p, _MORE_NODES))
+        self.nodes = np.concatenate([nodes, nominal[None]])
+        n_rows = min(len(theta), _TABLE_SIZE // len(self.nodes))
+        rows = np.sort(rng.choice(len(theta), n_rows, replace=False))
+        self.mixture_rows = rows
+        self.weights = weights.subset(rows) if n_rows < len(theta) else weights
+        self.log_base = np.log(np.abs(event_weight[rows]))
+        self.sign = np.sign(event_weight[rows])
+        self._tabulate(*density, np.abs(event_weight[is_nominal]).sum())
+
+    def _tabulate(self, nodes: FloatArray, shares: FloatArray, nominal_share: float) -> None:
+        with np.errstate(divide="ignore"):
+            logarithm = np.log(np.append(shares, nominal_share))
+        logarithm -= np.logaddexp.reduce(logarithm)
+        density = np.full(len(self.mixture_rows), logarithm[-1])
+        for node, log_share in zip(nodes, logarithm, strict=False):
+            np.logaddexp(density, self.weights.log_weights(node) + log_share, out=density)
+        self.log_base -= density
+        self.table = np.empty((len(density), len(self.nodes)), dtype=np.float32)
+        for column, node in enumerate(self.nodes):
+            self.table[:, column] = self.mixture_weights(node)
+
+    def mixture_weights(self, theta: FloatArray) -> FloatArray:
+        """Return weights of the events of the table that stand for θ, (m,), of sum 1."""
+        weight = self.sign * np.exp(self.log_base + self.weights.log_weights(theta))
+        normalised: FloatArray = weight / weight.sum()
+        return normalised
+
+
+def _cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
+    """Divide a sample into cells of about equal numbers, each in turn halved along its widest side.
+
+    Returns
+    -------
+    means : ndarray of shape (m, p)
+        Mean of each cell; m is n at the most. Where there are no more than n distinct θ, these.
+    totals : ndarray of shape (m,)
+        Sum of weights of each cell.
+    """
+    distinct, owner = np.unique(theta, axis=0, return_inverse=True)
+    if len(distinct) > n:
+        scale = theta.std(axis=0) + np.finfo(float).tiny
+        cells = [np.arange(len(theta))]
+        while 2 * len(cells) <= n:
+            halves = []
+            for cell in cells:
+                side = int(np.argmax(np.ptp(theta[cell], axis=0) / scale))
+                middle = len(cell) // 2
+                order = np.argpartition(theta[cell, side], middle)
+                halves += [cell[order[:middle]], cell[order[middle:]]]
+            cells = halves
+        owner = np.empty(len(theta), dtype=np.intp)
+        for k, cell in enumerate(cells):
+            owner[cell] = k
+    owner = owner.reshape(-1)
+    totals: FloatArray = np.bincount(owner, weights=weight).astype(np.float64)
+    means = np.stack(
+        [np.bincount(owner, weights=weight * column) / totals for column in theta.T], axis=1
+    )
+    return (distinct if len(distinct) <= n else means), totals
+
+
+class GeneratorPrediction:
+    """E_θ[r] as a function of θ, with what each generator event contributes to its error.
+
+    Parameters
+    ----------
+    sample : GeneratorSample
+        The events.
+    values : ndarray of shape (n, k)
+        r of every generator event.
+    reference : ndarray of shape (p,)
+        θ near which the prediction is wanted.
+    information : ndarray of shape (p, p)
+        Metric of the distance from the reference.
+    correction : Correction
+        Polynomial that corrects the weights.
+    """
+
+    def __init__(
+        self,
+        sample: GeneratorSample,
+        values: FloatArray,
+        reference: FloatArray,
+        information: FloatArray,
+        correction: Correction,
+    ) -> None:
+        self.sample, self.values, self.correction = sample, values, correction
+        self.interpolation: _Selection | _Product
+        self.mixed = values[sample.mixture_rows]
+        table = sample.table
+        self.node_means = (table.T @ self.mixed.astype(np.float32)).astype(np.float64)
+        if correction.degree < 0:
+            return
+        off = sample.theta - reference
+        distance = np.einsum("np,pq,nq->n", off, information, off)
+        n_taken = math.ceil(correction.share * len(distance))
+        edge = np.partition(distance, n_taken - 1)[n_taken - 1]
+        self.rows = np.flatnonzero(distance <= edge)
+        theta, weight = sample.theta[self.rows], sample.event_weight[self.rows]
+        self._interpolate(theta)
+        self.basis = _Basis.over(theta, correction.degree)
+        functions = self.basis(theta)
+        self.residual = values[self.rows] - self.interpolation @ self.node_means
+        # Where r varies more an event says less; the nodes tell how much it varies.
+        spread = table.T @ (self.mixed**2).astype(np.float32) - self.node_means**2
+        log_spread = np.log(np.maximum(spread, 1e-3 * np.median(spread, axis=0)))
+        scatter = np.exp(self.interpolation @ log_spread)
+        self.combine = np.empty((len(theta), len(self.basis.terms), values.shape[1]))
+        self.coefficients = np.empty((len(self.basis.terms), values.shape[1]))
+        for k in range(values.shape[1]):
+            weighted = functions * (weight / scatter[:, k])[:, None]
+            normal = np.linalg.pinv(weighted.T @ functions, hermitian=True)
+            self.combine[:, :, k] = weighted @ normal
+            self.coefficients[:, k] = self.combine[:, :, k].T @ self.residual[:, k]
+        self.residual = self.residual - functions @ self.coefficients
+
+    def _interpolate(self, theta: FloatArray) -> None:
+        """Find the nodes' shares in the mean at each event's θ, (n, q)."""
+        nodes = self.sample.nodes
+        known = {tuple(node): k for k, node in enumerate(nodes)}
+        distinct, inverse = np.unique(theta, axis=0, return_inverse=True)
+        if len(distinct) <= len(nodes) and all(tuple(row) in known for row in distinct):
+            places = np.array([known[tuple(row)] for row in distinct])[inverse.reshape(-1)]
+            self.interpolation = _Selection(places, len(nodes))
+            return
+        low, high = theta.min(axis=0), theta.max(axis=0)
+        inside = ((nodes >= low) & (nodes <= high)).all(axis=1)
+        p = theta.shape[1]
+        degree = _INTERPOLATION_DEGREE.get(p, 3)
+        while degree > 1 and 2 * len(_exponents(p, degree)) > inside.sum():
+            degree -= 1
+        basis = _Basis.over(theta, degree)
+        at_nodes = basis(nodes[inside])
+        solve = np.zeros((len(basis.terms), len(nodes)))
+        solve[:, inside] = np.linalg.pinv(at_nodes)
+        self.interpolation = _Product(basis(theta), solve)
+
+    def mean(self, theta: FloatArray) -> FloatArray:
+        """Predict E_θ[r], (k,)."""
+        mean: FloatArray = self.sample.mixture_weights(theta) @ self.mixed
+        if self.correction.degree >= 0:
+            mean = mean + (self.basis(theta[None]) @ self.coefficients)[0]
+        return mean
+
+    def influence(self, theta: FloatArray) -> FloatArray:
+        """Return what each generator event adds to the error of the mean, (n, k)."""
+        sample = self.sample
+        weight = sample.mixture_weights(theta)
+        share = weight[:, None] * (self.mixed - weight @ self.mixed)
+        total = np.zeros_like(self.values)
+        if self.correction.degree >= 0:
+            combine = np.einsum("ntk,t->nk", self.combine, self.basis(theta[None])[0])
+            total[self.rows] += combine * self.residual
+            nodes = self.interpolation.T @ combine
+            projected = sample.table @ nodes.astype(np.float32)
+            means = sample.table @ (nodes * self.node_means).astype(np.float32)
+            share = share - (projected * self.mixed - means)
+        # The table may hold a part of the events, whose scatter is then that of fewer.
+        total[sample.mixture_rows] += share
+        return total
+
+
+def predict_generator(
+    sample: GeneratorSample,
+    values: FloatArray,
+    reference: FloatArray,
+    information: FloatArray,
+    corrections: Sequence[Correction],
+    metric: FloatArray,
+) -> GeneratorPrediction:
+    """Predict with the correction that promises the smallest error at the reference.
+
+    Variance and bias are estimated for each: the bias from the difference to the last one, the
+    most flexible, as far as it exceeds its own error.
+
+    Parameters
+    ----------
+    sample, values, reference, information
+        As for `GeneratorPrediction`.
+    corrections : sequence of Correction
+        From the stiffest to the most flexible.
+    metric : ndarray of shape (k, k)
+        What errors of the k means count.
+
+    References
+    ----------
+    G. Claeskens and N. L. Hjort, J. Am. Stat. Assoc. 98, 900 (2003): the focused criterion.
+    """
+    n_distinct = len(np.unique(sample.theta[:: max(1, len(sample.theta) // 10_000)], axis=0))
+    p = sample.theta.shape[1]
+    usable = [c for c in corrections if len(_exponents(p, c.degree)) <= n_distinct]
+    made = [
+        GeneratorPrediction(sample, values, reference, information, correction)
+        for correction in (usable or corrections[:1])
+    ]
+    if len(made) == 1:
+        return made[0]
+    flexible = made[-1]
+    at_most, widest = flexible.mean(reference), flexible.influence(reference)
+
+    def risk(prediction: GeneratorPrediction) -> float:
+        influence = prediction.influence(reference)
+        off = prediction.mean(reference) - at_most
+        between = influence - widest
+        excess = float(off @ metric @ off) - float(np.sum((between @ metric) * between))
+        return float(np.sum((influence @ metric) * influence) + max(excess, 0.0))
+
+    return min(made, key=risk)
+
+
+class _Selection:
+    """The matrix that takes one node for each event."""
+
+    def __init__(self, places: IndexArray, n_nodes: int) -> None:
+        self.places, self.n_nodes = places, n_nodes
+
+    def __matmul__(self, values: FloatArray) -> FloatArray:
+        taken: FloatArray = values[self.places]
+        return taken
+
+    @property
+    def T(self) -> _Transposed:  # noqa: N802 - as of a matrix
+        return _Transposed(self)
+
+
+class _Transposed:
+    def __init__(self, selection: _Selection) -> None:
+        self.selection = selection
+
+    def __matmul__(self, values: FloatArray) -> FloatArray:
+        return np.stack(
+            [
+                np.bincount(self.selection.places, column, self.selection.n_nodes)
+                for column in values.T
+            ],
+            axis=1,
+        )
+
+
+class _Product:
+    """A product of two matrices, kept as such."""
+
+    def __init__(self, left: FloatArray, right: FloatArray) -> None:
+        self.left, self.right = left, right
+
+    def __matmul__(self, values: FloatArray) -> FloatArray:
+        product: FloatArray = self.left @ (self.right @ values)
+        return product
+
+    @property
+    def T(self) -> _Product:  # noqa: N802 - as of a matrix
+        return _Product(self.right.T, self.left.T)
