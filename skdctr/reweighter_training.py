@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from torch import nn
 
 from ._device import torch_seed
 from ._set_tensors import EventTensors, PackedTensors, join_events
-from .networks import SeparableDeepSets, SeparableNetwork, dictionary_terms
+from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork, dictionary_terms
 from .refinement import ChoiceSample, choice_losses, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 
-__all__ = ["ReweightingEvents", "make_module", "train_member"]
+__all__ = ["ReweightingEvents", "make_module", "network_builds", "train_member"]
 
 _VALIDATION_ROWS = 100_000
 # A refit that raises the validation loss by more than chance is not taken.
@@ -26,6 +27,19 @@ _WORSE_AT = 3.0
 # A second network replaces the first where its validation loss is lower by so many errors.
 _BETTER_AT = 2.0
 _LEAST_TO_CHOOSE = 500
+# What trains by default, the preferred one first, and default layers of each network.
+_NETWORKS: tuple[Any, ...] = (SeparableNetwork, MLP)
+_NETWORKS_OF_SETS: tuple[Any, ...] = (SeparableDeepSets,)
+_LAYERS: dict[Any, tuple[int, ...]] = {
+    SeparableNetwork: (32, 32),
+    MLP: (50, 50, 50),
+    SeparableDeepSets: (32, 32),
+    DeepSets: (32, 32),
+}
+_PHI: dict[Any, dict[str, Any]] = {
+    SeparableDeepSets: {"phi_sizes": (32, 32, 32)},
+    DeepSets: {"phi_sizes": (32, 32, 32)},
+}
 
 
 @dataclass(frozen=True)
@@ -96,8 +110,55 @@ class ReweightingEvents:
         )
 
 
-def make_module(
+def network_builds(
     module: type[nn.Module] | None,
+    events: ReweightingEvents,
+    theta_nominal: torch.Tensor,
+    *,
+    hidden_layer_sizes: Callable[[tuple[int, ...] | None], tuple[int, ...]],
+    activation: str,
+    further: dict[str, Any],
+    mixture: bool,
+) -> list[Callable[[], nn.Module]]:
+    """Say how to make the networks that are to be trained, the preferred one first.
+
+    Parameters
+    ----------
+    module : type or None
+        Class of the network; None are those that suit the events and take the further arguments.
+    events, theta_nominal, further, mixture
+        As in `make_module`.
+    hidden_layer_sizes : callable
+        Gives the layers, from the default of a network.
+    activation : str
+        Of the hidden layers.
+    """
+    if module is not None:
+        modules = [module]
+    else:
+        offered = _NETWORKS_OF_SETS if isinstance(events.x, PackedTensors) else _NETWORKS
+        suited = [m for m in offered if further.keys() <= inspect.signature(m).parameters.keys()]
+        modules = suited or [offered[0]]
+    return [
+        partial(
+            make_module,
+            each,
+            events,
+            theta_nominal,
+            layers={
+                "hidden_layer_sizes": hidden_layer_sizes(_LAYERS.get(each)),
+                "activation": activation,
+                **_PHI.get(each, {}),
+            },
+            further=further,
+            mixture=mixture,
+        )
+        for each in modules
+    ]
+
+
+def make_module(
+    module: type[nn.Module],
     events: ReweightingEvents,
     theta_nominal: torch.Tensor,
     *,
@@ -109,8 +170,8 @@ def make_module(
 
     Parameters
     ----------
-    module : type or None
-        Class of the network; None is `SeparableNetwork`, of sets `SeparableDeepSets`.
+    module : type
+        Class of the network.
     events : ReweightingEvents
         For the numbers of features, particle types and parameters, and the scale of sums.
     theta_nominal : Tensor of shape (1, p)
@@ -124,12 +185,10 @@ def make_module(
     """
     x, n_parameters = events.x, events.theta.shape[1]
     if isinstance(x, PackedTensors):
-        module = SeparableDeepSets if module is None else module
         n_features = x.n_features
         # Monomials are of sums of features and of numbers of particles.
         n_variables = n_features + max(x.n_types, 1)
     else:
-        module = SeparableNetwork if module is None else module
         n_features = n_variables = x.shape[1]
     feature_terms, parameter_terms = dictionary_terms(
         n_variables, n_parameters, further.get("rank", 4)

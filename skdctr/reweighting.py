@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from functools import partial
-from inspect import signature
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -20,7 +18,6 @@ from ._base import BaseReweighter
 from ._device import resolve_device, spawn_seeds
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
 from ._scaling import FeatureRange, ParameterScaling, Scaling, support_of
-from ._set_tensors import PackedTensors
 from ._validation import (
     Events,
     FloatArray,
@@ -31,8 +28,7 @@ from ._validation import (
 )
 from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
 from .exceptions import ExtrapolationWarning
-from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
-from .reweighter_training import ReweightingEvents, make_module, train_member
+from .reweighter_training import ReweightingEvents, network_builds, train_member
 from .training import EventNet, TrainingOptions, to_tensor
 
 __all__ = ["DCTRReweighter"]
@@ -43,19 +39,6 @@ _AUTO_EPOCHS = (5, 100)
 # Nominal rows below this share of all are no class of their own, only part of the mixture.
 _LEAST_NOMINAL_SHARE = 0.05
 _POOL_ROWS = 4096
-# What trains by default, the preferred one first, and default layers of each network.
-_NETWORKS: tuple[Any, ...] = (SeparableNetwork, MLP)
-_NETWORKS_OF_SETS: tuple[Any, ...] = (SeparableDeepSets,)
-_LAYERS: dict[Any, tuple[int, ...]] = {
-    SeparableNetwork: (32, 32),
-    MLP: (50, 50, 50),
-    SeparableDeepSets: (32, 32),
-    DeepSets: (32, 32),
-}
-_PHI: dict[Any, dict[str, Any]] = {
-    SeparableDeepSets: {"phi_sizes": (32, 32, 32)},
-    DeepSets: {"phi_sizes": (32, 32, 32)},
-}
 
 
 class DCTRReweighter(NetworkEstimator, BaseReweighter):
@@ -322,30 +305,17 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                 description=f"reweighter {member + 1} of {self.n_estimators}",
             )
 
-        further = self._prefixed("module__")
-        offered = _NETWORKS_OF_SETS if isinstance(events.x, PackedTensors) else _NETWORKS
-        modules = [self.module]
-        if self.module is None:
-            modules = [m for m in offered if further.keys() <= signature(m).parameters.keys()]
-            modules = modules or [offered[0]]
         return train_member(
             events,
-            [
-                partial(
-                    make_module,
-                    module,
-                    events,
-                    theta_nominal,
-                    layers={
-                        "hidden_layer_sizes": self._hidden_layer_sizes(_LAYERS.get(module)),
-                        "activation": self.activation,
-                        **_PHI.get(module, {}),
-                    },
-                    further=further,
-                    mixture=mixture,
-                )
-                for module in modules
-            ],
+            network_builds(
+                self.module,
+                events,
+                theta_nominal,
+                hidden_layer_sizes=self._hidden_layer_sizes,
+                activation=self.activation,
+                further=self._prefixed("module__"),
+                mixture=mixture,
+            ),
             options,
             validation_fraction=self.validation_fraction,
             refit=self.refit,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdctr import refinement, reweighter_training
+from skdctr import _choices, refinement, reweighter_training
 from skdctr.networks import SeparableNetwork
 from skdctr.refinement import ChoiceSample, _Likelihood, choice_losses, refit_couplings
 
@@ -93,7 +93,7 @@ def test_unequal_classes_give_the_same_couplings(network):
 def test_many_competing_values_of_theta_lower_the_error(network, monkeypatch):
     fitted = {}
     for n_shared in (0, 16):
-        monkeypatch.setattr(refinement, "_SHARED", n_shared)
+        monkeypatch.setattr(_choices, "_SHARED", n_shared)
         fitted[n_shared] = torch.stack(
             [refit_couplings(network, draw(n=5_000, seed=seed))[1, 0] for seed in range(12)]
         )

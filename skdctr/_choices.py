@@ -1,0 +1,215 @@
+"""The likelihood of a choice: which of several values of θ made an event."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._batches import signs
+from ._prediction import event_functions, predict_logits
+from ._set_tensors import EventTensors, join_events
+
+__all__ = ["CHUNK_GROUPS", "GROUP", "ChoiceSample", "Groups", "choice_losses"]
+
+# Events that share their competing values of θ, and the number of these. Each value serves once
+# where both classes are of one size: as often as an event stands for it, so that the
+# distribution of θ adds no noise.
+GROUP = 32
+_SHARED = 16
+_SIGNED_REPEATS = 4
+CHUNK_GROUPS = 512
+
+
+@dataclass(frozen=True)
+class ChoiceSample:
+    """Events, and the θ that made them.
+
+    Attributes
+    ----------
+    varied : Tensor of shape (n1, f) or PackedTensors
+        The varied events, with `varied_theta` of shape (n1, p) and `varied_weight`.
+    reference : Tensor of shape (n0, f) or PackedTensors
+        The nominal events, with `reference_weight`. May be empty: then the varied
+        values of θ compete with each other alone.
+    prior_logit : float
+        Logarithm of the ratio of total weights, varied over nominal; infinite without the latter.
+    """
+
+    varied: EventTensors
+    varied_theta: Tensor
+    varied_weight: Tensor
+    reference: EventTensors
+    reference_weight: Tensor
+    prior_logit: float
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Events in groups of m, each with its own value of θ and k that its group shares.
+
+    Attributes
+    ----------
+    x : Tensor or PackedTensors
+        The events, varied ones first.
+    rows : Tensor of shape (g, m)
+        Which of them.
+    weight : Tensor of shape (g, m)
+        Zero where the last group is padded.
+    varied : Tensor of bool of shape (g, m)
+        Whether the event's own θ made it; otherwise θ₀ did.
+    own, shared : Tensor of shape (g, m) and (g, k)
+        Rows of the varied values of θ.
+    prior : float
+        Log-odds of one value of θ against θ₀.
+    """
+
+    x: EventTensors
+    rows: Tensor
+    weight: Tensor
+    varied: Tensor
+    own: Tensor
+    shared: Tensor
+    prior: float
+
+    @classmethod
+    def draw(cls, sample: ChoiceSample, seed: int) -> Groups:
+        """Mix the classes, and draw the values of θ by weight."""
+        device = sample.varied.device
+        generator = torch.Generator(device=device)
+        generator.manual_seed(seed)
+        n1, n0 = len(sample.varied), len(sample.reference)
+        sign = signs(sample.varied_weight)
+        k = _SHARED
+        reference_weight = sample.reference_weight
+        events = torch.arange(n1 + n0, device=device)
+        if sign is not None:
+            # The product of many signs has too large a variance: one value of θ competes at a
+            # time, and nominal events stand in several times.
+            k, n0 = 0, n0 * _SIGNED_REPEATS
+            events = torch.cat([events, events[n1:].repeat(_SIGNED_REPEATS - 1)])
+            reference_weight = reference_weight.repeat(_SIGNED_REPEATS) / _SIGNED_REPEATS
+        order = torch.randperm(n1 + n0, generator=generator, device=device)
+        own = torch.cat(
+            [
+                torch.arange(n1, device=device),
+                _resample(sample.varied_weight, n0, generator),
+            ]
+        )
+        weight = torch.cat([sample.varied_weight, reference_weight])
+        if sign is not None:
+            weight[n1:] *= sign[own[n1:]]
+        n_groups = math.ceil((n1 + n0) / GROUP)
+        padding = n_groups * GROUP - len(order)
+
+        def group(values: Tensor) -> Tensor:
+            padded = torch.cat([values[order], values.new_zeros(padding, *values.shape[1:])])
+            return padded.unflatten(0, (n_groups, GROUP))
+
+        return cls(
+            x=join_events([sample.varied, sample.reference]),
+            rows=group(events),
+            weight=group(weight),
+            # The padding counts as varied, which has a probability with and without θ₀.
+            varied=~group(torch.arange(n1 + n0, device=device) >= n1),
+            own=group(own),
+            shared=_resample(sample.varied_weight, n_groups * k, generator).unflatten(
+                0, (n_groups, k)
+            ),
+            prior=sample.prior_logit - math.log(1 + k),
+        )
+
+    def chunks(self, n_groups: int | None = None) -> Iterator[slice]:
+        """Go through the first groups in pieces that stay in the processor's cache."""
+        stop = len(self.rows) if n_groups is None else min(n_groups, len(self.rows))
+        for start in range(0, stop, CHUNK_GROUPS):
+            yield slice(start, min(start + CHUNK_GROUPS, stop))
+
+    def log_probabilities(self, own: Tensor, shared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compare the log-ratios of the values of θ.
+
+        Parameters
+        ----------
+        own, shared : Tensor of shape (g, m) and (g, m, k)
+            log w at each event's own θ and at those that its group shares.
+
+        Returns
+        -------
+        own, shared : Tensor
+            Log-probability of each value of θ.
+        nominal : Tensor of shape (g, m)
+            That of θ₀.
+        """
+        every = torch.cat([own[..., None], shared], dim=2)
+        if math.isinf(self.prior):
+            total = every.logsumexp(dim=2)
+            nominal = torch.full_like(own, -torch.inf)
+        else:
+            every = every + self.prior
+            total = torch.nn.functional.pad(every, (1, 0)).logsumexp(dim=2)
+            nominal = -total
+        every = every - total[..., None]
+        return every[..., 0], every[..., 1:], nominal
+
+
+def _resample(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Draw n rows by the size of their weight, each as often as expected or once more or less."""
+    if n == 0:
+        return torch.zeros(0, dtype=torch.long, device=weight.device)
+    cumulative = weight.abs().double().cumsum(0)
+    offset = torch.rand(1, generator=generator, device=weight.device, dtype=torch.float64)
+    place = (torch.arange(n, device=weight.device, dtype=torch.float64) + offset) / n
+    rows = torch.searchsorted(cumulative, place * cumulative[-1]).clamp_max(len(weight) - 1)
+    return rows[torch.randperm(n, generator=generator, device=weight.device)]
+
+
+@torch.no_grad()
+def choice_losses(
+    log_ratio: Callable[[Any, Tensor], Tensor], sample: ChoiceSample, *, seed: int = 0
+) -> Tensor:
+    """Compute minus the log-probability of the θ that made each event, among others.
+
+    Parameters
+    ----------
+    log_ratio : callable
+        Maps n events and θ (n, p) to log w, (n,). Without nominal events any function of x alone
+        may be added.
+    sample : ChoiceSample
+        Events to judge by.
+    seed : int
+        Seed of the values of θ.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        In double precision, times the weights; events in the order of the drawing.
+    """
+    groups = Groups.draw(sample, seed)
+    theta = sample.varied_theta
+    seen: EventTensors = groups.x
+    if getattr(log_ratio, "has_event_functions", False):
+        # Once for all values of θ.
+        network: Any = log_ratio
+        seen, log_ratio = event_functions(network, seen), network.from_functions
+    losses = []
+    for rows in groups.chunks():
+        shape = groups.rows[rows].shape
+        x = seen[groups.rows[rows].flatten()]
+        own = predict_logits(log_ratio, x, theta[groups.own[rows].flatten()]).reshape(shape)
+        shared = groups.shared[rows]
+        columns = [
+            predict_logits(
+                log_ratio, x, theta[shared[:, k]].repeat_interleave(shape[1], dim=0)
+            ).reshape(shape)
+            for k in range(shared.shape[1])
+        ]
+        others = torch.stack(columns, dim=2) if columns else own[..., None][..., :0]
+        at_own, _, at_nominal = groups.log_probabilities(own, others)
+        chosen = torch.where(groups.varied[rows], at_own, at_nominal)
+        weight = groups.weight[rows]
+        losses.append((-chosen * weight)[weight != 0].double())
+    return torch.cat(losses)
