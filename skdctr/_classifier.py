@@ -14,7 +14,7 @@ from ._estimator import NetworkEstimator
 from ._samples import Samples
 from ._set_tensors import EventTensors, PackedTensors
 from ._weights import EventWeights
-from .networks import event_network
+from .networks import check_takes, event_network
 from .objectives import ClassifierObjective
 from .training import TrainingOptions
 
@@ -64,6 +64,7 @@ class ClassifierEstimator(NetworkEstimator):
         further = self._prefixed("module__")
         if self.module is None:
             return event_network(x, **layers, **further)
+        check_takes(self.module, x)
         if not isinstance(x, PackedTensors):
             return self.module(n_features=x.shape[1], **further)
         if "n_types" in signature(self.module).parameters:

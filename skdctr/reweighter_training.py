@@ -15,7 +15,14 @@ from torch import nn
 
 from ._device import torch_seed
 from ._set_tensors import EventTensors, PackedTensors, join_events
-from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork, dictionary_terms
+from .networks import (
+    MLP,
+    DeepSets,
+    SeparableDeepSets,
+    SeparableNetwork,
+    check_takes,
+    dictionary_terms,
+)
 from .refinement import ChoiceSample, choice_losses, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 
@@ -184,6 +191,7 @@ def make_module(
         Whether the reference class is the mixture of all θ.
     """
     x, n_parameters = events.x, events.theta.shape[1]
+    check_takes(module, x)
     if isinstance(x, PackedTensors):
         n_features = x.n_features
         # Monomials are of sums of features and of numbers of particles.

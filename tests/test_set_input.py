@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr.closure import classifier_test
 from skdctr.exceptions import ExtrapolationWarning
-from skdctr.networks import DeepSets, SeparableDeepSets
+from skdctr.networks import MLP, DeepSets, SeparableDeepSets
 from skdctr.preprocessing import PackedEvents, ParticlePreprocessor
 
 N_TRAIN = 16_000
@@ -499,6 +499,16 @@ def test_other_features(fitted, small, ak):
         SRGNFitter(exact()).fit(events, events[1:], events)
     with pytest.raises(ValueError, match="y has 1999 rows for 2000 events"):
         quick().fit(X, theta[1:])
+
+
+def test_networks_of_the_other_form(small):
+    X, theta, events = small
+    with pytest.raises(ValueError, match=r"module=MLP takes rows .*, the events are sets"):
+        quick(module=MLP).fit(X, theta)
+    with pytest.raises(ValueError, match=r"module=DeepSets takes sets .*, the events are rows"):
+        quick(module=DeepSets).fit(sums(X), theta)
+    with pytest.raises(ValueError, match=r"module=MLP takes rows .*, the events are sets"):
+        SRGNFitter(exact(), module=MLP).fit(events, data=events)
 
 
 def test_no_events_and_no_tilt(small, ak):

@@ -2,7 +2,7 @@
 
 from skdctr._set_tensors import PackedTensors
 
-from ._build import event_network
+from ._build import check_takes, event_network
 from ._deep_sets import DeepSets, SeparableDeepSets, SetEncoder
 from ._layers import ACTIVATIONS
 from ._mlp import MLP
@@ -16,6 +16,7 @@ __all__ = [
     "SeparableDeepSets",
     "SeparableNetwork",
     "SetEncoder",
+    "check_takes",
     "dictionary_terms",
     "event_network",
     "monomial_exponents",

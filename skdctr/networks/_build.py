@@ -12,10 +12,22 @@ from skdctr._set_tensors import EventTensors, PackedTensors
 from ._deep_sets import DeepSets
 from ._mlp import MLP
 
-__all__ = ["event_network"]
+__all__ = ["check_takes", "event_network"]
 
 # Within 1% of the AUC - 1/2 of the papers' layers on a toy, in a fifth of the time.
 _PHI_SIZES = (32, 32)
+
+
+def check_takes(module: type[nn.Module], x: EventTensors) -> None:
+    """Refuse a network of rows of features for sets, and the other way round."""
+    sets = isinstance(x, PackedTensors)
+    # Other people's networks say nothing.
+    if getattr(module, "takes_sets", sets) != sets:
+        given, expected = ("sets of particles", "rows of features")[:: 1 if sets else -1]
+        raise ValueError(
+            f"module={module.__name__} takes {expected}, the events are {given}: leave out module, "
+            f"or give {'DeepSets or SeparableDeepSets' if sets else 'MLP or SeparableNetwork'}."
+        )
 
 
 def event_network(

@@ -176,6 +176,8 @@ class DeepSets(nn.Module):
     arXiv:1703.06114; with θ arXiv:1907.08209.
     """
 
+    takes_sets = True
+
     def __init__(
         self,
         n_features: int,
@@ -247,6 +249,8 @@ class SeparableDeepSets(SeparableNetwork):
         As in `SeparableNetwork`; of x the indices are those of the features, and beyond these of
         the particle types, or of the number of particles.
     """
+
+    takes_sets = True
 
     def __init__(
         self,

@@ -29,6 +29,8 @@ class MLP(nn.Module):
         Values of an event, for a regression; None is one logit.
     """
 
+    takes_sets = False
+
     def __init__(
         self,
         n_features: int,

@@ -140,6 +140,7 @@ class SeparableNetwork(nn.Module):
         self.coupling: Tensor
         self.register_buffer("coupling", coupling)
 
+    takes_sets = False
     # Functions of x, once computed, serve any θ.
     has_event_functions = True
 
