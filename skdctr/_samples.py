@@ -53,6 +53,13 @@ class Samples:
     columns: list[str] | None = None
     passed: NDArray[np.bool_] | None = None
 
+    def sizes(self) -> dict[str, int]:
+        """Count the events, those that the reconstruction lost where there are any."""
+        sizes = {"simulated": len(self.sim), "data": len(self.data)}
+        if self.passed is not None:
+            sizes["lost by the reconstruction"] = int((~self.passed).sum())
+        return sizes
+
     def reconstructed(self) -> Samples:
         """Return the same without the simulated events that the reconstruction lost."""
         if self.passed is None:

@@ -382,7 +382,7 @@ class SRGNFitter(ClassifierEstimator):
             auc_error=final.auc_error * math.sqrt(self.n_folds),
             n_evaluations=len(objective.evaluations if equation is None else solved.references),
             effective_sample_size=final.effective_sample_size,
-            n_events={"simulated": len(samples.sim), "data": len(samples.data)},
+            n_events=samples.sizes(),
             converged=found.converged and not at_bound,
             method="optimal observable"
             if equation is not None

@@ -142,7 +142,7 @@ class FitResult:
     def _repr_html_(self) -> str:
         state = "valid" if self.valid else "<b>not valid</b>"
         notes = "".join(f"<li>{html.escape(message)}</li>" for message in self.messages)
-        auc = f"<p>AUC = {self.auc:.4f} ± {self.auc_error:.4f}</p>" if self.auc == self.auc else ""
+        auc = f"<p>{self._lines()[-1]}</p>" if math.isfinite(self.auc) else ""
         return (
             f"<p>{html.escape(self.method)}: {state}</p>"
             f"{self.to_frame().to_html(float_format='{:.5g}'.format)}{auc}"
