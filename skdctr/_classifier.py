@@ -14,7 +14,7 @@ from ._estimator import NetworkEstimator
 from ._samples import Samples
 from ._set_tensors import EventTensors, PackedTensors
 from ._weights import EventWeights
-from .networks import check_takes, event_network
+from .networks._build import check_takes, event_network
 from .objectives import ClassifierObjective
 from .training import TrainingOptions
 

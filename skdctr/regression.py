@@ -15,7 +15,7 @@ from ._device import torch_seed
 from ._prediction import predict_logits, to_tensor
 from ._scaling import Scaling
 from ._validation import Events, FloatArray
-from .networks import event_network
+from .networks._build import event_network
 from .training import TrainingOptions, WeightedSquaredError, train
 
 __all__ = ["ConditionalMean", "RegressionOptions", "cross_fit", "make_folds"]

@@ -15,14 +15,9 @@ from torch import nn
 
 from ._device import torch_seed
 from ._set_tensors import EventTensors, PackedTensors, join_events
-from .networks import (
-    MLP,
-    DeepSets,
-    SeparableDeepSets,
-    SeparableNetwork,
-    check_takes,
-    dictionary_terms,
-)
+from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
+from .networks._build import check_takes
+from .networks._separable import dictionary_terms
 from .refinement import ChoiceSample, choice_losses, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 

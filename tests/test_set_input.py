@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr.closure import classifier_test
-from skdctr.exceptions import ExtrapolationWarning
-from skdctr.networks import MLP, DeepSets, SeparableDeepSets
+from skdctr.exceptions import ConvergenceWarning, ExtrapolationWarning
+from skdctr.networks import MLP, DeepSets, PackedTensors, SeparableDeepSets
 from skdctr.preprocessing import PackedEvents, ParticlePreprocessor
 
 N_TRAIN = 16_000
@@ -111,6 +111,33 @@ def test_plain_deep_sets(small, theta_input):
     found = reweighter.log_weight_gradient(events, 0.3)[:, 0]
     above, below = (reweighter.predict_log_weights(events, 0.3 + s) for s in (0.02, -0.02))
     assert_allclose(found, (above - below) / 0.04, atol=5e-3)
+
+
+class Moments(torch.nn.Module):
+    """A user's network: linear in sums of features and in numbers of particles."""
+
+    def __init__(self, n_features, n_parameters=0, n_types=0):
+        super().__init__()
+        self.n_types = n_types
+        self.weights = torch.nn.Linear(n_features + n_types, max(n_parameters, 1))
+
+    def forward(self, x, theta=None):
+        assert isinstance(x, PackedTensors)
+        codes = torch.nn.functional.one_hot(x.types.long(), self.n_types).float()
+        slopes = self.weights(x.sum_particles(torch.cat([x.features, codes], dim=1)) / 12)
+        return (slopes if theta is None else slopes * theta).sum(dim=1)
+
+
+def test_a_network_of_the_user(small, data):
+    X, theta, events = small
+    log_w = (
+        quick(module=Moments, max_epochs=40, lr=0.1).fit(X, theta).predict_log_weights(events, 0.8)
+    )
+    assert np.corrcoef(log_w, log_weight(events, [0.8]))[0, 1] > 0.7
+    fitter = SRGNFitter(exact(), module=Moments, random_state=0, max_epochs=5, max_evaluations=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert np.isfinite(fitter.fit(events, data=data[:300]).theta_).all()
 
 
 @pytest.mark.parametrize("module", [None, DeepSets])

@@ -25,7 +25,7 @@ from skdctr._validation import (
 )
 from skdctr._weights import EventWeights
 from skdctr.metrics import effective_sample_size
-from skdctr.networks import event_network
+from skdctr.networks._build import event_network
 from skdctr.objectives import ClassifierObjective
 from skdctr.training import TrainingOptions
 

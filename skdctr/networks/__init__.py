@@ -2,11 +2,14 @@
 
 from skdctr._set_tensors import PackedTensors
 
-from ._build import check_takes, event_network
 from ._deep_sets import DeepSets, SeparableDeepSets, SetEncoder
 from ._layers import ACTIVATIONS
 from ._mlp import MLP
-from ._separable import SeparableNetwork, dictionary_terms, monomial_exponents
+from ._separable import (
+    SeparableNetwork,
+    dictionary_terms,  # noqa: F401 - for the package's own use
+    monomial_exponents,  # noqa: F401
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -16,8 +19,4 @@ __all__ = [
     "SeparableDeepSets",
     "SeparableNetwork",
     "SetEncoder",
-    "check_takes",
-    "dictionary_terms",
-    "event_network",
-    "monomial_exponents",
 ]
