@@ -99,9 +99,9 @@ def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
         values = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
         return check_sample(y, name=name), None
-    rows = values.reshape(len(values), -1) if values.ndim in (1, 2) else values
-    if rows.ndim != 2 or rows.shape[1] == 0:
+    if values.ndim not in (1, 2) or values.size == 0:
         return check_sample(y, name=name), None
+    rows = values.reshape(len(values), -1)
     missing = np.isnan(rows)
     lost: NDArray[np.bool_] = np.asarray(missing.all(axis=1))
     if not lost.any():

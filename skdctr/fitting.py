@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,41 +18,23 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from ._classifier import ClassifierEstimator
 from ._constraints import check_constraints, constrain
-from ._device import resolve_device, spawn_seeds
+from ._device import spawn_seeds
 from ._ensemble import combine_runs
 from ._estimator import NETWORK_CONSTRAINTS, all_or_nothing
+from ._fit_inference import FitInference
+from ._fit_report import at_bound, doubtful_weights, mismatch, tried, warn_of
 from ._observable_run import observable_problem, run_observable
 from ._resolve import bind, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
-from ._validation import FloatArray, ParameterSpace, check_bounds
-from .exceptions import (
-    ConvergenceWarning,
-    ExtrapolationWarning,
-    IdentifiabilityWarning,
-    LowEffectiveSampleSizeWarning,
-    ModelMismatchWarning,
-    PopulationWarning,
-)
-from .inference import ChiSquare
+from ._validation import FloatArray, check_bounds
 from .objectives import ClassifierObjective, Evaluation
-from .optimal_observable import EstimatingEquation, reco_information
-from .regression import RegressionOptions
+from .optimal_observable import EstimatingEquation
 from .results import FitResult
 from .search import SearchResult, ignore, powell, scan
 from .surrogate import NEAREST, statistical_errors, surrogate
-from .training import TrainingOptions
 
 __all__ = ["SRGNFitter"]
-
-_LEAST_EFFECTIVE_SHARE = 0.02
-# p-value of the AUC at θ* below which the fit says that its model fails.
-_MISMATCH_BELOW = 1e-4
-# Steps of a regression's training, its epochs, and the events it takes at the most.
-_REGRESSION_STEPS = 300
-_REGRESSION_EPOCHS = (1, 30)
-_REGRESSION_ROWS = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +47,7 @@ class _Run:
     equation: EstimatingEquation | None
 
 
-class SRGNFitter(ClassifierEstimator):
+class SRGNFitter(FitInference):
     """Fit θ of data behind a detector, from one simulated sample and a reweighter.
 
     The simulation at θ₀ has generator-level features, which give the weights w(x_G; θ), and
@@ -368,8 +349,8 @@ class SRGNFitter(ClassifierEstimator):
             final = objective(found.theta)
             report(final)
         sources, messages = found.sources, [*found.messages]
-        at_bound = _at_bound(found.theta, low, high, names)
-        messages += [*at_bound, *_warnings(found.theta, space, final, len(seen.sim))]
+        limits = at_bound(found.theta, low, high, names)
+        messages += [*limits, *doubtful_weights(found.theta, space, final, len(seen.sim))]
         covariance = sum(sources.values(), np.zeros((len(names), len(names))))
         result = FitResult(
             theta=found.theta,
@@ -383,20 +364,15 @@ class SRGNFitter(ClassifierEstimator):
             n_evaluations=len(objective.evaluations if equation is None else solved.references),
             effective_sample_size=final.effective_sample_size,
             n_events=samples.sizes(),
-            converged=found.converged and not at_bound,
+            converged=found.converged and not limits,
             method="optimal observable"
             if equation is not None
             else f"{self.objective} objective, {self.search} search",
             messages=messages,
         )
-        if result.p_value < _MISMATCH_BELOW:
-            result.messages.append(
-                f"the model fails: AUC = {result.auc:.4f} ± {result.auc_error:.4f} at θ* (p = "
-                f"{result.p_value:.1g}), so no θ describes the data. Look at the features with "
-                "skdctr.plotting.ClosureDisplay"
-            )
-        tried = _scan_frame(objective.evaluations, names)
-        return _Run(result, tried, reweighter, equation)
+        # Where the search failed, that is the reason.
+        result.messages.extend(mismatch(result) if result.valid else [])
+        return _Run(result, tried(objective.evaluations, names), reweighter, equation)
 
     def _search(
         self,
@@ -441,103 +417,6 @@ class SRGNFitter(ClassifierEstimator):
             report=report,
         )
 
-    def _regression_options(self) -> RegressionOptions:
-        size = max(1, self.batch_size // 2)
-
-        def training(n_events: int) -> TrainingOptions:
-            steps = math.ceil(n_events / size)
-            auto = np.clip(math.ceil(_REGRESSION_STEPS / steps), *_REGRESSION_EPOCHS)
-            epochs = int(auto if self.max_epochs == "auto" else self.max_epochs)
-            return replace(self._training_options(epochs), batch_size=size, verbose=0)
-
-        return RegressionOptions(
-            layers={
-                "hidden_layer_sizes": self._hidden_layer_sizes(),
-                "activation": self.activation,
-            },
-            training=training,
-            max_rows=_REGRESSION_ROWS,
-            device=resolve_device(self.device),
-        )
-
-    @property
-    def chi_square_(self) -> ChiSquare:
-        """χ²(θ) of the last fit, for intervals, profiles and contours.
-
-        Of the optimal observable that of its equations; otherwise, and for ensembles, the parabola
-        of the covariance.
-        """
-        check_is_fitted(self)
-        space = parameter_space(self.reweighter_)
-        low, high = check_bounds(self.bounds, space)
-        if self._equation is None:
-            return ChiSquare.from_result(self.result_, low=low, high=high)
-        by_source = self._equation.covariance(self.theta_)
-        return ChiSquare(
-            self._equation,
-            sum(by_source.values(), np.zeros_like(self.covariance_)),
-            names=self.theta_names_,
-            theta=self.theta_,
-            low=low,
-            high=high,
-            constraints=self.constraints,
-        )
-
-    def confidence_interval(self, level: float = 0.6827) -> pd.DataFrame:
-        """Compute the interval of each parameter from its profile of χ².
-
-        Parameters
-        ----------
-        level : float, default=0.6827
-            Probability that an interval covers the truth.
-
-        Returns
-        -------
-        DataFrame
-            One row per parameter: value, low, high.
-        """
-        chi_square = self.chi_square_
-        rows = [chi_square.confidence_interval(name, level) for name in self.theta_names_]
-        return pd.DataFrame(rows, columns=["low", "high"], index=self.theta_names_).assign(
-            value=self.theta_
-        )[["value", "low", "high"]]
-
-    def expected_covariance(self, theta: Any, n_events: float) -> pd.DataFrame:
-        """Compute the covariance that data of a given size and θ promise, before there are any.
-
-        Of the statistical error of the data alone, from the Fisher information of reconstructed
-        events under the simulation weighted to θ.
-
-        Parameters
-        ----------
-        theta : scalar, array-like of shape (p,), dict or Series
-            Parameters of the data.
-        n_events : float
-            Reconstructed events of the data.
-
-        Returns
-        -------
-        DataFrame of shape (p, p)
-        """
-        check_is_fitted(self)
-        if not n_events > 0:
-            raise ValueError(f"n_events={n_events!r}; expected a positive number of events.")
-        space = parameter_space(self.reweighter_)
-        samples = self._samples.reconstructed()
-        information = reco_information(
-            bind(self.reweighter_, samples.sim_gen),
-            samples.sim,
-            samples.sim_weight,
-            space.point(theta),
-            self._regression_options(),
-            n_folds=self.n_folds,
-        )
-        return pd.DataFrame(
-            np.linalg.pinv(information * n_events, hermitian=True),
-            index=self.theta_names_,
-            columns=self.theta_names_,
-        )
-
     @contextmanager
     def _progress(self) -> Iterator[Callable[[Evaluation], None]]:
         if not self.verbose:
@@ -570,21 +449,7 @@ class SRGNFitter(ClassifierEstimator):
         self.reweighter_ = runs[0].reweighter
         self._equation = runs[0].equation if len(runs) == 1 else None
         self._samples = samples
-        for message in self.result_.messages:
-            category: type[Warning] = ConvergenceWarning
-            if message.startswith("not identified"):
-                category = IdentifiabilityWarning
-            elif message.startswith("few effective"):
-                category = LowEffectiveSampleSizeWarning
-            elif message.startswith("extrapolated"):
-                category = ExtrapolationWarning
-            elif message.startswith("another population"):
-                category = PopulationWarning
-            elif message.startswith("the model fails"):
-                category = ModelMismatchWarning
-            elif message.startswith("the error of the learned weights"):
-                continue
-            warnings.warn(message, category, stacklevel=3)
+        warn_of(self.result_.messages, stacklevel=3)
 
     def score(
         self,
@@ -637,33 +502,3 @@ class SRGNFitter(ClassifierEstimator):
         weights = bind(self.reweighter_, samples.sim_gen)
         objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
         return 1.0 - objective(self.theta_).auc
-
-
-def _at_bound(theta: FloatArray, low: FloatArray, high: FloatArray, names: list[str]) -> list[str]:
-    """Describe the parameters that ended at a bound."""
-    with np.errstate(invalid="ignore"):
-        close = 1e-3 * np.where(np.isfinite(high - low), high - low, 0.0)
-    return [
-        f"{name} = {theta[k]:g} is at a bound of [{low[k]:g}, {high[k]:g}]: the best value may lie "
-        "outside"
-        for k, name in enumerate(names)
-        if not low[k] + close[k] < theta[k] < high[k] - close[k]
-    ]
-
-
-def _warnings(theta: FloatArray, space: ParameterSpace, final: Evaluation, n_sim: int) -> list[str]:
-    """Say where the weights at θ are not to be relied on."""
-    messages = [f"extrapolated: {text}, the trained range" for text in space.outside(theta)]
-    if final.effective_sample_size < _LEAST_EFFECTIVE_SHARE * n_sim:
-        messages.append(
-            f"few effective events: {final.effective_sample_size:.0f} of {n_sim} simulated events "
-            "carry the weight at θ; simulate closer to the data"
-        )
-    return messages
-
-
-def _scan_frame(evaluations: list[Evaluation], names: list[str]) -> pd.DataFrame:
-    table = pd.DataFrame(np.stack([e.theta for e in evaluations]), columns=names)
-    for column in ("auc", "auc_error", "loss", "effective_sample_size"):
-        table[column] = [getattr(e, column) for e in evaluations]
-    return table

@@ -1,0 +1,141 @@
+"""What a fitted `SRGNFitter` says of its parameters: χ², intervals, and what to expect of data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from ._classifier import ClassifierEstimator
+from ._device import resolve_device
+from ._resolve import bind, parameter_space
+from ._samples import Samples
+from ._validation import FloatArray, check_bounds
+from .inference import ChiSquare
+from .optimal_observable import EstimatingEquation, reco_information
+from .regression import RegressionOptions
+from .results import FitResult
+from .training import TrainingOptions
+
+__all__ = ["FitInference"]
+
+# Steps of a regression's training, its epochs, and the events it takes at the most.
+_REGRESSION_STEPS = 300
+_REGRESSION_EPOCHS = (1, 30)
+_REGRESSION_ROWS = 200_000
+
+
+class FitInference(ClassifierEstimator):
+    """Base of `SRGNFitter`: inference after the fit, and the regressions that it takes."""
+
+    bounds: Any
+    constraints: dict[str, tuple[float, float]] | None
+    max_epochs: Any
+    reweighter_: Any
+    result_: FitResult
+    theta_: FloatArray
+    theta_names_: list[str]
+    covariance_: FloatArray
+    _equation: EstimatingEquation | None
+    _samples: Samples
+
+    def _regression_options(self) -> RegressionOptions:
+        size = max(1, self.batch_size // 2)
+
+        def training(n_events: int) -> TrainingOptions:
+            steps = math.ceil(n_events / size)
+            auto = np.clip(math.ceil(_REGRESSION_STEPS / steps), *_REGRESSION_EPOCHS)
+            epochs = int(auto if self.max_epochs == "auto" else self.max_epochs)
+            return replace(self._training_options(epochs), batch_size=size, verbose=0)
+
+        return RegressionOptions(
+            layers={
+                "hidden_layer_sizes": self._hidden_layer_sizes(),
+                "activation": self.activation,
+            },
+            training=training,
+            max_rows=_REGRESSION_ROWS,
+            device=resolve_device(self.device),
+        )
+
+    @property
+    def chi_square_(self) -> ChiSquare:
+        """χ²(θ) of the last fit, for intervals, profiles and contours.
+
+        Of the optimal observable that of its equations; otherwise, and for ensembles, the parabola
+        of the covariance.
+        """
+        check_is_fitted(self)
+        space = parameter_space(self.reweighter_)
+        low, high = check_bounds(self.bounds, space)
+        if self._equation is None:
+            return ChiSquare.from_result(self.result_, low=low, high=high)
+        by_source = self._equation.covariance(self.theta_)
+        return ChiSquare(
+            self._equation,
+            sum(by_source.values(), np.zeros_like(self.covariance_)),
+            names=self.theta_names_,
+            theta=self.theta_,
+            low=low,
+            high=high,
+            constraints=self.constraints,
+        )
+
+    def confidence_interval(self, level: float = 0.6827) -> pd.DataFrame:
+        """Compute the interval of each parameter from its profile of χ².
+
+        Parameters
+        ----------
+        level : float, default=0.6827
+            Probability that an interval covers the truth.
+
+        Returns
+        -------
+        DataFrame
+            One row per parameter: value, low, high.
+        """
+        chi_square = self.chi_square_
+        rows = [chi_square.confidence_interval(name, level) for name in self.theta_names_]
+        return pd.DataFrame(rows, columns=["low", "high"], index=self.theta_names_).assign(
+            value=self.theta_
+        )[["value", "low", "high"]]
+
+    def expected_covariance(self, theta: Any, n_events: float) -> pd.DataFrame:
+        """Compute the covariance that data of a given size and θ promise, before there are any.
+
+        Of the statistical error of the data alone, from the Fisher information of reconstructed
+        events under the simulation weighted to θ.
+
+        Parameters
+        ----------
+        theta : scalar, array-like of shape (p,), dict or Series
+            Parameters of the data.
+        n_events : float
+            Reconstructed events of the data.
+
+        Returns
+        -------
+        DataFrame of shape (p, p)
+        """
+        check_is_fitted(self)
+        if not n_events > 0:
+            raise ValueError(f"n_events={n_events!r}; expected a positive number of events.")
+        space = parameter_space(self.reweighter_)
+        samples = self._samples.reconstructed()
+        information = reco_information(
+            bind(self.reweighter_, samples.sim_gen),
+            samples.sim,
+            samples.sim_weight,
+            space.point(theta),
+            self._regression_options(),
+            n_folds=self.n_folds,
+        )
+        return pd.DataFrame(
+            np.linalg.pinv(information * n_events, hermitian=True),
+            index=self.theta_names_,
+            columns=self.theta_names_,
+        )

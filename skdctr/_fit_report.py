@@ -1,0 +1,93 @@
+"""What a fit says beside its numbers: limits reached, weights not to be relied on, θ tried."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ._validation import FloatArray, ParameterSpace
+from .exceptions import (
+    ConvergenceWarning,
+    ExtrapolationWarning,
+    IdentifiabilityWarning,
+    LowEffectiveSampleSizeWarning,
+    ModelMismatchWarning,
+    PopulationWarning,
+)
+from .objectives import Evaluation
+from .results import FitResult
+
+__all__ = ["at_bound", "doubtful_weights", "mismatch", "tried", "warn_of"]
+
+_LEAST_EFFECTIVE_SHARE = 0.02
+# p-value of the AUC at θ* below which the fit says that its model fails.
+_MISMATCH_BELOW = 1e-4
+
+_CATEGORIES: dict[str, type[Warning] | None] = {
+    "not identified": IdentifiabilityWarning,
+    "few effective": LowEffectiveSampleSizeWarning,
+    "extrapolated": ExtrapolationWarning,
+    "another population": PopulationWarning,
+    "the model fails": ModelMismatchWarning,
+    # A limit of the covariance that holds for every fit of this kind: in the result only.
+    "the error of the learned weights": None,
+}
+
+
+def warn_of(messages: Sequence[str], *, stacklevel: int) -> None:
+    """Issue the messages of a result as warnings of their categories."""
+    for message in messages:
+        category: type[Warning] | None = ConvergenceWarning
+        for start, known in _CATEGORIES.items():
+            if message.startswith(start):
+                category = known
+        if category is not None:
+            warnings.warn(message, category, stacklevel=stacklevel + 1)
+
+
+def at_bound(theta: FloatArray, low: FloatArray, high: FloatArray, names: list[str]) -> list[str]:
+    """Describe the parameters that ended at a bound."""
+    with np.errstate(invalid="ignore"):
+        close = 1e-3 * np.where(np.isfinite(high - low), high - low, 0.0)
+    return [
+        f"{name} = {theta[k]:g} is at a bound of [{low[k]:g}, {high[k]:g}]: the best value may lie "
+        "outside"
+        for k, name in enumerate(names)
+        if not low[k] + close[k] < theta[k] < high[k] - close[k]
+    ]
+
+
+def doubtful_weights(
+    theta: FloatArray, space: ParameterSpace, final: Evaluation, n_sim: int
+) -> list[str]:
+    """Say where the weights at θ are not to be relied on."""
+    messages = [f"extrapolated: {text}, the trained range" for text in space.outside(theta)]
+    if final.effective_sample_size < _LEAST_EFFECTIVE_SHARE * n_sim:
+        messages.append(
+            f"few effective events: {final.effective_sample_size:.0f} of {n_sim} simulated events "
+            "carry the weight at θ; simulate closer to the data"
+        )
+    return messages
+
+
+def tried(evaluations: list[Evaluation], names: list[str]) -> pd.DataFrame:
+    """Tabulate every θ at which a classifier was trained."""
+    table = pd.DataFrame(np.stack([e.theta for e in evaluations]), columns=names)
+    for column in ("auc", "auc_error", "loss", "effective_sample_size"):
+        table[column] = [getattr(e, column) for e in evaluations]
+    return table
+
+
+def mismatch(result: FitResult) -> list[str]:
+    """Say that no θ describes the data, where a classifier tells so."""
+    if not result.p_value < _MISMATCH_BELOW:
+        return []
+    text = (
+        f"the model fails: AUC = {result.auc:.4f} ± {result.auc_error:.4f} at θ* (p = "
+        f"{result.p_value:.1g}), so no θ describes the data. Look at the features with "
+        "skdctr.plotting.ClosureDisplay"
+    )
+    return [text]
