@@ -38,7 +38,8 @@ SIGNATURES = {
     },
     "SRGNFitter": {
         "__init__": "(reweighter=None, *, objective='auc', search='surrogate', bounds=None, "
-        "constraints=None, max_evaluations=None, n_points=15, max_iter=100, tol=0.0001, n_folds=2, n_runs=1, "
+        "constraints=None, max_evaluations=None, n_points=15, max_iter=100, tol=0.0001, n_folds=2, "
+        "n_runs=1, "
         "hidden_layer_sizes=(64, 64), activation='silu', module=None, "
         + NETWORK.format(batch_size=2000, lr=0.005)
         + ", callbacks=None, n_jobs=None, device='auto', random_state=None, verbose=0, "
