@@ -21,8 +21,12 @@ from .networks._separable import dictionary_terms
 from .refinement import ChoiceSample, choice_losses, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 
-__all__ = ["ReweightingEvents", "make_module", "network_builds", "train_member"]
+__all__ = ["ReweightingEvents", "auto_epochs", "make_module", "network_builds", "train_member"]
 
+# Steps of gradient descent that max_epochs="auto" aims at, and the epochs it stays between. Sets
+# have so many features that more epochs than these only learn the fluctuations of the sample.
+_AUTO_STEPS, _AUTO_EPOCHS = 2500, (5, 100)
+_AUTO_STEPS_OF_SETS, _AUTO_EPOCHS_OF_SETS = 1000, (5, 60)
 _VALIDATION_ROWS = 100_000
 # A refit that raises the validation loss by more than chance is not taken.
 _WORSE_AT = 3.0
@@ -112,6 +116,14 @@ class ReweightingEvents:
         )
 
 
+def auto_epochs(events: ReweightingEvents, n_events: int, batch_size: int) -> int:
+    """Choose the number of passes over a training sample of n events."""
+    steps, epochs = _AUTO_STEPS, _AUTO_EPOCHS
+    if isinstance(events.x, PackedTensors):
+        steps, epochs = _AUTO_STEPS_OF_SETS, _AUTO_EPOCHS_OF_SETS
+    return int(np.clip(math.ceil(steps / math.ceil(n_events / batch_size)), *epochs))
+
+
 def network_builds(
     module: type[nn.Module] | None,
     events: ReweightingEvents,
@@ -188,9 +200,8 @@ def make_module(
     x, n_parameters = events.x, events.theta.shape[1]
     check_takes(module, x)
     if isinstance(x, PackedTensors):
-        n_features = x.n_features
-        # Monomials are of sums of features and of numbers of particles.
-        n_variables = n_features + max(x.n_types, 1)
+        # Monomials of sums over particles left half as much bias again on jets as none at all.
+        n_features, n_variables = x.n_features, 0
     else:
         n_features = n_variables = x.shape[1]
     feature_terms, parameter_terms = dictionary_terms(
