@@ -46,8 +46,8 @@ html_theme_options = {"show_toc_level": 2}
 
 
 def skip_metadata_requests(app, what, name, obj, skip, options):
-    """Leave out what scikit-learn adds to every estimator for metadata routing."""
-    if name == "get_metadata_routing" or re.fullmatch("set_.+_request", name):
+    """Leave out what scikit-learn adds to estimators for metadata routing and for output types."""
+    if name in {"get_metadata_routing", "set_output"} or re.fullmatch("set_.+_request", name):
         return True
     return None
 

@@ -44,7 +44,7 @@ class ParticlePreprocessor(  # type: ignore[call-arg]
     ----------
     n_features_in_ : int
         Number of features of a particle.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (f,)
         Their names, where the events have some.
 
     See Also
@@ -154,7 +154,7 @@ class ParticlePreprocessor(  # type: ignore[call-arg]
 
         Parameters
         ----------
-        input_features : array-like of shape (n_features_in_,), optional
+        input_features : array-like of shape (f,), optional
             Names for features that have none.
 
         Returns
