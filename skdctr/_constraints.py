@@ -1,49 +1,15 @@
-"""Gaussian knowledge of parameters from elsewhere, and how it moves a fit."""
+"""How Gaussian knowledge of parameters from elsewhere moves a fit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from ._validation import ParameterSpace, did_you_mean
 from .search import SearchResult
 
-__all__ = ["check_constraints", "constrain"]
-
-
-def check_constraints(
-    constraints: Mapping[Any, Any] | None, space: ParameterSpace
-) -> dict[str, tuple[float, float]]:
-    """Read constraints by parameter name.
-
-    Returns
-    -------
-    dict of str to (float, float)
-        Mean and standard deviation.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, or a value is not a finite mean with a positive finite deviation.
-    """
-    checked = {}
-    for name, pair in (constraints or {}).items():
-        if name not in space.names:
-            raise ValueError(
-                f"constraints names an unknown parameter {name!r}; "
-                + did_you_mean(name, space.names)
-            )
-        values = np.asarray(pair, dtype=np.float64) if not isinstance(pair, str) else np.empty(0)
-        if values.shape != (2,) or not np.isfinite(values).all() or not values[1] > 0:
-            raise ValueError(
-                f"constraints[{name!r}]={pair!r}; expected (mean, standard deviation), both "
-                "finite, the latter positive."
-            )
-        checked[name] = (float(values[0]), float(values[1]))
-    return checked
+__all__ = ["constrain"]
 
 
 def constrain(

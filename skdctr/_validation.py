@@ -19,6 +19,7 @@ __all__ = [
     "FloatArray",
     "ParameterSpace",
     "check_bounds",
+    "check_constraints",
     "check_estimator_events",
     "check_events",
     "check_like",
@@ -374,3 +375,34 @@ def check_bounds(
         k = space.names.index(key)
         low[k], high[k] = values
     return low, high
+
+
+def check_constraints(
+    constraints: Mapping[str, Any] | None, names: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """Read what is known of parameters beforehand, by name.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        Mean and standard deviation σ of each.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or a value is not a finite mean with a positive finite σ.
+    """
+    checked = {}
+    for name, pair in (constraints or {}).items():
+        if name not in names:
+            raise ValueError(
+                f"constraints names an unknown parameter {name!r}; {did_you_mean(name, names)}"
+            )
+        values = np.empty(0) if isinstance(pair, str) else np.asarray(pair, dtype=np.float64)
+        if values.shape != (2,) or not np.isfinite(values).all() or not values[1] > 0:
+            raise ValueError(
+                f"constraints[{name!r}]={pair!r}; expected (mean, σ), both finite, the latter "
+                "positive."
+            )
+        checked[name] = (float(values[0]), float(values[1]))
+    return checked

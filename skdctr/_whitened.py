@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import least_squares
 
-from ._validation import FloatArray, ParameterSpace, did_you_mean
+from ._validation import FloatArray, ParameterSpace, check_constraints
 from .exceptions import ConvergenceWarning
 
 __all__ = ["STEP", "WhitenedEquations"]
@@ -51,9 +51,9 @@ class WhitenedEquations:
         self.space = _space(names, theta, low, high)
         self.n_calls = 0
         self._kept: dict[bytes, FloatArray] = {}
-        self.constrained, self._mean, self._sigma = _constraints(
-            constraints, list(self.space.names)
-        )
+        known = check_constraints(constraints, self.space.names)
+        self.constrained = [self.space.names.index(name) for name in known]
+        self._mean, self._sigma = np.reshape(list(known.values()), (-1, 2)).astype(np.float64).T
         start = self.space.nominal
         first = np.asarray(residual(start.copy()), dtype=np.float64)
         if first.ndim != 1:
@@ -197,27 +197,6 @@ def _space(
     if not ((best >= least - slack) & (best <= most + slack)).all():
         raise ValueError(f"theta={best} is outside the bounds low={least}, high={most}.")
     return ParameterSpace(tuple(names), np.clip(best, least, most), least, most)
-
-
-def _constraints(
-    constraints: Mapping[str, tuple[float, float]] | None, names: list[str]
-) -> tuple[list[int], FloatArray, FloatArray]:
-    """Read the constraints: indices of the parameters, means and σ."""
-    index, pairs = [], []
-    for name, pair in (constraints or {}).items():
-        if name not in names:
-            raise ValueError(
-                f"constraints name an unknown parameter {name!r}; {did_you_mean(name, names)}"
-            )
-        values = np.asarray(pair, dtype=np.float64)
-        if values.shape != (2,) or not np.isfinite(values).all() or not values[1] > 0:
-            raise ValueError(
-                f"constraints[{name!r}]={pair!r}; expected (mean, σ), finite and with σ > 0."
-            )
-        index.append(names.index(name))
-        pairs.append(values)
-    table = np.reshape(pairs, (-1, 2)).astype(np.float64)
-    return index, table[:, 0], table[:, 1]
 
 
 def _root(covariance: ArrayLike, k: int) -> FloatArray:

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from ._constraints import check_constraints, constrain
+from ._constraints import constrain
 from ._device import spawn_seeds
 from ._ensemble import combine_runs
 from ._estimator import NETWORK_CONSTRAINTS, all_or_nothing
@@ -27,7 +27,7 @@ from ._fit_report import at_bound, doubtful_weights, mismatch, tried, warn_of
 from ._observable_run import observable_problem, run_observable
 from ._resolve import bind, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
-from ._validation import FloatArray, check_bounds
+from ._validation import FloatArray, check_bounds, check_constraints
 from .objectives import ClassifierObjective, Evaluation
 from .optimal_observable import EstimatingEquation
 from .results import FitResult
@@ -303,7 +303,7 @@ class SRGNFitter(FitInference):
             )
         weights = bind(reweighter, samples.sim_gen, getattr(self, "feature_names_in_", None))
         names = list(space.names)
-        constraints = check_constraints(self.constraints, space)
+        constraints = check_constraints(self.constraints, space.names)
         # The surrogate reads all of its few classifiers, the others those near θ* for the errors.
         n_placements = None if self.search == "surrogate" else NEAREST * len(names)
         seen = samples.reconstructed()
@@ -337,7 +337,7 @@ class SRGNFitter(FitInference):
                 )
             else:
                 found = self._search(objective, low, high, start, report)
-            if equation is None and "data" not in found.sources:
+            if "data" not in found.sources:
                 statistical, notes = statistical_errors(objective, found.theta, low, high)
                 found = replace(
                     found,

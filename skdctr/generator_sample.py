@@ -120,7 +120,7 @@ class GeneratorSample:
         nominal: FloatArray,
         rng: np.random.Generator,
     ) -> None:
-        self.theta, self.event_weight, self.nominal = theta, event_weight, nominal
+        self.theta, self.event_weight = theta, event_weight
         p = theta.shape[1]
         is_nominal = (theta == nominal).all(axis=1)
         varied, varied_weight = theta[~is_nominal], np.abs(event_weight[~is_nominal])

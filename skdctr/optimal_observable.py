@@ -7,7 +7,7 @@ optimal observable; θ* is where the simulation predicts the mean that the data 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -157,8 +157,6 @@ class EstimatingEquation:
     ----------
     information : ndarray of shape (p, p)
         Fisher information of one generator-level event at the reference, under the weights.
-    reco_information : ndarray of shape (p, p)
-        Of one reconstructed event of the data, as far as s holds it.
     """
 
     def __init__(
@@ -186,10 +184,8 @@ class EstimatingEquation:
         centred = data_score - self.data_mean
         scatter = centred * data[:, None]
         self.data_covariance: FloatArray = scatter.T @ scatter / data.sum() ** 2
-        self.reco_information: FloatArray = (centred * data[:, None]).T @ centred / data.sum()
         self.h = np.zeros_like(score)
         self.h[passed] = observable.out_of_fold(problem.sim[passed], folds[passed]) - self.data_mean
-        self.observable = observable
         self.generator: GeneratorPrediction | None = None
         self.expected: FloatArray = np.zeros_like(score)
         if problem.generator is None or problem.gen is None:
@@ -311,7 +307,6 @@ def fit_observable(
     corrections: Sequence[Correction],
     n_folds: int = 2,
     seed: int = 0,
-    report: Callable[[FloatArray], object] | None = None,
 ) -> ObservableFit:
     """Fit θ: first on a part of the events, until the reference is near θ*, then on all.
 
@@ -329,15 +324,11 @@ def fit_observable(
         Parts of the cross-fit.
     seed : int
         Seed of all that is random.
-    report : callable
-        Told of every reference.
     """
     rng = np.random.default_rng(seed)
     coarse = problem.part(_COARSE_ROWS, rng)
     theta, references = start, [start]
     for _ in range(_MAX_REFERENCES):
-        if report is not None:
-            report(theta)
         equation = EstimatingEquation(
             coarse, theta, options, corrections=corrections, n_folds=n_folds, seed=seed
         )
@@ -348,8 +339,6 @@ def fit_observable(
             break
     converged = False
     for _ in range(_MAX_REFERENCES - 1):
-        if report is not None:
-            report(theta)
         equation = EstimatingEquation(
             problem, theta, options, corrections=corrections, n_folds=n_folds, seed=seed
         )

@@ -146,7 +146,8 @@ class ParametricDetector:
         total = []
         for axis, soft, direction in ((0, x, np.cos), (1, y, np.sin)):
             by_jet = np.where(seen, jets[0] * direction(jets[2]), 0.0)
-            lepton = np.nan_to_num(muon[0] * direction(muon[2]))
+            # A muon that is not seen adds nothing.
+            lepton = np.where(np.isnan(muon[0]), 0.0, muon[0] * direction(muon[2]))
             sum_of_jets = np.bincount(events.event, by_jet, minlength=n)
             total.append(sum_of_jets + lepton + soft + noise[axis])
         missing = np.stack([np.hypot(*total), np.arctan2(-total[1], -total[0])])
