@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ._resolve import bind, parameter_space
 from ._samples import Samples
@@ -82,6 +83,10 @@ def observable_problem(
         return problem
     events = check_sample(gen, name="gen")
     rows, _ = check_theta_rows(theta, len(events), name="theta")
+    # By name where θ has names, which need not come in the reweighter's order.
+    rows = space.point(
+        theta if isinstance(theta, pd.DataFrame) else rows, n_events=len(events), name="theta"
+    )
     generator = GeneratorSample(
         bind(reweighter, events),
         rows,
@@ -100,7 +105,6 @@ def run_observable(
     *,
     n_folds: int,
     seed: int,
-    report: Callable[[FloatArray], object] | None = None,
 ) -> ObservableFit:
     """Fit θ, and say which part of the error the fit does not know.
 
@@ -118,8 +122,6 @@ def run_observable(
         Parts of the cross-fit.
     seed : int
         Seed of all that is random.
-    report : callable, optional
-        Told of every reference.
     """
     exact = isinstance(reweighter, AnalyticReweighter)
     notes = []
@@ -138,7 +140,6 @@ def run_observable(
         corrections=_NO_CORRECTION if exact else _CORRECTIONS,
         n_folds=n_folds,
         seed=seed,
-        report=report,
     )
     sources = dict(found.sources)
     if problem.generator is None and not exact:

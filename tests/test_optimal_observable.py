@@ -135,6 +135,17 @@ def _solve(problem, degree):
     )
 
 
+def test_theta_of_the_generator_sample_is_checked(exact, toy):
+    theta = np.ravel(toy.theta)
+    for given, message in (
+        (np.column_stack([theta, theta]), r"theta has shape .* for the parameters \['mu'\]"),
+        (pd.DataFrame({"mv": theta}), "unknown parameter 'mv'"),
+        (theta[:-1], "theta has .* rows for .* events"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(exact, toy, gen=toy.gen, theta=given)
+
+
 def test_two_parameters(learned):
     toy = make_gaussian_2d(N, random_state=5)
     reweighter = AnalyticReweighter(
@@ -337,7 +348,7 @@ def test_constraints_enter_as_gaussians(exact, toy, objective):
     [
         ({"nu": (0, 1)}, "unknown parameter 'nu'"),
         ({"mu": (0, 0)}, "the latter positive"),
-        ({"mu": 1.0}, "expected \\(mean, standard deviation\\)"),
+        ({"mu": 1.0}, "expected \\(mean, σ\\)"),
         ({"mu": (np.nan, 1)}, "finite"),
     ],
 )
