@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from tqdm import tqdm
 
 from ._device import spawn_seeds
-from ._toy_file import ToyFile
+from ._parallel import run_jobs
+from ._record_file import RecordFile
 from ._toy_result import CoverageResult
 from ._validation import FloatArray, feature_names
 
@@ -58,7 +58,8 @@ def run_toys(
         (n_toys, p); or ``theta(rng)``, which draws one with a numpy Generator. None reads it
         off the sample, as its ``theta_true``.
     n_jobs : int, default=None
-        Processes, of one thread each; -1 takes as many as there are cores. None is one.
+        Processes, of one thread each; -1 takes as many as there are cores. None is one, or the
+        backend of ``joblib.parallel_config``, such as a Dask cluster.
     random_state : int, RandomState instance or None, default=None
         Seed. None takes that of the file, where `path` has one already.
     path : str or Path, default=None
@@ -107,7 +108,7 @@ def run_toys(
     missing = [toy for toy in range(n_toys) if toy not in rows]
     jobs = (partial(_toy, simulate, fit, toy, seed, truths[toy], names) for toy in missing)
     bar = tqdm(desc="toys", total=n_toys, initial=len(rows), disable=not verbose, unit="toy")
-    with bar, _results(jobs, n_jobs) as results:
+    with bar, run_jobs(jobs, n_jobs) as results:
         for row in results:
             if file is not None:
                 file.append(row)
@@ -137,15 +138,15 @@ def read_toys(path: str | Path) -> CoverageResult:
     ValueError
         If it is not a file of toys, or has none yet.
     """
-    file = ToyFile.read(path)
-    if not file.toys:
+    file = RecordFile.read(path, "toy")
+    if not file.rows:
         raise ValueError(f"{path} holds no toys yet.")
-    return CoverageResult.from_rows(list(file.toys.values()), file.settings["seed"])
+    return CoverageResult.from_rows(list(file.rows.values()), file.settings["seed"])
 
 
 def _open(
     path: str | Path | None, settings: dict[str, Any], random_state: Any
-) -> tuple[ToyFile | None, int]:
+) -> tuple[RecordFile | None, int]:
     """Open the file, and settle the seed: the given one, that of the file, or a fresh one."""
     if random_state is None:
         # 53 bits, which every reader of JSON keeps.
@@ -159,7 +160,7 @@ def _open(
     if path is None:
         return None, seed
     free = {"seed"} if random_state is None else set()
-    file = ToyFile(path, {"seed": seed, **settings}, free=free)
+    file = RecordFile(path, "toy", {"seed": seed, **settings}, free=free)
     return file, file.settings["seed"]
 
 
@@ -203,10 +204,10 @@ def _truths(theta: Any, n_toys: int, seed: int) -> tuple[list[FloatArray | None]
 
 
 def _finished(
-    file: ToyFile | None, truths: list[FloatArray | None], path: Any
+    file: RecordFile | None, truths: list[FloatArray | None], path: Any
 ) -> dict[int, dict[str, Any]]:
     """Take the toys of the file that are asked for, if they have the truth that is asked for."""
-    rows = {} if file is None else {k: row for k, row in file.toys.items() if k < len(truths)}
+    rows = {} if file is None else {k: row for k, row in file.rows.items() if k < len(truths)}
     for toy, row in rows.items():
         truth = truths[toy]
         if truth is not None and row["truth"] != truth.tolist():
@@ -215,20 +216,6 @@ def _finished(
                 "with the same theta, or choose another path."
             )
     return rows
-
-
-@contextmanager
-def _results(
-    jobs: Iterable[Callable[[], dict[str, Any]]], n_jobs: int | None
-) -> Iterator[Iterable[dict[str, Any]]]:
-    """Run the jobs and give their results as they come; leave no process behind."""
-    if n_jobs is None or effective_n_jobs(n_jobs) == 1:
-        yield (job() for job in jobs)
-        return
-    with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
-        parallel = Parallel(return_as="generator_unordered")
-        with closing(parallel(delayed(job)() for job in jobs)) as results:
-            yield results
 
 
 def _sequence(seed: int, toy: int, use: int) -> np.random.SeedSequence:

@@ -1,4 +1,4 @@
-"""A file of finished toys, one JSON line each, that survives an interruption."""
+"""A file of finished toys or members, one JSON line each, that survives an interruption."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["ToyFile"]
+__all__ = ["RecordFile"]
 
-_FORMAT = "skdctr toys 1"
 _START = b'{"format": "skdctr'
 
 
-class ToyFile:
-    """The toys of one campaign, of which the first line tells the settings.
+class RecordFile:
+    """What a campaign has finished; the first line tells the settings.
 
-    A toy is one line, written and synchronised at once: a kill costs the last line at most, and
+    A record is one line, written and synchronised at once: a kill costs the last line at most, and
     what is left of that is dropped on the next opening.
 
     Parameters
     ----------
     path : str or Path
         File; made where there is none.
+    kind : {"toy", "member"}
+        What the records are of; under this name they have their number.
     settings : mapping of str to JSON values, default=None
-        What all toys must have in common; None reads whatever is there.
+        What all records must have in common; None reads whatever is there.
     free : collection of str, default=()
         Settings that are taken from the file where it has them.
 
@@ -33,39 +34,42 @@ class ToyFile:
     ----------
     settings : dict
         As in the file.
-    toys : dict of int to dict
-        Finished toys by their number.
+    rows : dict of int to dict
+        Records by their number; of several with one number, the last.
 
     Raises
     ------
     ValueError
-        If the file is not one of toys, is damaged other than at its end, or has other settings.
+        If the file holds something else, is damaged other than at its end, or has other settings.
     """
 
     def __init__(
         self,
         path: str | Path,
+        kind: str,
         settings: Mapping[str, Any] | None = None,
         *,
         free: Collection[str] = (),
     ) -> None:
         self.path = Path(path)
-        self.toys: dict[int, dict[str, Any]] = {}
+        self.kind = kind
+        self.rows: dict[int, dict[str, Any]] = {}
+        version = f"skdctr {kind}s 1"
         text = self.path.read_bytes() if self.path.exists() else b""
         rows, length = self._parse(text)
         if not rows and settings is None:
-            raise ValueError(f"{self.path} holds no toys.")
+            raise ValueError(f"{self.path} holds no {kind}s.")
         if not rows and text[: len(_START)] != _START[: len(text)]:
-            raise ValueError(f"{self.path} is not a file of toys: choose another path.")
+            raise self._foreign()
         if not rows:
             self.settings = dict(settings or {})
-            self._write({"format": _FORMAT, **self.settings}, mode="wb")
+            self._write({"format": version, **self.settings}, mode="wb")
             return
-        if rows[0].get("format") != _FORMAT:
-            raise ValueError(f"{self.path} is not a file of toys: choose another path.")
+        if rows[0].get("format") != version:
+            raise self._foreign()
         self.settings = {key: value for key, value in rows[0].items() if key != "format"}
         for row in rows[1:]:
-            self.toys.setdefault(int(row["toy"]), row)
+            self.rows[int(row[kind])] = row
         if settings is not None:
             self._compare({**settings, **{key: self.settings.get(key) for key in free}})
             if length < len(text):
@@ -86,10 +90,13 @@ class ToyFile:
                 message = f"{self.path}, line {number} is damaged: {line[:60]!r}"
                 raise ValueError(message) from error
             if not isinstance(row, dict):
-                raise ValueError(f"{self.path} is not a file of toys: choose another path.")
+                raise self._foreign()
             rows.append(row)
             length += len(line)
         return rows, length
+
+    def _foreign(self) -> ValueError:
+        return ValueError(f"{self.path} is not a file of {self.kind}s: choose another path.")
 
     def _compare(self, settings: Mapping[str, Any]) -> None:
         # As they come back from a file: tuples as lists.
@@ -97,15 +104,16 @@ class ToyFile:
         for key in sorted({*wanted, *self.settings}):
             if wanted.get(key) != self.settings.get(key):
                 raise ValueError(
-                    f"{self.path} holds toys made with {key}={self.settings.get(key)!r}, not "
-                    f"{wanted.get(key)!r}: go on with the same settings, or choose another path."
+                    f"{self.path} holds {self.kind}s made with {key}={self.settings.get(key)!r}, "
+                    f"not {wanted.get(key)!r}: go on with the same settings, or choose another "
+                    "path."
                 )
 
-    def append(self, toy: Mapping[str, Any]) -> None:
-        """Add one toy, with its number under "toy"."""
-        row = dict(toy)
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a record, with its number under the name of its kind."""
+        row = dict(record)
         self._write(row, mode="ab")
-        self.toys[int(row["toy"])] = row
+        self.rows[int(row[self.kind])] = row
 
     def _write(self, row: Mapping[str, Any], *, mode: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +124,7 @@ class ToyFile:
             os.fsync(file.fileno())
 
     @classmethod
-    def read(cls, path: str | Path) -> Self:
+    def read(cls, path: str | Path, kind: str) -> Self:
         """Open a file for reading only.
 
         Raises
@@ -125,5 +133,5 @@ class ToyFile:
             If there is none.
         """
         if not Path(path).exists():
-            raise FileNotFoundError(f"There is no file of toys at {path}.")
-        return cls(path)
+            raise FileNotFoundError(f"There is no file of {kind}s at {path}.")
+        return cls(path, kind)

@@ -1,0 +1,91 @@
+"""Jobs over joblib: processes of this machine, or the backend of `joblib.parallel_config`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from typing import TypeVar
+
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+from joblib.parallel import get_active_backend
+
+__all__ = ["run_jobs"]
+
+T = TypeVar("T")
+
+# Held by the job that a process is busy with; a job may start others in its own thread.
+_BUSY = threading.RLock()
+
+
+@contextmanager
+def run_jobs(
+    jobs: Iterable[Callable[[], T]],
+    n_jobs: int | None,
+    *,
+    ordered: bool = False,
+    batch_size: int | str = "auto",
+) -> Iterator[Iterable[T]]:
+    """Run jobs and give their results as they come; leave no process behind.
+
+    Parameters
+    ----------
+    jobs : iterable of callable
+        Without arguments. They must be picklable by cloudpickle.
+    n_jobs : int or None
+        Processes of this machine, with one thread each. None is one, or what the surrounding
+        ``joblib.parallel_config`` says. Another backend than joblib's own is used as it is
+        configured there.
+    ordered : bool, default=False
+        Whether results come in the order of the jobs.
+    batch_size : int or "auto", default="auto"
+        Jobs that are sent, and whose results come back, together.
+
+    Yields
+    ------
+    iterable
+        The results. An exception in a job is raised here.
+    """
+    name = type(get_active_backend()[0]).__name__
+    if name == "SequentialBackend" or (name == "LokyBackend" and effective_n_jobs(n_jobs) == 1):
+        yield (job() for job in jobs)
+        return
+    if name == "LokyBackend":
+        # Each with all threads would be slower than one alone.
+        config = parallel_config("loky", n_jobs=effective_n_jobs(n_jobs), inner_max_num_threads=1)
+        options = {}
+    else:
+        config = nullcontext()
+        # A cluster may still grow.
+        options = {"pre_dispatch": "all"} | ({} if n_jobs is None else {"n_jobs": n_jobs})
+    with config:
+        parallel = Parallel(
+            return_as="generator" if ordered else "generator_unordered",
+            batch_size=batch_size,
+            **options,
+        )
+        with closing(parallel(delayed(_alone)(job) for job in jobs)) as results:
+            yield results
+
+
+def _alone(job: Callable[[], T]) -> T:
+    """Run a job in a process that has no other: torch's random state is one for all threads.
+
+    Raises
+    ------
+    RuntimeError
+        If another thread of the process is at a job.
+    """
+    if not _BUSY.acquire(blocking=False):
+        raise RuntimeError(
+            "Two jobs met in threads of one process, where each would change the random numbers "
+            "of the other: give every worker one thread, as in "
+            "LocalCluster(threads_per_worker=1), dask worker --nthreads 1 or SLURMCluster(cores=1),"
+            " and take no threading backend."
+        )
+    try:
+        # What a job does in parallel by itself stays with it: Dask would send it round again.
+        with parallel_config("sequential"):
+            return job()
+    finally:
+        _BUSY.release()
