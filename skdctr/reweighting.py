@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -217,10 +218,10 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         """
         with all_or_nothing(self):
             self._validate_params()
-            self._fit(X, y, sample_weight)
+            self._fit(X, y, sample_weight, spawn_seeds(self.random_state, self.n_estimators))
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, seeds: Sequence[int]) -> None:
         if y is None:
             raise ValueError(
                 "DCTRReweighter requires y to be passed, but the target y is None: give the "
@@ -256,7 +257,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         scaled_nominal = to_tensor(parameters(nominal[None]), device)
         nets = [
             self._train_member(events, scaled_nominal, mixture, seed, k)
-            for k, seed in enumerate(spawn_seeds(self.random_state, self.n_estimators))
+            for k, seed in enumerate(seeds)
         ]
         self.nets_ = nets
         self.net_ = nets[0]
