@@ -10,12 +10,22 @@ from typing import TypeVar
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 
-__all__ = ["run_jobs"]
+__all__ = ["run_jobs", "runs_here"]
 
 T = TypeVar("T")
 
 # Held by the job that a process is busy with; a job may start others in its own thread.
 _BUSY = threading.RLock()
+
+
+def _backend() -> str:
+    return type(get_active_backend()[0]).__name__
+
+
+def runs_here(n_jobs: int | None) -> bool:
+    """Say whether `run_jobs` would run one job after the other in this process."""
+    name = _backend()
+    return name == "SequentialBackend" or (name == "LokyBackend" and effective_n_jobs(n_jobs) == 1)
 
 
 @contextmanager
@@ -46,11 +56,10 @@ def run_jobs(
     iterable
         The results. An exception in a job is raised here.
     """
-    name = type(get_active_backend()[0]).__name__
-    if name == "SequentialBackend" or (name == "LokyBackend" and effective_n_jobs(n_jobs) == 1):
+    if runs_here(n_jobs):
         yield (job() for job in jobs)
         return
-    if name == "LokyBackend":
+    if _backend() == "LokyBackend":
         # Each with all threads would be slower than one alone.
         config = parallel_config("loky", n_jobs=effective_n_jobs(n_jobs), inner_max_num_threads=1)
         options = {}

@@ -61,12 +61,13 @@ class RecordFile:
             raise ValueError(f"{self.path} holds no {kind}s.")
         if not rows and text[: len(_START)] != _START[: len(text)]:
             raise self._foreign()
-        if not rows:
-            self.settings = dict(settings or {})
+        if rows and rows[0].get("format") != version:
+            raise self._foreign()
+        if settings is not None and len(rows) < 2:
+            # Without a record there is nothing that other settings could contradict.
+            self.settings = dict(settings)
             self._write({"format": version, **self.settings}, mode="wb")
             return
-        if rows[0].get("format") != version:
-            raise self._foreign()
         self.settings = {key: value for key, value in rows[0].items() if key != "format"}
         for row in rows[1:]:
             self.rows[int(row[kind])] = row
