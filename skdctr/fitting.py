@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -25,6 +25,7 @@ from ._estimator import NETWORK_CONSTRAINTS, all_or_nothing
 from ._fit_inference import FitInference
 from ._fit_report import at_bound, doubtful_weights, mismatch, tried, warn_of
 from ._observable_run import observable_problem, run_observable
+from ._parallel import run_jobs
 from ._resolve import bind, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
 from ._validation import FloatArray, check_bounds, check_constraints
@@ -111,7 +112,8 @@ class SRGNFitter(FitInference):
     callbacks : list of skorch callbacks, default=None
         For the training of the classifiers.
     n_jobs : int, default=None
-        Processes for `n_runs`, by joblib.
+        Processes, of one thread each, for `n_runs`, or for the grid of "scan" where there is one
+        run. None is one, or the backend of ``joblib.parallel_config``.
     device : str, default="auto"
         "auto" takes CUDA where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -283,11 +285,15 @@ class SRGNFitter(FitInference):
             samples = check_fit_samples(
                 self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
             )
-            jobs = (
-                delayed(self._run)(samples, X, gen, theta, seed)
+            jobs = [
+                partial(self._run, samples, X, gen, theta, seed)
                 for seed in spawn_seeds(self.random_state, self.n_runs)
-            )
-            runs = list(Parallel(n_jobs=self.n_jobs if self.n_runs > 1 else 1)(jobs))
+            ]
+            if len(jobs) == 1:
+                runs = [jobs[0]()]
+            else:
+                with run_jobs(jobs, self.n_jobs, ordered=True, batch_size=1) as results:
+                    runs = list(results)
             self._keep(runs, samples)
         return self
 
@@ -403,7 +409,15 @@ class SRGNFitter(FitInference):
                     f"A scan with n_points={self.n_points} takes {n_grid} evaluations and one at "
                     f"the end; max_evaluations is {self.max_evaluations}: lower n_points."
                 )
-            return scan(objective, self.objective, low, high, n_points=self.n_points, report=report)
+            return scan(
+                objective,
+                self.objective,
+                low,
+                high,
+                n_points=self.n_points,
+                n_jobs=self.n_jobs if self.n_runs == 1 else 1,
+                report=report,
+            )
         if limit is None:
             p = len(start)
             limit = 7 + 4 * p + (4 * p**2 if self.objective == "loss" else 0)

@@ -7,8 +7,9 @@ Every event is judged by a classifier that neither trained on it nor stopped on 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ._device import torch_seed
+from ._parallel import run_jobs
 from ._scaling import Scaling
 from ._set_tensors import EventTensors, join_events
 from ._validation import Events, FloatArray
@@ -193,10 +195,23 @@ class ClassifierObjective:
         theta = np.asarray(theta, dtype=np.float64)
         key = theta.tobytes()
         if key not in self._known:
-            self._known[key] = len(self.evaluations)
-            self.evaluations.append(self.evaluate(theta))
-            self._drop_placements()
+            self._keep(self.evaluate(theta))
         return self.evaluations[self._known[key]]
+
+    def evaluate_all(
+        self, points: Sequence[FloatArray], n_jobs: int | None = None
+    ) -> Iterator[Evaluation]:
+        """Do the same at several θ, new ones, in parallel where joblib is told so."""
+        jobs = (partial(self.evaluate, point) for point in points)
+        with run_jobs(jobs, n_jobs, ordered=True, batch_size=1) as evaluations:
+            for evaluation in evaluations:
+                self._keep(evaluation)
+                yield evaluation
+
+    def _keep(self, evaluation: Evaluation) -> None:
+        self._known[evaluation.theta.tobytes()] = len(self.evaluations)
+        self.evaluations.append(evaluation)
+        self._drop_placements()
 
     def _drop_placements(self) -> None:
         """Keep the placements of the `n_placements` best placed evaluations only."""

@@ -185,6 +185,7 @@ def scan(
     high: FloatArray,
     *,
     n_points: int = 15,
+    n_jobs: int | None = None,
     report: Callable[[Evaluation], Any] = ignore,
 ) -> SearchResult:
     """Evaluate a grid with `n_points` on each axis; θ is the minimum of the parabola through it.
@@ -193,8 +194,8 @@ def scan(
     around it, which stand above the noise.
     """
     axes = [np.linspace(a, b, n_points) for a, b in zip(low, high, strict=True)]
-    for theta in itertools.product(*axes):
-        report(objective(np.array(theta)))
+    for evaluation in objective.evaluate_all(list(map(np.array, itertools.product(*axes))), n_jobs):
+        report(evaluation)
     parabola = _from_quadratic(objective.evaluations, kind, low, high)
     if parabola is None:
         best = min(objective.evaluations, key=lambda e: distance(e, kind))

@@ -438,6 +438,18 @@ def test_parallel_runs_give_the_same_numbers(small, exact):
     np.testing.assert_array_equal(one.covariance_, two.covariance_)
 
 
+@STOPPED
+@pytest.mark.slow  # each process imports torch
+def test_parallel_scan_gives_the_same_numbers(small, exact):
+    args = (small.sim_gen, small.sim_reco, small.data)
+    options = TINY | {"search": "scan", "n_points": 5, "max_evaluations": 6}
+    one = SRGNFitter(exact, **options).fit(*args)
+    two = SRGNFitter(exact, n_jobs=2, **options).fit(*args)
+    assert len(one.scan_) == 6
+    pd.testing.assert_frame_equal(one.scan_, two.scan_)
+    np.testing.assert_array_equal(one.covariance_, two.covariance_)
+
+
 def test_scan_holds_every_theta(fitted):
     assert len(fitted.scan_) == fitted.result_.n_evaluations
     assert list(fitted.scan_.columns) == [

@@ -42,6 +42,9 @@ class Analytic:
         self.evaluations.append(evaluation)
         return evaluation
 
+    def evaluate_all(self, points, n_jobs=None):
+        return map(self, points)
+
 
 # --- the quadratic form -----------------------------------------------------------------------
 
