@@ -83,6 +83,8 @@ def _feed(digest: Any, value: Any, above: list[Any]) -> None:
         digest.update(str(len(value)).encode())
         for item in value:
             _feed(digest, item, inside)
+    elif isinstance(value, (set, frozenset)):
+        _feed(digest, sorted(map(repr, value)), inside)
     elif isinstance(value, partial):
         _feed(digest, [value.func, value.args, value.keywords], inside)
     elif isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):

@@ -25,6 +25,9 @@ OPTIONAL = (
     "iminuit",
     "uproot",
     "pooch",
+    "dask",
+    "distributed",
+    "accelerate",
 )
 
 

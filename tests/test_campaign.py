@@ -1,0 +1,376 @@
+"""Ensembles trained member by member: the numbers of one fit, whatever happens on the way."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import warnings
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from joblib import parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from skorch.callbacks import Callback
+
+from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
+from skdctr._device import spawn_seeds
+from skdctr._fingerprint import describe, fingerprint
+from skdctr.campaign import fit_ensemble, read_manifest
+from skdctr.datasets import make_gaussian
+from skdctr.exceptions import ClosureFitWarning
+
+N_MEMBERS = 5
+TINY = {
+    "max_epochs": 1,
+    "batch_size": 100,
+    "hidden_layer_sizes": (4,),
+    "refit": False,
+    "random_state": 1,
+}
+
+
+class Trained(Callback):
+    """Count the trainings of this process, and end one with an exception."""
+
+    count = 0
+    stop_at = None
+
+    def on_train_begin(self, net, **kwargs):
+        if Trained.count == Trained.stop_at:
+            raise RuntimeError("disk full")
+        Trained.count += 1
+
+
+class KillsItself(Callback):
+    """End the process that trains the member of a seed, once."""
+
+    def __init__(self, seed, mark):
+        self.seed, self.mark = seed, mark
+
+    def on_train_begin(self, net, **kwargs):
+        if net.iterator_train__seed == self.seed and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def _start_at_zero():
+    Trained.count, Trained.stop_at = 0, None
+
+
+@pytest.fixture(scope="module")
+def sample():
+    theta = np.repeat([0.0, 1.0], 100)
+    x = np.random.default_rng(1).normal(theta)[:, None]
+    return x, theta
+
+
+def ensemble(**changes):
+    options = {"n_estimators": N_MEMBERS, "callbacks": [Trained()]} | TINY
+    return DCTRReweighter(**(options | changes))
+
+
+@pytest.fixture(scope="module")
+def expected(sample):
+    return ensemble().fit(*sample)
+
+
+def same_nets(first, second):
+    for one, other in zip(first, second, strict=True):
+        for value, known in zip(one.module_.parameters(), other.module_.parameters(), strict=True):
+            # Another number of threads may sum in another order.
+            torch.testing.assert_close(value, known, rtol=1e-5, atol=1e-6)
+
+
+def same(first, second):
+    same_nets(first.nets_, second.nets_)
+    x = np.linspace(-1, 1, 7)[:, None]
+    np.testing.assert_allclose(
+        first.predict_log_weights(x, 1.0), second.predict_log_weights(x, 1.0), atol=1e-5
+    )
+
+
+def contents(path):
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def test_members_make_the_ensemble_of_one_fit(tmp_path, sample, expected):
+    reweighter = ensemble()
+    assert fit_ensemble(reweighter, *sample, path=tmp_path / "a" / "b") is reweighter
+    same(reweighter, expected)
+    assert vars(reweighter).keys() == vars(expected).keys()
+    np.testing.assert_array_equal(reweighter.theta_bounds_, expected.theta_bounds_)
+    spread = reweighter.predict_log_weight_spread(sample[0], 1.0)
+    assert (spread > 0).all()
+    by_name = fit_ensemble(
+        ensemble(), X=sample[0], y=sample[1], sample_weight=None, path=tmp_path / "c"
+    )
+    same(by_name, expected)
+
+
+def test_manifest_says_what_was_trained(tmp_path, sample):
+    fit_ensemble(ensemble(), *sample, path=tmp_path)
+    manifest = read_manifest(tmp_path)
+    assert manifest.index.tolist() == list(range(N_MEMBERS))
+    assert manifest["seed"].tolist() == spawn_seeds(1, N_MEMBERS)
+    assert set(manifest["torch"]) == {torch.__version__}
+    assert (manifest["seconds"] > 0).all()
+    assert manifest["sha256"].nunique() == N_MEMBERS
+    settings = manifest.attrs["settings"]
+    assert (settings["estimator"], settings["random_state"]) == ("DCTRReweighter", 1)
+    assert settings["batch_size"] == 100
+    assert settings["X"].startswith("ndarray of shape (200, 1), ")
+    assert contents(tmp_path).keys() == {"manifest.jsonl", *manifest["file"]}
+    member = pickle.loads((tmp_path / manifest.loc[3, "file"]).read_bytes())
+    assert len(member.nets_) == 1
+    with pytest.raises(FileNotFoundError, match="no file of members"):
+        read_manifest(tmp_path / "elsewhere")
+
+
+def test_an_interrupted_campaign_trains_what_is_missing(tmp_path, sample, expected):
+    Trained.stop_at = 2
+    with pytest.raises(RuntimeError, match="disk full"):
+        fit_ensemble(ensemble(), *sample, path=tmp_path)
+    assert read_manifest(tmp_path).index.tolist() == [0, 1]
+    kept = contents(tmp_path)
+    Trained.stop_at = None
+    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
+    assert Trained.count == N_MEMBERS
+    now = contents(tmp_path)
+    assert now["manifest.jsonl"].startswith(kept.pop("manifest.jsonl"))
+    assert kept.items() <= now.items()
+    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
+    assert Trained.count == N_MEMBERS
+
+
+def test_a_larger_ensemble_keeps_its_members(tmp_path, sample, expected):
+    smaller = fit_ensemble(ensemble(n_estimators=2), *sample, path=tmp_path)
+    assert Trained.count == len(smaller.nets_) == 2
+    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
+    assert Trained.count == N_MEMBERS
+    same(fit_ensemble(ensemble(n_estimators=2, verbose=0), *sample, path=tmp_path), smaller)
+    assert Trained.count == N_MEMBERS
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": 0.02}, r"members made with lr=0\.01, not 0\.02: go on with the same"),
+        ({"hidden_layer_sizes": (4, 4)}, r"hidden_layer_sizes=\[4\], not \[4, 4\]"),
+        ({"module__rank": 2}, "module__rank=None, not 2"),
+        ({"random_state": 2}, "random_state=1, not 2"),
+        ({"callbacks": [KillsItself(1, None)]}, r"callbacks=\['Trained, [0-9a-f]{16}'\]"),
+        ({"X": np.ones((200, 1))}, r"X='ndarray of shape \(200, 1\), [0-9a-f]{16}', not"),
+        ({"y": np.repeat([0.0, 2.0], 100)}, r"y='ndarray of shape \(200,\)"),
+        ({"sample_weight": np.ones(200)}, "sample_weight=None, not 'ndarray"),
+    ],
+)
+def test_other_settings_and_data_are_refused(tmp_path, sample, changes, message):
+    inputs = dict(zip(("X", "y"), sample, strict=True))
+    fit_ensemble(ensemble(n_estimators=1), **inputs, path=tmp_path)
+    before = contents(tmp_path)
+    other = {key: changes[key] for key in ("X", "y", "sample_weight") if key in changes}
+    settings = {key: changes[key] for key in changes.keys() - other.keys()}
+    with pytest.raises(ValueError, match=message):
+        fit_ensemble(ensemble(n_estimators=1, **settings), **inputs | other, path=tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_without_a_seed_that_of_the_directory_counts(tmp_path, sample):
+    first = fit_ensemble(ensemble(n_estimators=1, random_state=None), *sample, path=tmp_path)
+    again = fit_ensemble(ensemble(n_estimators=2, random_state=None), *sample, path=tmp_path)
+    assert Trained.count == 2
+    same_nets(again.nets_[:1], first.nets_)
+    seed = read_manifest(tmp_path).attrs["settings"]["random_state"]
+    same_nets(ensemble(n_estimators=2, random_state=seed).fit(*sample).nets_, again.nets_)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_damaged_member_is_trained_again(tmp_path, sample, expected, damage):
+    fit_ensemble(ensemble(), *sample, path=tmp_path)
+    file = tmp_path / read_manifest(tmp_path).loc[2, "file"]
+    content = file.read_bytes()
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-9])
+    with pytest.warns(UserWarning, match="missing or damaged: member 2 is trained again"):
+        same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
+    assert Trained.count == N_MEMBERS + 1
+    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
+    assert Trained.count == N_MEMBERS + 1
+
+
+def test_a_torn_line_of_the_manifest_is_made_again(tmp_path, sample, expected):
+    fit_ensemble(ensemble(), *sample, path=tmp_path)
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes()[:-20])
+    assert len(read_manifest(tmp_path)) == N_MEMBERS - 1
+    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
+    assert Trained.count == N_MEMBERS + 1
+
+
+def test_a_mistake_before_the_first_member_leaves_the_directory_free(tmp_path, sample, expected):
+    x, theta = sample
+    for wrong, message in ((np.full_like(x, np.nan), "NaN"), (x[1:], "200")):
+        with pytest.raises(ValueError, match=message):
+            fit_ensemble(ensemble(), wrong, theta, path=tmp_path)
+    assert read_manifest(tmp_path).empty
+    same(fit_ensemble(ensemble(), x, theta, path=tmp_path), expected)
+
+
+def test_what_has_no_members_is_refused(tmp_path, sample):
+    with pytest.raises(TypeError, match="AnalyticReweighter has no members"):
+        fit_ensemble(AnalyticReweighter(), *sample, path=tmp_path)
+    with pytest.raises(TypeError, match=r"DCTRReweighter\.fit does not take this: .*'y'"):
+        fit_ensemble(ensemble(), sample[0], path=tmp_path)
+    with pytest.raises(ValueError, match="n_estimators"):
+        fit_ensemble(ensemble(n_estimators=0), *sample, path=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_of_a_fit_are_members(tmp_path):
+    toy = make_gaussian(500, random_state=1)
+    exact = AnalyticReweighter(toy.log_weight, {"mu": 0.0}, theta_bounds=[(-1, 1)])
+    options = {"max_evaluations": 4, "max_epochs": 1, "n_runs": 3, "random_state": 1}
+    options |= {"callbacks": [Trained()]}
+    inputs = {"X": toy.sim_gen, "y": toy.sim_reco}
+
+    def shown(fit):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fitter = fit()
+        return fitter, sorted({str(one.message) for one in caught}), caught
+
+    expected, texts, _ = shown(lambda: SRGNFitter(exact, **options).fit(**inputs))
+    n = Trained.count
+    for n_trained in (n, 0):
+        Trained.count = 0
+        fitter, again, caught = shown(
+            lambda: fit_ensemble(SRGNFitter(exact, **options), **inputs, path=tmp_path)
+        )
+        assert Trained.count == n_trained
+        # Without data the fit is one of the simulation to itself, of which it warns.
+        assert again == texts
+        assert len(caught) == len(texts)
+        assert ClosureFitWarning in {one.category for one in caught}
+        pd.testing.assert_frame_equal(fitter.runs_, expected.runs_)
+        pd.testing.assert_frame_equal(fitter.scan_, expected.scan_)
+        np.testing.assert_array_equal(fitter.covariance_, expected.covariance_)
+    assert fitter.score(**inputs) == expected.score(**inputs)
+    assert len(read_manifest(tmp_path)) == 3
+
+
+def test_what_a_reweighter_has_learned_is_a_setting(tmp_path, sample):
+    first, second = (ensemble(n_estimators=1, random_state=seed).fit(*sample) for seed in (1, 2))
+    x = sample[0]
+    options = {"max_evaluations": 4, "max_epochs": 1, "random_state": 1}
+
+    def fit(reweighter):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit_ensemble(SRGNFitter(reweighter, **options), x, data=x[100:], path=tmp_path)
+
+    fit(first)
+    fit(pickle.loads(pickle.dumps(first)))
+    with pytest.raises(ValueError, match="reweighter='DCTRReweighter, "):
+        fit(second)
+
+
+@pytest.mark.slow  # each process imports torch
+def test_a_killed_process_costs_the_member_that_it_was_at(tmp_path, sample, expected):
+    path = tmp_path / "members"
+    killer = KillsItself(spawn_seeds(1, N_MEMBERS)[3], tmp_path / "killed")
+    with pytest.raises(TerminatedWorkerError):
+        fit_ensemble(ensemble(callbacks=[killer]), *sample, path=path, n_jobs=2)
+    kept = read_manifest(path)
+    assert 3 not in kept.index
+    same(fit_ensemble(ensemble(callbacks=[killer]), *sample, path=path), expected)
+    manifest = read_manifest(path)
+    assert sorted(manifest.index) == list(range(N_MEMBERS))
+    pd.testing.assert_frame_equal(manifest.loc[kept.index], kept)
+    assert not (path / "inputs.joblib").exists()
+
+
+def test_threads_of_one_process_are_refused(tmp_path, sample):
+    with (
+        parallel_config("threading", n_jobs=2),
+        pytest.raises(RuntimeError, match="give every worker one thread"),
+    ):
+        fit_ensemble(ensemble(max_epochs=20), *sample, path=tmp_path)
+
+
+# --- fingerprints -----------------------------------------------------------------------------
+
+
+def things():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
+    return {
+        "array": np.arange(6.0).reshape(2, 3),
+        "other shape": np.arange(6.0).reshape(3, 2),
+        "other type": np.arange(6).reshape(2, 3),
+        "other value": np.arange(6.0).reshape(2, 3) + 1e-12,
+        "frame": frame,
+        "renamed": frame.rename(columns={"a": "c"}),
+        "tensor": torch.arange(3),
+        "module": torch.nn.BatchNorm1d(3),
+        "list": [[1], 2],
+        "other list": [[1, 2]],
+        "partial": partial(max, 1),
+        "other partial": partial(max, 2),
+        "dict": {"a": 1, "b": [2]},
+        "estimator": ensemble(),
+        "other estimator": ensemble(lr=0.5),
+        "scalar": np.array(1.0),
+        "none": np.empty((0, 3)),
+        "random": np.random.RandomState(1),
+    }
+
+
+def test_fingerprints_tell_things_apart_and_know_them_again():
+    marks = {name: fingerprint(thing) for name, thing in things().items()}
+    assert len(set(marks.values())) == len(marks)
+    again = {name: fingerprint(pickle.loads(pickle.dumps(t))) for name, t in things().items()}
+    assert again == marks
+    assert fingerprint({"b": [2], "a": 1}) == marks["dict"]
+    assert fingerprint(ensemble(verbose=1)) == marks["estimator"]
+    strided = np.arange(12.0).reshape(2, 6)[:, ::2]
+    assert fingerprint(strided) == fingerprint(strided.copy())
+    loop = SimpleNamespace()
+    loop.itself = loop
+    assert len(fingerprint(loop)) == 16
+
+
+@pytest.mark.slow  # another process imports torch
+def test_fingerprints_are_those_of_other_processes():
+    thing = "{'b': {*'abcdefgh'}, 'a': [np.ones(3), DCTRReweighter(), np.mean]}"
+    code = (
+        "import numpy as np; from skdctr import DCTRReweighter; "
+        f"from skdctr._fingerprint import fingerprint; print(fingerprint({thing}))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    here = {"b": {*"abcdefgh"}, "a": [np.ones(3), DCTRReweighter(), np.mean]}
+    assert found.stdout.strip() == fingerprint(here)
+
+
+def test_descriptions_can_be_read():
+    described = describe({"lr": np.float32(0.5), "module": torch.nn.Linear, "sizes": (4, 4)})
+    assert described == {"lr": 0.5, "module": "torch.nn.modules.linear.Linear", "sizes": [4, 4]}
+    assert json.loads(json.dumps(describe([None, True, "a", np.mean]))) == [
+        None,
+        True,
+        "a",
+        "numpy.mean",
+    ]
