@@ -20,6 +20,8 @@ __all__ = ["BatchLoader", "EventDataset", "signs"]
 
 # Rows gathered at once: large enough to make the gather cheap, small enough to stay in cache.
 _BLOCK_ROWS = 1 << 16
+# Values of θ drawn at once.
+_DRAWN_ROWS = 1 << 18
 
 
 class EventDataset(Dataset[Any]):
@@ -30,12 +32,14 @@ class EventDataset(Dataset[Any]):
     x : Tensor of shape (n, f) or PackedTensors
         Features, or sets of particles.
     target : Tensor of shape (n,) or (n, k)
-        Class of each event, 0 or 1; or the values of a regression.
+        Class of each event, as a truth value or 0 and 1; or the values of a regression.
     weight : Tensor of shape (n,)
         Event weights.
     theta : Tensor of shape (n, p), optional
         Parameters that go into the network beside the features.
-    redraw : Tensor of bool of shape (n,), optional
+    rows : Tensor of int of shape (n,), optional
+        Which rows of `x` the events are, where data sets share one x; left out, all of them.
+    redraw : Tensor of bool of shape (n,) or slice, optional
         Events whose θ is drawn anew at every epoch: their pairing with θ is artificial, so that
         each new draw is new data.
     pool : Tensor of shape (m, p), optional
@@ -53,21 +57,27 @@ class EventDataset(Dataset[Any]):
         weight: Tensor,
         theta: Tensor | None = None,
         *,
-        redraw: Tensor | None = None,
+        rows: Tensor | None = None,
+        redraw: Tensor | slice | None = None,
         pool: Tensor | None = None,
         pool_weight: Tensor | None = None,
     ) -> None:
         self.x, self.target, self.weight, self.theta = x, target, weight, theta
-        self.redraw = None if redraw is None else redraw.nonzero().squeeze(1)
-        self.pool = pool
-        self.cumulative = None if pool_weight is None else _normalised_cumsum(pool_weight)
-        self.pool_sign = None if pool_weight is None else signs(pool_weight)
+        self.rows = rows
+        self.redraw = redraw.nonzero().squeeze(1) if isinstance(redraw, Tensor) else redraw
+        self.pool, self.pool_sign = pool, None
+        self.cumulative: Tensor | None = None
+        self.equally = False
+        if pool_weight is not None:
+            self.equally = bool((pool_weight == pool_weight[0]).all())
+            self.cumulative = None if self.equally else _normalised_cumsum(pool_weight)
+            self.pool_sign = signs(pool_weight)
         if self.pool_sign is not None and self.redraw is not None:
             self.weight = weight.clone()
             self.redraw_weight = weight[self.redraw]
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.target)
 
     def __getitem__(self, rows: Any) -> tuple[Any, ...]:
         return tuple(column[rows] for column in self.tensors())
@@ -76,22 +86,40 @@ class EventDataset(Dataset[Any]):
         """Draw θ anew for the events that have none of their own."""
         if self.redraw is None or self.pool is None or self.theta is None:
             return
-        n = len(self.redraw)
+        n = len(self.target[self.redraw])
+        for start in range(0, n, _DRAWN_ROWS):
+            part = slice(start, min(start + _DRAWN_ROWS, n))
+            drawn = self._draw(part.stop - start, len(self.pool), generator)
+            if isinstance(self.redraw, slice):
+                first = range(len(self))[self.redraw].start
+                events: Any = slice(first + start, first + part.stop)
+            else:
+                events = self.redraw[part]
+            self.theta[events] = self.pool[drawn]
+            if self.pool_sign is not None:
+                self.weight[events] = self.redraw_weight[part] * self.pool_sign[drawn]
+
+    def _draw(self, n: int, n_pool: int, generator: torch.Generator) -> Tensor:
+        """Draw n rows of the pool."""
+        device = self.x.device
+        if self.cumulative is None and not self.equally:
+            return torch.randint(n_pool, (n,), generator=generator, device=device)
+        uniform = torch.rand(n, generator=generator, device=device, dtype=torch.float64)
         if self.cumulative is None:
-            drawn = torch.randint(len(self.pool), (n,), generator=generator, device=self.x.device)
-        else:
-            uniform = torch.rand(
-                n, generator=generator, device=self.x.device, dtype=self.cumulative.dtype
-            )
-            drawn = torch.searchsorted(self.cumulative, uniform).clamp_max(len(self.pool) - 1)
-        self.theta[self.redraw] = self.pool[drawn]
-        if self.pool_sign is not None:
-            self.weight[self.redraw] = self.redraw_weight * self.pool_sign[drawn]
+            return uniform.mul_(n_pool).ceil_().sub_(1).clamp_(0, n_pool - 1).long()
+        return torch.searchsorted(self.cumulative, uniform).clamp_max(n_pool - 1)
 
     def tensors(self) -> tuple[Any, ...]:
         """Return what a batch is cut from: x, target, weight and, where there is one, θ."""
-        columns = (self.x, self.target, self.weight)
+        x = self.x if self.rows is None else self.x.index_select(0, self.rows)
+        columns = (x, self.target, self.weight)
         return columns if self.theta is None else (*columns, self.theta)
+
+    def select(self, events: Tensor) -> list[Any]:
+        """Return the same of some of the events, by index."""
+        rows = events if self.rows is None else self.rows.index_select(0, events)
+        columns = [self.target, self.weight, *([] if self.theta is None else [self.theta])]
+        return [self.x.index_select(0, rows), *(each.index_select(0, events) for each in columns)]
 
 
 def signs(weight: Tensor) -> Tensor | None:
@@ -142,11 +170,13 @@ class BatchLoader:
             yield from self._slices(self.dataset.tensors())
             return
         self.dataset.start_epoch(self.generator)
-        order = torch.randperm(n, generator=self.generator, device=self.dataset.x.device)
-        columns = self.dataset.tensors()
+        index = torch.int32 if n < 1 << 31 else torch.int64
+        order = torch.randperm(
+            n, generator=self.generator, device=self.dataset.x.device, dtype=index
+        )
         rows = size * max(1, _BLOCK_ROWS // size)
         for block in order.split(rows):
-            yield from self._slices([column.index_select(0, block) for column in columns])
+            yield from self._slices(self.dataset.select(block))
 
     def _slices(
         self, columns: Sequence[Any]
@@ -155,4 +185,4 @@ class BatchLoader:
             *(column.split(self.batch_size) for column in columns), strict=True
         ):
             inputs = {"x": x, "theta": theta[0]} if theta else {"x": x}
-            yield inputs, (target, weight)
+            yield inputs, (target.float() if target.dtype == torch.bool else target, weight)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ._chunks import row_chunks
 from ._set_tensors import PackedTensors
 from ._sets import PackedEvents
 from ._validation import Events, FloatArray
@@ -58,10 +59,13 @@ class Scaling:
         absolute = np.abs(weight)
         if isinstance(X, PackedEvents):
             return cls(*X.mean_and_scale(absolute), None if X.types is None else _frequent(X.types))
-        mean = np.average(X, axis=0, weights=absolute)
-        deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=absolute))
+        total = absolute.sum()
+        mean = sum(absolute[rows] @ part for rows, part in row_chunks(X)) / total
+        squares = (absolute[rows] @ (part - mean) ** 2 for rows, part in row_chunks(X))
+        deviation = np.sqrt(sum(squares) / total)
         # Of a constant column rounding leaves a deviation that would blow up any other value.
-        varies = (np.ptp(X, axis=0) > 0) & (deviation > 0)
+        low, high = _extremes(X)
+        varies = (high > low) & (deviation > 0)
         return cls(mean, np.where(varies, deviation, 1.0))
 
     @overload
@@ -89,6 +93,13 @@ class Scaling:
             codes = np.where(known & (place < len(self.types)), place, n_types - 1)
             codes = codes.astype(np.int32)
         return CodedEvents(features, X.offsets, X.feature_names, codes, X.type_name, n_types)
+
+
+def _extremes(X: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Find the smallest and the largest value of each column."""
+    ends = [(part.min(axis=0), part.max(axis=0)) for _, part in row_chunks(X)]
+    low, high = (np.stack(each).astype(np.float64) for each in zip(*ends, strict=True))
+    return low.min(axis=0), high.max(axis=0)
 
 
 def _frequent(types: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -180,14 +191,16 @@ class FeatureRange:
             Column, and how many rows lie outside.
         """
         expected = 2 * len(X) / (self.n_events + 1)
-        found = []
-        for k, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
-            beyond = np.maximum(low - X[:, k], X[:, k] - high)
-            # Of a constant feature the rounding must not count.
-            n_outside = int((beyond > 1e-9 * max(abs(low), abs(high))).sum())
-            if n_outside > 10 + 10 * expected or (n_outside and beyond.max() > high - low):
-                found.append((k, n_outside))
-        return found
+        # Of a constant feature the rounding must not count.
+        slack = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
+        counts, farthest = np.zeros(len(slack), dtype=np.int64), np.full(len(slack), -np.inf)
+        for _, part in row_chunks(X):
+            beyond = np.maximum(self.low - part, part - self.high)
+            counts += (beyond > slack).sum(axis=0)
+            farthest = np.maximum(farthest, beyond.max(axis=0))
+        too_many, too_far = counts > 10 + 10 * expected, farthest > self.high - self.low
+        found = np.flatnonzero(too_many | ((counts > 0) & too_far))
+        return [(int(k), int(counts[k])) for k in found]
 
     def warn_if_outside(
         self, X: FloatArray, names: Sequence[str], *, rows: str = "events", stacklevel: int = 4
@@ -252,7 +265,7 @@ class SetRange:
 def support_of(X: Events) -> FeatureRange | SetRange:
     """Note the support of training events."""
     if not isinstance(X, PackedEvents):
-        return FeatureRange(X.min(axis=0), X.max(axis=0), len(X))
+        return FeatureRange(*_extremes(X), len(X))
     if X.n_particles:
         low = X.features.min(axis=0).astype(np.float64)
         high = X.features.max(axis=0).astype(np.float64)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
+from ._chunks import is_mapped, row_chunks
 from ._sets import PackedEvents, is_sets
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 # Rows of features, or sets of particles.
 Events = FloatArray | PackedEvents
+# What is taken as it comes where numbers are converted a part at a time; else the first of them.
+_FLOATS = (np.float64, np.float32)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -53,7 +56,9 @@ def feature_names(X: Any) -> list[str] | None:
     return None
 
 
-def check_events(X: Any, *, name: str, n_features: int | None = None) -> FloatArray:
+def check_events(
+    X: Any, *, name: str, n_features: int | None = None, keep_single: bool = False
+) -> FloatArray:
     """Check a sample of events and return it as float64 of shape (n, f).
 
     Parameters
@@ -64,6 +69,8 @@ def check_events(X: Any, *, name: str, n_features: int | None = None) -> FloatAr
         What the caller calls the argument, for messages.
     n_features : int, optional
         How many features the events must have.
+    keep_single : bool
+        Leave float32 as it is, without a copy.
 
     Raises
     ------
@@ -78,15 +85,33 @@ def check_events(X: Any, *, name: str, n_features: int | None = None) -> FloatAr
         raise ValueError(
             f"{name} has shape {X.shape}; expected (n_events, n_features): one row per event."
         )
+    mapped = keep_single and is_mapped(X)
     events: FloatArray = check_array(
-        X, dtype=np.float64, input_name=name, ensure_min_features=1, ensure_min_samples=1
+        X,
+        dtype=_FLOATS if keep_single else np.float64,
+        input_name=name,
+        ensure_min_features=1,
+        ensure_min_samples=1,
+        ensure_all_finite=not mapped,
     )
+    if mapped:
+        _check_finite(events, name=name)
     if n_features is not None and events.shape[1] != n_features:
         raise ValueError(
             f"{name} has {events.shape[1]} features, expected {n_features}: give the same "
             "features, in the same order, as in the sample it is compared with."
         )
     return events
+
+
+def _check_finite(X: FloatArray, *, name: str, estimator: Any = None) -> None:
+    """Refuse NaN and infinity as scikit-learn does, a part at a time."""
+    for _, part in row_chunks(X):
+        if not np.isfinite(part.sum(dtype=np.float64)):
+            # A sum may overflow; and of the whole scikit-learn says whether it holds any NaN.
+            known = None if estimator is None else type(estimator).__name__
+            assert_all_finite(X, input_name=name, estimator_name=known)
+            return
 
 
 def feature_labels(X: Events, names: Sequence[str] | None) -> list[str]:
@@ -127,7 +152,12 @@ def check_like(X: Events, reference: Events, *, name: str, reference_name: str) 
 
 
 def check_estimator_events(
-    estimator: Any, X: Any, *, reset: bool = True, ensure_min_samples: int = 1
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool = True,
+    ensure_min_samples: int = 1,
+    keep_single: bool = False,
 ) -> Events:
     """Do what scikit-learn's ``validate_data`` does, for sets of particles too.
 
@@ -143,10 +173,13 @@ def check_estimator_events(
         Whether this is a fit, or events that have to be like those of the fit.
     ensure_min_samples : int
         Events that are needed.
+    keep_single : bool
+        Leave rows of float32 as they are, without a copy, and go through a mapped file in parts.
 
     Returns
     -------
     ndarray of shape (n, f) or PackedEvents
+        Rows are float64, unless `keep_single`.
     """
     fitted = None if reset else getattr(estimator, "_fitted_sets", None)
     of_fit = f"the fit of {type(estimator).__name__}"
@@ -157,9 +190,17 @@ def check_estimator_events(
             )
         if reset:
             vars(estimator).pop("_fitted_sets", None)
+        mapped = keep_single and is_mapped(X)
         events: FloatArray = validate_data(
-            estimator, X, dtype=np.float64, reset=reset, ensure_min_samples=ensure_min_samples
+            estimator,
+            X,
+            dtype=_FLOATS if keep_single else np.float64,
+            reset=reset,
+            ensure_min_samples=ensure_min_samples,
+            ensure_all_finite=not mapped,
         )
+        if mapped:
+            _check_finite(events, name="X", estimator=estimator)
         return events
     packed = PackedEvents.from_events(X)
     if len(packed) < ensure_min_samples:
@@ -220,10 +261,12 @@ def check_weights(weights: Any, n_events: int, *, name: str) -> FloatArray:
     return checked
 
 
-def check_theta_rows(theta: Any, n_events: int, *, name: str) -> tuple[FloatArray, list[str]]:
+def check_theta_rows(
+    theta: Any, n_events: int, *, name: str, keep_single: bool = False
+) -> tuple[FloatArray, list[str]]:
     """Check the parameters of every event; return shape (n, p) and the parameter names."""
     names = feature_names(theta)
-    rows = check_events(theta, name=name)
+    rows = check_events(theta, name=name, keep_single=keep_single)
     if len(rows) != n_events:
         raise ValueError(
             f"{name} has {len(rows)} rows for {n_events} events: give the parameters that each "

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ._prediction import event_functions, predict_logits, scaled_tensor, to_tensor
 from ._scaling import FeatureRange, ParameterScaling, Scaling
 from ._set_tensors import event_chunks
 from ._validation import Events, FloatArray, ParameterSpace
 from .exceptions import ExtrapolationWarning
 from .networks import SeparableNetwork
-from .training import event_functions, predict_logits, to_tensor
 
 __all__ = [
     "EventWeights",
@@ -130,7 +130,7 @@ class NetworkWeights:
         device: torch.device,
     ) -> None:
         self.networks, self.parameters, self.device = networks, parameters, device
-        x = to_tensor(features(X), device)
+        x = scaled_tensor(features, X, device)
         self.n_events = len(x)
         # What each network's θ-dependent part sees of the events: x itself only where it must.
         self.inputs: list[Any] = [

@@ -8,16 +8,17 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 
 from ._base import BaseReweighter
 from ._device import resolve_device, spawn_seeds
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
+from ._prediction import scaled_tensor, to_tensor
 from ._scaling import FeatureRange, ParameterScaling, Scaling, support_of
+from ._theta_values import LEAST_SHARE, most_frequent, repeated_near, same_theta
 from ._validation import (
     Events,
     FloatArray,
@@ -34,12 +35,10 @@ from .reweighter_training import (
     network_builds,
     train_member,
 )
-from .training import EventNet, TrainingOptions, to_tensor
+from .training import EventNet, TrainingOptions
 
 __all__ = ["DCTRReweighter"]
 
-# Nominal rows below this share of all are no class of their own, only part of the mixture.
-_LEAST_NOMINAL_SHARE = 0.05
 _POOL_ROWS = 4096
 
 
@@ -227,15 +226,28 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                 "DCTRReweighter requires y to be passed, but the target y is None: give the "
                 "parameters θ that each event was generated with."
             )
-        X = check_estimator_events(self, X)
-        theta, names = check_theta_rows(y, len(X), name="y")
-        weight = check_weights(sample_weight, len(X), name="sample_weight")
         device = resolve_device(self.device)
+        events, scaled_nominal = self._prepare(X, y, sample_weight, device)
+        self.nets_ = [
+            self._train_member(events, scaled_nominal, self._against_mixture, seed, k)
+            for k, seed in enumerate(seeds)
+        ]
+        self.net_ = self.nets_[0]
+
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, device: torch.device
+    ) -> tuple[ReweightingEvents, torch.Tensor]:
+        """Check and scale the events and θ₀; what was copied on the way ends with this call."""
+        X = check_estimator_events(self, X, keep_single=True)
+        theta, names = check_theta_rows(y, len(X), name="y", keep_single=True)
+        weight = check_weights(sample_weight, len(X), name="sample_weight")
         nominal, n_distinct = self._nominal(theta, names)
-        space = ParameterSpace(tuple(names), nominal, theta.min(axis=0), theta.max(axis=0))
+        low, high = (edge.astype(np.float64) for edge in (theta.min(axis=0), theta.max(axis=0)))
+        space = ParameterSpace(tuple(names), nominal, low, high)
         is_nominal = (theta == nominal).all(axis=1)
         absolute = np.abs(weight)
-        scarce = absolute[is_nominal].sum() < _LEAST_NOMINAL_SHARE * absolute.sum()
+        scarce = absolute[is_nominal].sum() < LEAST_SHARE * absolute.sum()
+        del absolute
         mixture = bool(scarce and (n_distinct > 2 or not is_nominal.any()))
         for rows, where in ((is_nominal, "at"), (~is_nominal, "away from")):
             if not mixture and not weight[rows].sum() > 0:
@@ -244,36 +256,32 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                     f"{nominal.tolist()}: each class needs a positive sum."
                 )
         warn_if_outside(space, nominal)
-        features = Scaling.standard(X, weight)
-        parameters = ParameterScaling.of_range(space.low, space.high)
-        everything = np.ones(len(X), dtype=bool)
-        events = ReweightingEvents(
-            x=to_tensor(features(X), device),
-            theta=to_tensor(parameters(theta), device),
-            weight=to_tensor(weight / weight.mean(), device),
-            varied=torch.as_tensor(everything if mixture else ~is_nominal, device=device),
-            reference=torch.as_tensor(everything if mixture else is_nominal, device=device),
-        )
-        scaled_nominal = to_tensor(parameters(nominal[None]), device)
-        nets = [
-            self._train_member(events, scaled_nominal, mixture, seed, k)
-            for k, seed in enumerate(seeds)
-        ]
-        self.nets_ = nets
-        self.net_ = nets[0]
         self._publish(space)
         self.discrete_ = n_distinct == 2 and not mixture
-        self._features, self._parameters = features, parameters
+        self._features = Scaling.standard(X, weight)
+        self._parameters = ParameterScaling.of_range(space.low, space.high)
         self._range = support_of(X)
         self._against_mixture = mixture
+        everything = np.ones(len(X), dtype=bool)
         varied = everything if mixture else ~is_nominal
         self._pool, self._pool_sign = _thin(theta[varied], weight[varied])
+        mean = weight.mean()
+        events = ReweightingEvents(
+            x=scaled_tensor(self._features, X, device),
+            theta=scaled_tensor(self._parameters, theta, device),
+            weight=torch.ones(1, device=device).expand(len(X))
+            if sample_weight is None
+            else scaled_tensor(lambda part: part / mean, weight, device),
+            varied=torch.as_tensor(varied, device=device),
+            reference=torch.as_tensor(everything if mixture else is_nominal, device=device),
+        )
         self._prior_logit = events.prior_logit
+        return events, to_tensor(self._parameters(nominal[None]), device)
 
     def _nominal(self, theta: FloatArray, names: list[str]) -> tuple[FloatArray, int]:
-        """Find θ₀ and count the distinct rows of θ."""
-        counts = pd.DataFrame(theta).value_counts(sort=False)
-        if len(counts) < 2:
+        """Find θ₀, and count the distinct rows of θ up to three."""
+        most, n_distinct = most_frequent(theta)
+        if n_distinct < 2:
             raise ValueError(
                 f"y has one class only, {dict(zip(names, theta[0].tolist(), strict=True))}: "
                 "a reweighter needs nominal events and events at one other θ at least."
@@ -281,15 +289,11 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         constant = [name for k, name in enumerate(names) if np.ptp(theta[:, k]) == 0]
         if constant:
             raise ValueError(f"y does not vary in {constant}: drop what stays the same.")
-        most_frequent = np.array(counts.idxmax(), dtype=np.float64).reshape(-1)
-        is_class = counts.max() >= max(2, _LEAST_NOMINAL_SHARE * len(theta))
         if self.theta_nominal is not None:
             space = ParameterSpace(tuple(names), theta[0], theta[0], theta[0])
             point = space.point(self.theta_nominal, name="theta_nominal")
-            repeated = counts[counts > 1].index.to_frame(index=False).to_numpy(dtype=np.float64)
-            same = repeated[_same(repeated, point)]
-            return (same[0] if len(same) else point), len(counts)
-        return (most_frequent if is_class else np.median(theta, axis=0)), len(counts)
+            return repeated_near(theta, point), n_distinct
+        return np.median(theta, axis=0).astype(np.float64) if most is None else most, n_distinct
 
     def _train_member(
         self,
@@ -352,7 +356,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             return self._pool[0]
         point = self._space.point(theta, n_events=n_events)
         known = np.stack([self.theta_nominal_, self._pool[0]])
-        same = _same(np.atleast_2d(point)[:, None], known)
+        same = same_theta(np.atleast_2d(point)[:, None], known)
         if not same.any(axis=1).all():
             raise ValueError(
                 f"theta={point.tolist()}: this reweighter was trained at the two values "
@@ -456,12 +460,6 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             )
 
 
-def _same(theta: FloatArray, known: FloatArray) -> NDArray[np.bool_]:
-    """Compare rows of θ to within the digits that float32 keeps."""
-    equal: NDArray[np.bool_] = np.all(np.isclose(theta, known, rtol=1e-6, atol=0), axis=-1)
-    return equal
-
-
 def _thin(theta: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Choose rows of θ evenly through the sample by the size of their weights.
 
@@ -471,9 +469,9 @@ def _thin(theta: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray
     sign : ndarray of shape (m,)
         The sign of each row's weight, times what gives the signs a mean of 1.
     """
-    absolute = np.abs(weight)
-    cumulative = absolute.cumsum()
+    cumulative = np.abs(weight).cumsum()
     n_rows = min(_POOL_ROWS, len(theta))
     middles = (np.arange(n_rows) + 0.5) / n_rows * cumulative[-1]
     rows = np.searchsorted(cumulative, middles).clip(max=len(theta) - 1)
-    return theta[rows], np.sign(weight[rows]) * (cumulative[-1] / weight.sum())
+    sign = np.sign(weight[rows]) * (cumulative[-1] / weight.sum())
+    return theta[rows].astype(np.float64), sign
