@@ -40,6 +40,11 @@ class ClassifierEstimator(NetworkEstimator):
         seed: int,
         n_placements: int | None = None,
     ) -> ClassifierObjective:
+        if self.device == "accelerate":
+            raise ValueError(
+                "device='accelerate' shares the training of one large network, that of a "
+                "DCTRReweighter; a fit trains many small ones: pass device='auto'."
+            )
         layers = {
             "hidden_layer_sizes": self._hidden_layer_sizes(),
             "activation": self.activation,

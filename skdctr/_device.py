@@ -9,11 +9,15 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from ._accelerate import process_device
+
 __all__ = ["resolve_device", "spawn_seeds", "torch_seed"]
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """Turn ``"auto"`` into CUDA where there is one, and anything else into a torch device.
+
+    ``"accelerate"`` is the device that ``accelerate launch`` gave to this process.
 
     Raises
     ------
@@ -22,6 +26,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "accelerate":
+        return process_device()
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:

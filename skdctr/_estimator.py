@@ -56,6 +56,7 @@ class NetworkEstimator(NetworkParametersMixin):
     optimizer: Any
     lr_schedule: str
     callbacks: Any
+    device: Any
     verbose: int
 
     def _training_options(self, max_epochs: int, **further: Any) -> TrainingOptions:
@@ -74,6 +75,7 @@ class NetworkEstimator(NetworkParametersMixin):
             lr_schedule=self.lr_schedule,
             callbacks=() if self.callbacks is None else tuple(self.callbacks),
             verbose=int(self.verbose),
+            accelerate=self.device == "accelerate",
             **further,
         )
 

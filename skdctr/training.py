@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,8 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from ._accelerate import AcceleratedNet, accelerator
 from ._batches import BatchLoader, EventDataset, signs
 from ._device import torch_seed
+from ._event_net import EventNet, Interrupted
 from ._prediction import event_functions, events_at_once, predict_logits, to_tensor
 
 __all__ = [
@@ -62,67 +65,6 @@ class WeightedSquaredError(nn.Module):
     def forward(self, prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Average over a batch and over the components; the weights have mean 1 overall."""
         return (weight[:, None] * (prediction - target).square()).mean()
-
-
-class _Interrupted(BaseException):
-    """The user's Ctrl-C, under a name that skorch does not take for a callback's wish to stop."""
-
-
-class EventNet(NeuralNet):
-    """A skorch net on `EventDataset`, whose epochs record losses without a stop at every batch."""
-
-    _stopped_by_callback = False
-
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the callbacks, and note where one of them ends the training."""
-        try:
-            super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:
-            self._stopped_by_callback = True
-            raise
-
-    def fit_loop(self, *args: Any, **kwargs: Any) -> EventNet:
-        """Run the epochs; a Ctrl-C ends the fit, which skorch would carry on from in silence."""
-        self._stopped_by_callback = False
-        try:
-            super().fit_loop(*args, **kwargs)
-        except KeyboardInterrupt as interrupt:
-            if self._stopped_by_callback:
-                raise
-            raise _Interrupted from interrupt
-        return self
-
-    def infer(self, x: Any, **fit_params: Any) -> Tensor:
-        """Call the network; what it is given is on the device, and skorch knows no sets."""
-        output: Tensor = self.module_(**x, **fit_params)
-        return output
-
-    def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """Apply the weighted criterion."""
-        target, weight = y_true
-        loss: Tensor = self.criterion_(y_pred, target, weight)
-        return loss
-
-    @property
-    def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        return []
-
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> None:
-        """Run one pass; sums stay on the device until the pass ends."""
-        if iterator is None:
-            return
-        total: Tensor | float = 0.0
-        rows = 0
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            size = len(batch[1][0])
-            total = total + step["loss"].detach() * size
-            rows += size
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-        self.history.record(prefix + "_loss", float(total) / rows)
 
 
 class ProgressBar(Callback):
@@ -177,6 +119,8 @@ class TrainingOptions:
         1 shows a progress bar.
     description : str
         Text of the bar.
+    accelerate : bool
+        Whether the processes that ``accelerate launch`` started share every batch.
     """
 
     max_epochs: int = 10
@@ -189,6 +133,7 @@ class TrainingOptions:
     callbacks: Sequence[Any] = ()
     verbose: int = 0
     description: str = "training"
+    accelerate: bool = False
 
 
 def _optimizer(options: TrainingOptions) -> tuple[Any, dict[str, Any]]:
@@ -268,7 +213,10 @@ def train(
     bar = ProgressBar(options.description)
     if options.verbose:
         callbacks.append(bar)
-    net = EventNet(
+    make: Callable[..., EventNet] = partial(EventNet, device=device)
+    if options.accelerate:
+        make = partial(AcceleratedNet, accelerator=accelerator())
+    net = make(
         module,
         criterion=WeightedCrossEntropy(prior_logit) if criterion is None else criterion,
         optimizer=optimizer,
@@ -283,16 +231,16 @@ def train(
         train_split=None if valid is None else predefined_split(valid),
         callbacks=[*callbacks, *options.callbacks],
         verbose=0,
-        device=device,
         **{f"optimizer__{key}": value for key, value in optimizer_params.items()},
     )
     try:
         with torch_seed(seed, device):
             net.fit(data, None)
-    except _Interrupted:
+    except Interrupted:
         raise KeyboardInterrupt from None
     finally:
         bar.close()
+    net.release()
     if not all(bool(parameter.isfinite().all()) for parameter in module.parameters()):
         raise ValueError(
             f"training diverged: the network's parameters are not finite. Lower lr={options.lr:g}, "

@@ -1,0 +1,75 @@
+"""The skorch net of all trainings: batches of weighted events that are on the device already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor
+
+__all__ = ["EventNet", "Interrupted"]
+
+
+class Interrupted(BaseException):
+    """The user's Ctrl-C, under a name that skorch does not take for a callback's wish to stop."""
+
+
+class EventNet(NeuralNet):
+    """A skorch net on `EventDataset`, whose epochs record losses without a stop at every batch."""
+
+    _stopped_by_callback = False
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks, and note where one of them ends the training."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:
+            self._stopped_by_callback = True
+            raise
+
+    def fit_loop(self, *args: Any, **kwargs: Any) -> EventNet:
+        """Run the epochs; a Ctrl-C ends the fit, which skorch would carry on from in silence."""
+        self._stopped_by_callback = False
+        try:
+            super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            if self._stopped_by_callback:
+                raise
+            raise Interrupted from interrupt
+        return self
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        """Call the network; what it is given is on the device, and skorch knows no sets."""
+        output: Tensor = self.module_(**x, **fit_params)
+        return output
+
+    def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Apply the weighted criterion."""
+        target, weight = y_true
+        loss: Tensor = self.criterion_(y_pred, target, weight)
+        return loss
+
+    def release(self) -> None:
+        """Let go of what only training needs."""
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        return []
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Run one pass; sums stay on the device until the pass ends."""
+        if iterator is None:
+            return
+        total: Tensor | float = 0.0
+        rows = 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            size = len(batch[1][0])
+            total = total + step["loss"].detach() * size
+            rows += size
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history.record(prefix + "_loss", float(total) / rows)
