@@ -89,7 +89,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
     callbacks : list of skorch callbacks, default=None
         Added to the package's own.
     device : str, default="auto"
-        "auto" takes CUDA where there is one.
+        "auto" takes CUDA where there is one. "accelerate" shares every batch among the processes
+        that ``accelerate launch`` started.
     random_state : int, RandomState instance or None, default=None
         Seed; the same one gives the same bits on a CPU.
     verbose : int, default=0
