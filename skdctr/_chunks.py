@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_mapped", "row_chunks"]
+__all__ = ["is_mapped", "release", "row_chunks"]
 
 # Numbers in a part: 2 MB in double precision, enough to hide the cost of a step in Python.
 _NUMBERS = 1 << 18
@@ -36,13 +36,11 @@ def row_chunks(X: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
     """
     width = max(1, X[:1].size)
     size = max(1, _NUMBERS // (width * _LEAST_ROWS)) * _LEAST_ROWS
-    mapping = _shared_mapping(X)
     for start in range(0, len(X), size):
         rows = slice(start, min(start + size, len(X)))
         part = X[rows]
         yield rows, part
-        if mapping is not None:
-            _release(mapping, part)
+        release(part)
 
 
 def is_mapped(X: Any) -> bool:
@@ -57,20 +55,10 @@ def _owners(X: NDArray[Any]) -> Iterator[NDArray[Any]]:
         owner = owner.base
 
 
-def _shared_mapping(X: NDArray[Any]) -> mmap.mmap | None:
-    """Find the mapping of a file whose pages may be dropped: the file has all that they hold."""
-    maps = [owner for owner in _owners(X) if isinstance(owner, np.memmap)]
-    # Changes to pages that are copied on write, mode "c", are nowhere else.
-    if not maps or not all(owner.mode in {"r", "r+", "w+"} for owner in maps):
-        return None
-    mapping = maps[-1].base
-    return mapping if isinstance(mapping, mmap.mmap) else None
-
-
-def _release(mapping: mmap.mmap, part: NDArray[Any]) -> None:
-    """Give back the memory of a part; what was written to it goes to the file."""
-    advice = getattr(mmap, "MADV_DONTNEED", 0)
-    if not advice or not part.size:
+def release(part: NDArray[Any]) -> None:
+    """Give back the memory of a part of a mapped file; what was written to it is in the file."""
+    mapping, advice = _shared_mapping(part), getattr(mmap, "MADV_DONTNEED", 0)
+    if mapping is None or not advice or not part.size:
         return
     origin = np.frombuffer(mapping, np.uint8, 1).__array_interface__["data"][0]
     # Of columns stored one after the other each has its own stretch.
@@ -82,3 +70,13 @@ def _release(mapping: mmap.mmap, part: NDArray[Any]) -> None:
         high = first + sum(step for step in steps if step > 0) + stretch.itemsize
         start = low // mmap.PAGESIZE * mmap.PAGESIZE
         mapping.madvise(advice, start, high - start)
+
+
+def _shared_mapping(X: NDArray[Any]) -> mmap.mmap | None:
+    """Find the mapping of a file whose pages may be dropped: the file has all that they hold."""
+    maps = [owner for owner in _owners(X) if isinstance(owner, np.memmap)]
+    # Changes to pages that are copied on write, mode "c", are nowhere else.
+    if not maps or not all(owner.mode in {"r", "r+", "w+"} for owner in maps):
+        return None
+    mapping: Any = maps[-1].base
+    return mapping if isinstance(mapping, mmap.mmap) else None

@@ -107,7 +107,9 @@ def check_events(
 def _check_finite(X: FloatArray, *, name: str, estimator: Any = None) -> None:
     """Refuse NaN and infinity as scikit-learn does, a part at a time."""
     for _, part in row_chunks(X):
-        if not np.isfinite(part.sum(dtype=np.float64)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = part.sum(dtype=np.float64)
+        if not np.isfinite(total):
             # A sum may overflow; and of the whole scikit-learn says whether it holds any NaN.
             known = None if estimator is None else type(estimator).__name__
             assert_all_finite(X, input_name=name, estimator_name=known)

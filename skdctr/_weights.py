@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ._chunks import row_chunks
 from ._prediction import event_functions, predict_logits, scaled_tensor, to_tensor
 from ._scaling import FeatureRange, ParameterScaling, Scaling
 from ._set_tensors import event_chunks
@@ -59,18 +60,20 @@ def warn_if_outside(space: ParameterSpace, theta: FloatArray) -> None:
         )
 
 
-def exponentiate(log_weights: FloatArray) -> FloatArray:
-    """Turn log-weights into weights, or say which are not finite."""
-    with np.errstate(over="ignore"):
-        weights: FloatArray = np.exp(log_weights)
-    n_bad = int((~np.isfinite(weights)).sum())
+def exponentiate(log_weights: FloatArray) -> None:
+    """Turn log-weights into weights, in place, or say how many are not finite."""
+    n_bad, largest = 0, -np.inf
+    for _, part in row_chunks(log_weights):
+        largest = np.fmax(largest, np.fmax.reduce(part))
+        with np.errstate(over="ignore"):
+            np.exp(part, out=part)
+        n_bad += int((~np.isfinite(part)).sum())
     if n_bad:
         raise ValueError(
-            f"{n_bad} of {len(weights)} weights are not finite (largest log-weight "
-            f"{np.nanmax(log_weights):g}): θ is too far from the nominal parameters for these "
+            f"{n_bad} of {len(log_weights)} weights are not finite (largest log-weight "
+            f"{largest:g}): θ is too far from the nominal parameters for these "
             "events. Take θ closer to nominal, or work with predict_log_weights."
         )
-    return weights
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         "patience": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
+    _in_parts = True
 
     def __init__(
         self,
@@ -385,8 +386,12 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         point = self._check_theta(theta, len(events))
         if len(self.nets_) < 2:
             raise ValueError("n_estimators=1 has no spread: fit with n_estimators of 2 or more.")
-        spread: FloatArray = self._bind(events).member_log_weights(point).std(axis=0, ddof=1)
-        return spread
+
+        def spread(weights: Any, at: FloatArray) -> FloatArray:
+            of_members: FloatArray = weights.member_log_weights(at).std(axis=0, ddof=1)
+            return of_members
+
+        return self._evaluate(events, point, spread)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute minus the weighted cross-entropy of the classifier on the rows given.

@@ -20,8 +20,8 @@ SIGNATURES = {
     "AnalyticReweighter": {
         "__init__": "(log_weight=None, theta_nominal=0.0, *, theta_bounds=None)",
         "fit": "(X, y=None, sample_weight=None)",
-        "predict_log_weights": "(X, theta=None)",
-        "predict_weights": "(X, theta=None, *, normalize=False)",
+        "predict_log_weights": "(X, theta=None, *, out=None)",
+        "predict_weights": "(X, theta=None, *, normalize=False, out=None)",
         "log_weight_gradient": "(X, theta=None)",
     },
     "DCTRReweighter": {
@@ -31,8 +31,8 @@ SIGNATURES = {
         + ", patience=None, validation_fraction=0.1, callbacks=None, device='auto', "
         "random_state=None, verbose=0, **prefixed)",
         "fit": "(X, y, sample_weight=None)",
-        "predict_log_weights": "(X, theta=None)",
-        "predict_weights": "(X, theta=None, *, normalize=False)",
+        "predict_log_weights": "(X, theta=None, *, out=None)",
+        "predict_weights": "(X, theta=None, *, normalize=False, out=None)",
         "log_weight_gradient": "(X, theta=None)",
         "score": "(X, y, sample_weight=None)",
     },
