@@ -8,8 +8,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sklearn.base import clone
-
 from ._estimator import all_or_nothing
 from ._samples import check_fit_samples
 from .fitting import SRGNFitter
@@ -72,14 +70,14 @@ def train_member(estimator: Any, seed: int, inputs: Mapping[str, Any]) -> Any:
     object
         A fitted reweighter of one network, or what `SRGNFitter` keeps of a run.
     """
-    if isinstance(estimator, DCTRReweighter):
-        member = clone(estimator).set_params(n_estimators=1, verbose=0)
+    # A clone would lose what the reweighter of a fitter has learned.
+    member = copy.copy(estimator).set_params(verbose=0)
+    if isinstance(member, DCTRReweighter):
+        member.set_params(n_estimators=1)
         member._fit(inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"), [seed])
         return member
-    # A clone would lose what the reweighter has learned.
-    fitter = copy.copy(estimator).set_params(verbose=0)
-    samples = _samples(fitter, inputs)
-    return fitter._run(samples, inputs.get("X"), inputs.get("gen"), inputs.get("theta"), seed)
+    samples = _samples(member, inputs)
+    return member._run(samples, inputs.get("X"), inputs.get("gen"), inputs.get("theta"), seed)
 
 
 def assemble(estimator: Any, members: Sequence[Any], inputs: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from functools import partial
 from types import SimpleNamespace
@@ -21,9 +22,11 @@ from skorch.callbacks import Callback
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr._device import spawn_seeds
 from skdctr._fingerprint import describe, fingerprint
+from skdctr._parallel import run_jobs
 from skdctr.campaign import fit_ensemble, read_manifest
 from skdctr.datasets import make_gaussian
 from skdctr.exceptions import ClosureFitWarning
+from skdctr.preprocessing import PackedEvents
 
 N_MEMBERS = 5
 TINY = {
@@ -298,12 +301,33 @@ def test_a_killed_process_costs_the_member_that_it_was_at(tmp_path, sample, expe
     assert not (path / "inputs.joblib").exists()
 
 
-def test_threads_of_one_process_are_refused(tmp_path, sample):
+@pytest.mark.slow  # each process imports torch
+@pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", ["float32", "frame", "sets"])
+def test_inputs_of_all_kinds_reach_other_processes(tmp_path, kind):
+    theta = np.repeat([0.0, 1.0], 100)
+    x = np.random.default_rng(1).normal(theta)[:, None]
+    if kind == "float32":
+        x, theta = x.astype(np.float32), theta.astype(np.float32)
+    elif kind == "frame":
+        x, theta = pd.DataFrame(x, columns=["x"]), pd.DataFrame({"mu": theta})
+    else:
+        x = PackedEvents.from_events(np.stack([x, x + 1], axis=1))
+    options = {"n_estimators": 2, "callbacks": None}
+    expected = ensemble(**options).fit(x, theta)
+    found = fit_ensemble(ensemble(**options), x, theta, path=tmp_path, n_jobs=2)
+    same_nets(found.nets_, expected.nets_)
+    assert found.theta_names_ == expected.theta_names_
+
+
+def test_threads_of_one_process_are_refused():
+    jobs = [partial(time.sleep, 0.2)] * 2
     with (
         parallel_config("threading", n_jobs=2),
         pytest.raises(RuntimeError, match="give every worker one thread"),
+        run_jobs(jobs, None, batch_size=1) as results,
     ):
-        fit_ensemble(ensemble(max_epochs=20), *sample, path=tmp_path)
+        list(results)
 
 
 # --- fingerprints -----------------------------------------------------------------------------
@@ -345,6 +369,13 @@ def test_fingerprints_tell_things_apart_and_know_them_again():
     loop = SimpleNamespace()
     loop.itself = loop
     assert len(fingerprint(loop)) == 16
+
+
+def test_fingerprints_of_awkward_arrays_are_those_of_their_content():
+    ak = pytest.importorskip("awkward")
+    events = ak.Array([[1.0], [2.0, 3.0], [], [4.0]])
+    assert fingerprint(events[1:3]) == fingerprint(ak.Array([[2.0, 3.0], []]))
+    assert fingerprint(events) != fingerprint(ak.Array([[1.0, 2.0], [3.0], [], [4.0]]))
 
 
 @pytest.mark.slow  # another process imports torch
