@@ -3,6 +3,7 @@
 from ._jet_observables import jet_observables
 from ._parameters import PARAMETERS, GeneratorParameter
 from ._published import fetch_published
+from ._streams import events_to_npy, iterate_events
 from .gaussian import (
     dependent_detector_log_weight,
     dependent_detector_log_weight_primary,
@@ -32,10 +33,12 @@ __all__ = [
     "ParametricDetector",
     "dependent_detector_log_weight",
     "dependent_detector_log_weight_primary",
+    "events_to_npy",
     "fetch_published",
     "fetch_top_mass",
     "gaussian_2d_log_weight",
     "gaussian_log_weight",
+    "iterate_events",
     "jet_observables",
     "load_top_mass",
     "make_dependent_detector",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ from skdctr._validation import did_you_mean
 from skdctr.datasets._optional import require
 from skdctr.datasets._units import warn_about_columns
 
-__all__ = ["read_events"]
+__all__ = ["Columns", "PathLike", "check_columns", "open_table", "read_events", "renamed"]
+
+PathLike = str | os.PathLike[str]
+Columns = Sequence[str] | Mapping[str, str] | None
 
 
 def read_events(
-    path: str | os.PathLike[str],
-    columns: Sequence[str] | Mapping[str, str] | None = None,
+    path: PathLike,
+    columns: Columns = None,
     *,
     tree: str | None = None,
 ) -> pd.DataFrame:
@@ -60,14 +63,30 @@ def read_events(
 
     See Also
     --------
+    iterate_events : The same a part at a time, where memory is too small for the whole.
     top_mass_observables : From lists of jets, which are no table, to one.
 
     Examples
     --------
     >>> frame = read_events("data.root", ["reco_m_b1munu"], tree="events")  # doctest: +SKIP
     """
+    file, table, wanted = open_table(path, columns, tree)
+    frame = renamed(table.read(wanted), columns)
+    warn_about_columns(frame, file.name)
+    return frame
+
+
+def renamed(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Give columns the names that a mapping has for them."""
+    return frame.rename(columns=dict(columns)) if isinstance(columns, Mapping) else frame
+
+
+def open_table(
+    path: PathLike, columns: Columns, tree: str | None
+) -> tuple[Path, EventTable, list[str]]:
+    """Open a file, and check that the columns to read are there and hold numbers."""
     file = Path(path).expanduser()
-    readers: dict[str, Callable[[Path, str | None], _Table]] = {
+    readers: dict[str, Callable[[Path, str | None], EventTable]] = {
         ".parquet": _Parquet,
         ".root": _Root,
     }
@@ -96,11 +115,7 @@ def read_events(
             f"others, columns={good}, and lists of objects with awkward, for "
             "top_mass_observables."
         )
-    frame = table.read(wanted)
-    if isinstance(columns, Mapping):
-        frame = frame.rename(columns=dict(columns))
-    warn_about_columns(frame, file.name)
-    return frame
+    return file, table, wanted
 
 
 def check_columns(file: Path, wanted: Iterable[str], names: Sequence[str]) -> None:
@@ -126,7 +141,7 @@ def check_columns(file: Path, wanted: Iterable[str], names: Sequence[str]) -> No
         raise ValueError(f"{file} lacks the columns {missing}: {' '.join(hints)}")
 
 
-class _Table:
+class EventTable:
     """A file, opened: names and kinds of its columns, and their values."""
 
     names: list[str]
@@ -140,6 +155,10 @@ class _Table:
         """Read columns."""
         raise NotImplementedError
 
+    def parts(self, names: list[str], size: int) -> Iterator[pd.DataFrame]:
+        """Read columns, so many events at a time."""
+        raise NotImplementedError
+
 
 def _damaged(file: Path, kind: str, error: Exception) -> ValueError:
     # Some of these messages run over many lines.
@@ -150,7 +169,7 @@ def _damaged(file: Path, kind: str, error: Exception) -> ValueError:
     )
 
 
-class _Parquet(_Table):
+class _Parquet(EventTable):
     def __init__(self, file: Path, tree: str | None) -> None:
         if tree is not None:
             raise ValueError(f"tree={tree!r} was given for a parquet file, which has none: {file}.")
@@ -176,19 +195,31 @@ class _Parquet(_Table):
             table = self._content.read(columns=names)
         except (self._arrow.ArrowException, OSError) as error:
             raise _damaged(self._file, "parquet", error) from error
+        return self._frame(table, names)
+
+    @staticmethod
+    def _frame(table: Any, names: list[str]) -> pd.DataFrame:
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)[names]
         # A missing truth value makes a column of objects.
         return frame.astype({n: float for n in names if frame[n].dtype == object})
 
+    def parts(self, names: list[str], size: int) -> Iterator[pd.DataFrame]:
+        try:
+            for batch in self._content.iter_batches(size, columns=names):
+                yield self._frame(self._arrow.Table.from_batches([batch]), names)
+        except (self._arrow.ArrowException, OSError) as error:
+            raise _damaged(self._file, "parquet", error) from error
 
-class _Root(_Table):
+
+class _Root(EventTable):
     # Of a damaged file any bytes may come; what uproot makes of them is not one kind of error.
 
     def __init__(self, file: Path, tree: str | None) -> None:
         uproot = require("uproot")
         self._file = file
         try:
-            content = uproot.open(file)
+            # A cache would hold 100 MB of what is read once.
+            content = uproot.open(file, array_cache=None)
             classes = content.classnames(cycle=False)
         except Exception as error:
             raise _damaged(file, "ROOT", error) from error
@@ -209,18 +240,23 @@ class _Root(_Table):
         except Exception as error:
             raise _damaged(file, "ROOT", error) from error
 
-    def _array(self, name: str, stop: int | None = None) -> Any:
+    def _array(self, name: str, start: int = 0, stop: int | None = None) -> Any:
         try:
-            return self._tree[name].array(library="np", entry_stop=stop)
+            return self._tree[name].array(library="np", entry_start=start, entry_stop=stop)
         except Exception as error:
             raise _damaged(self._file, "ROOT", error) from error
 
     def not_a_number(self, name: str) -> str:
         # One event tells, and is soon read.
-        values = self._array(name, 1)
+        values = self._array(name, stop=1)
         if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
             return ""
         return str(getattr(self._tree[name], "typename", "a structure"))
 
     def read(self, names: list[str]) -> pd.DataFrame:
         return pd.DataFrame({name: self._array(name) for name in names})
+
+    def parts(self, names: list[str], size: int) -> Iterator[pd.DataFrame]:
+        for start in range(0, self.n_events, size):
+            stop = min(start + size, self.n_events)
+            yield pd.DataFrame({name: self._array(name, start, stop) for name in names})
