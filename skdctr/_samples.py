@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,11 +19,16 @@ from ._validation import (
     check_same_columns,
     check_sample,
     check_weights,
+    feature_labels,
     feature_names,
 )
 from ._weights import EventWeights
+from .exceptions import ExtrapolationWarning
 
 __all__ = ["Samples", "check_fit_samples", "check_score_samples"]
+
+# Medians of data and simulation that differ by so many interquartile ranges, of the narrower one.
+_APART = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +129,23 @@ def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
     return check_sample(np.where(lost[:, None], 0.0, rows), name=name), ~lost
 
 
+def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_name: str) -> None:
+    """Warn of a feature so different in the two samples that its unit must be another."""
+    if isinstance(data, PackedEvents) or isinstance(sim, PackedEvents):
+        return
+    quartiles = [np.quantile(values, [0.25, 0.5, 0.75], axis=0) for values in (data, sim)]
+    middle, other = (values[1] for values in quartiles)
+    narrower = np.min([values[2] - values[0] for values in quartiles], axis=0)
+    labels = feature_labels(sim, names)
+    for k in np.flatnonzero((narrower > 0) & (np.abs(middle - other) > _APART * narrower)):
+        warnings.warn(
+            f"data and {level_name} are far apart: the median of {labels[k]} is {middle[k]:g} in "
+            f"data, {other[k]:g} in {level_name}. Check the units and the order of the columns.",
+            ExtrapolationWarning,
+            stacklevel=4,
+        )
+
+
 def check_fit_samples(
     estimator: Any,
     X: Any,
@@ -177,6 +200,8 @@ def check_fit_samples(
             f"y (sim_reco) has {int(passed.sum())} events that are not NaN; the fit needs "
             f"{least_events} at least."
         )
+    seen = sim if passed is None else sim[np.flatnonzero(passed)]
+    _warn_if_apart(events, seen, columns, level_name)
     return Samples(sim_gen, sim, events, sim_weight, weight, columns, passed)
 
 

@@ -6,6 +6,8 @@ Statistical tolerances are four standard errors, at fixed seeds. Events of
 
 import inspect
 import os
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skdctr import DCTRReweighter, SRGNFitter
 from skdctr.datasets import (
     ParametricDetector,
     _optional,
@@ -32,7 +35,8 @@ from skdctr.datasets import (
 )
 from skdctr.datasets._detector import TrueEvents
 from skdctr.datasets._top_objects import MUON_MASS, OBSERVABLES, W_MASS
-from skdctr.exceptions import UnitWarning
+from skdctr.exceptions import ExtrapolationWarning, UnitWarning
+from skdctr.networks import SeparableNetwork
 
 OBSERVABLES = list(OBSERVABLES)
 PREFIXED = [f"{level}_{name}" for level in ("gen", "reco") for name in OBSERVABLES]
@@ -756,6 +760,52 @@ def test_fetch_of_mev(home):
     with pytest.warns(UnitWarning, match="of nominal_paired.parquet has a median.*MeV") as record:
         fetch_top_mass(home)
     assert len(record) == 8
+
+
+# A fit in the wrong unit
+
+
+@pytest.fixture(scope="module")
+def learned(paired):
+    rows = np.r_[:2000, 45_000:47_000]
+    reweighter = DCTRReweighter(
+        module=SeparableNetwork, max_epochs=1, refit=False, batch_size=500, random_state=0
+    )
+    return reweighter.fit(paired.gen.iloc[rows], paired.theta.iloc[rows])
+
+
+@pytest.mark.parametrize(
+    ("units", "theta", "match"),
+    [
+        (1000.0, 175.0, r"events have m_b1munu outside the range .* check the units"),
+        (1.0, 175e3, r"mt=175000 is outside \[165, 18\d[.\d]*\], the trained range"),
+    ],
+)
+def test_weights_in_mev(units, theta, match, learned, paired):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        learned.predict_weights(units * paired.sim_gen[:50], theta)
+    said = [str(one.message) for one in caught if one.category is ExtrapolationWarning]
+    assert any(re.search(match, message) for message in said), said
+
+
+@pytest.mark.parametrize(("sim_unit", "data_unit"), [(1.0, 1.0), (1.0, 1000.0), (1000.0, 1.0)])
+def test_one_sample_in_mev(sim_unit, data_unit, learned, paired):
+    fitter = SRGNFitter(learned, max_epochs=1, max_evaluations=2, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        # A fit this short converges in no unit.
+        warnings.simplefilter("always")
+        fitter.fit(
+            paired.sim_gen[:500], sim_unit * paired.sim_reco[:500], data_unit * paired.data[:500]
+        )
+    said = [one for one in caught if "far apart" in str(one.message)]
+    assert len(said) == (0 if sim_unit == data_unit else 4)
+    for one, name in zip(said, OBSERVABLES, strict=False):
+        assert one.category is ExtrapolationWarning
+        assert one.filename == __file__
+        assert re.search(
+            rf"median of {name} is \d+.* in data, \d+.* in y .*Check the units", str(one.message)
+        )
 
 
 # Detector
