@@ -10,8 +10,11 @@ jets that Pythia 8 makes. The spread over seeds is the error of training and sea
 the paper; fits of disjoint parts of the samples show the statistical error too. Generated jets
 stay in the cache of `skdctr.datasets`.
 
+``top_mass`` refits Table IV, see ``_top_mass.py``.
+
 Usage: python benchmarks/paper_tables.py gaussian [--events N] [--toys K] [--table 1|2]
        python benchmarks/paper_tables.py parton_shower [--jets N] [--seeds K] [--parts K]
+       python benchmarks/paper_tables.py top_mass [table] [acceptance] [pulls] [blinded]
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import _top_mass
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -316,6 +320,12 @@ def verdict(name: str, value: float, limit: float) -> str:
     return f"{name} {value:.4g}, at most {limit:g} wanted: {state}"
 
 
+def write(path: Path | None, content: dict[str, Any]) -> None:
+    """Write the numbers to a file, where one is named."""
+    if path is not None:
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -338,21 +348,27 @@ def main() -> None:
     command.add_argument("--parts", type=int, default=4, help="disjoint parts; 0 for none")
     command.add_argument("--n-jobs", type=int, help="processes that generate jets")
     command.set_defaults(function=parton_shower)
+    _top_mass.add_command(commands, common)
     arguments = parser.parse_args()
+    versions = (
+        f"skdctr {__version__}, Python {platform.python_version()}, torch {torch.__version__}, "
+        f"CPU ({torch.get_num_threads()} threads)."
+    )
+    if arguments.command == "top_mass":
+        lines, content = _top_mass.run(arguments)
+        print(versions + "\n" + "\n".join(lines))
+        write(arguments.json, content)
+        return
     rows, verdicts, digits = arguments.function(arguments)
     size = arguments.events if arguments.command == "gaussian" else arguments.jets
     print(
-        f"{size} events of each kind; skdctr {__version__}, Python {platform.python_version()}, "
-        f"torch {torch.__version__}, CPU ({torch.get_num_threads()} threads). Evaluations and "
-        "seconds are the most of any fit.\n"
+        f"{size} events of each kind; {versions} Evaluations and seconds are the most of any fit.\n"
     )
     print(HEADER)
     for row in rows:
         print(row.line(digits))
     print("\n" + "\n".join(verdicts))
-    if arguments.json:
-        content = {"rows": [asdict(row) for row in rows], "verdicts": verdicts}
-        arguments.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write(arguments.json, {"rows": [asdict(row) for row in rows], "verdicts": verdicts})
 
 
 if __name__ == "__main__":
