@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -123,11 +123,15 @@ class Groups:
             prior=sample.prior_logit - math.log(1 + k),
         )
 
-    def chunks(self, n_groups: int | None = None) -> Iterator[slice]:
-        """Go through the first groups in pieces that stay in the processor's cache."""
-        stop = len(self.rows) if n_groups is None else min(n_groups, len(self.rows))
-        for start in range(0, stop, CHUNK_GROUPS):
-            yield slice(start, min(start + CHUNK_GROUPS, stop))
+    def first(self, n_groups: int) -> Groups:
+        """Return the first groups, which are as random as any."""
+        names = ("rows", "weight", "varied", "own", "shared")
+        return replace(self, **{name: getattr(self, name)[:n_groups] for name in names})
+
+    def chunks(self) -> Iterator[slice]:
+        """Go through the groups in pieces that stay in the processor's cache."""
+        for start in range(0, len(self.rows), CHUNK_GROUPS):
+            yield slice(start, min(start + CHUNK_GROUPS, len(self.rows)))
 
     def log_probabilities(self, own: Tensor, shared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Compare the log-ratios of the values of θ.

@@ -26,7 +26,7 @@ from .regression import RegressionOptions
 __all__ = ["observable_problem", "run_observable"]
 
 _NO_CORRECTION = (Correction(-1, 1.0),)
-# Learned weights have a bias of first order in θ at the least.
+# Learned weights that do not know their error have a bias of first order in θ at the least.
 _CORRECTIONS = (Correction(1, 1.0), Correction(2, 1.0))
 
 
@@ -133,11 +133,14 @@ def run_observable(
             "and give events that the reconstruction lost as rows of NaN"
         )
         problem = replace(problem, gen=None, generator=None)
+    corrections: tuple[Correction, ...] = _NO_CORRECTION if exact else _CORRECTIONS
+    if problem.generator is not None and problem.generator.knows_weights:
+        corrections = _NO_CORRECTION + _CORRECTIONS
     found = fit_observable(
         problem,
         start,
         options,
-        corrections=_NO_CORRECTION if exact else _CORRECTIONS,
+        corrections=corrections,
         n_folds=n_folds,
         seed=seed,
     )

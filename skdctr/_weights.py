@@ -22,6 +22,7 @@ from .exceptions import ExtrapolationWarning
 from .networks import SeparableNetwork
 
 __all__ = [
+    "Couplings",
     "EventWeights",
     "FeatureRange",
     "NetworkWeights",
@@ -116,6 +117,37 @@ class RatioNetwork:
         return logit
 
 
+@dataclass(frozen=True)
+class Couplings:
+    """The couplings C of a separable network, log w = B(x) C A(θ), and how well they are known.
+
+    Attributes
+    ----------
+    module : SeparableNetwork
+        Refitted.
+    parameters : ParameterScaling
+        Of θ.
+    event_functions : Tensor of shape (n, b)
+        B(x) of the events that the weights are bound to.
+    covariance : ndarray of shape (b·a, b·a)
+        Posterior covariance of the flattened couplings.
+    """
+
+    module: SeparableNetwork
+    parameters: ParameterScaling
+    event_functions: Tensor
+    covariance: FloatArray
+
+    @torch.no_grad()
+    def parameter_functions(self, theta: FloatArray) -> FloatArray:
+        """Evaluate those A(θ) of which the couplings have errors: (m, p) to (m, a)."""
+        device = self.event_functions.device
+        values = self.module.parameter_functions(to_tensor(self.parameters(theta), device))
+        n_columns = self.covariance.shape[0] // self.event_functions.shape[1]
+        columns: FloatArray = values[:, :n_columns].cpu().numpy().astype(np.float64)
+        return columns
+
+
 class NetworkWeights:
     """`EventWeights` of an ensemble of networks: the mean of their log-weights.
 
@@ -171,6 +203,18 @@ class NetworkWeights:
             part.networks, part.inputs, part.reference = [network], [inputs], [reference]
             parts.append(part)
         return parts
+
+    def couplings(self) -> list[Couplings]:
+        """Return what is known of each network's couplings; empty where one's are not known."""
+        known = []
+        for network, seen in zip(self.networks, self.inputs, strict=True):
+            module = network.module
+            covariance = getattr(module, "coupling_covariance", None)
+            if not isinstance(module, SeparableNetwork) or covariance is None:
+                return []
+            covariance = covariance.cpu().numpy().astype(np.float64)
+            known.append(Couplings(module, self.parameters, seen, covariance))
+        return known
 
     def _scaled(self, theta: FloatArray) -> Tensor:
         return to_tensor(self.parameters(np.atleast_2d(theta)), self.device)

@@ -22,9 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from ._validation import FloatArray
-from ._weights import EventWeights
+from ._weights import EventWeights, NetworkWeights
 
 __all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_generator"]
 
@@ -36,6 +37,9 @@ _NODES = {1: 64, 2: 128}
 _MORE_DENSITY_NODES, _MORE_NODES = 1024, 256
 # Elements of the table of weights, events times nodes: 200 MB.
 _TABLE_SIZE = 50_000_000
+_DERIVATIVE_ROWS = 40_000
+# Weights that know their error are corrected only where the generator events exclude them so.
+_EXCLUDED_AT = 0.001
 # Degree of the polynomial that interpolates between the nodes.
 _INTERPOLATION_DEGREE = {1: 10, 2: 6, 3: 4}
 
@@ -140,8 +144,10 @@ class GeneratorSample:
             logarithm = np.log(np.append(shares, nominal_share))
         logarithm -= np.logaddexp.reduce(logarithm)
         density = np.full(len(self.mixture_rows), logarithm[-1])
+        self.density_nodes, self.log_shares = nodes, logarithm[:-1]
         for node, log_share in zip(nodes, logarithm, strict=False):
             np.logaddexp(density, self.weights.log_weights(node) + log_share, out=density)
+        self.log_density = density
         self.log_base -= density
         self.table = np.empty((len(density), len(self.nodes)), dtype=np.float32)
         for column, node in enumerate(self.nodes):
@@ -152,6 +158,62 @@ class GeneratorSample:
         weight = self.sign * np.exp(self.log_base + self.weights.log_weights(theta))
         normalised: FloatArray = weight / weight.sum()
         return normalised
+
+    @property
+    def knows_weights(self) -> bool:
+        """Whether the weights know their own error."""
+        return isinstance(self.weights, NetworkWeights) and bool(self.weights.couplings())
+
+    def weight_covariance(self, values: FloatArray, theta: FloatArray) -> FloatArray | None:
+        """Propagate the error of the weights' couplings to the means of values at θ.
+
+        Parameters
+        ----------
+        values : ndarray of shape (m, k)
+            Of the events of the table.
+        theta : ndarray of shape (p,)
+            Where.
+
+        Returns
+        -------
+        ndarray of shape (k, k), or None
+            None where the weights do not know their error. Members of an ensemble have learned
+            from the same events: the mean of theirs.
+        """
+        known = self.weights.couplings() if isinstance(self.weights, NetworkWeights) else []
+        if not known:
+            return None
+        weight = self.mixture_weights(theta)
+        centred = (values - weight @ values) * weight[:, None]
+        # The mean of a derivative needs fewer events than the mean itself.
+        stride = math.ceil(len(weight) / _DERIVATIVE_ROWS)
+        rows = slice(None, None, stride)
+        centred = centred[rows] * (weight.sum() / weight[rows].sum())
+        total = np.zeros((values.shape[1], values.shape[1]))
+        for couplings in known:
+            functions = couplings.event_functions[rows].cpu().numpy().astype(np.float64)
+            at_nodes = couplings.parameter_functions(self.density_nodes)
+            here = couplings.parameter_functions(theta[None])[0]
+            # The mixture, too, moves with the couplings.
+            mixture = self._node_shares(rows) @ at_nodes
+            slopes = np.stack(
+                [
+                    np.outer(column @ functions, here) - (column[:, None] * functions).T @ mixture
+                    for column in centred.T
+                ]
+            ).reshape(values.shape[1], -1)
+            total += slopes @ couplings.covariance @ slopes.T
+        return total / len(known)
+
+    def _node_shares(self, rows: slice) -> FloatArray:
+        """Return the posterior share of each density node in events of the table, (m, q)."""
+        part = self.weights.subset(np.arange(len(self.mixture_rows))[rows])
+        shares = np.empty((len(self.log_density[rows]), len(self.density_nodes)))
+        for k, (node, log_share) in enumerate(
+            zip(self.density_nodes, self.log_shares, strict=True)
+        ):
+            shares[:, k] = np.exp(part.log_weights(node) + log_share - self.log_density[rows])
+        return shares
 
 
 def _cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
@@ -270,6 +332,19 @@ class GeneratorPrediction:
             mean = mean + (self.basis(theta[None]) @ self.coefficients)[0]
         return mean
 
+    def covariance(self, theta: FloatArray) -> FloatArray:
+        """Compute the covariance of the mean, (k, k).
+
+        That of the scatter of events and, without a correction, of the weights' own error. They
+        are not independent, but their sum is never too small by much.
+        """
+        influence = self.influence(theta)
+        covariance: FloatArray = influence.T @ influence
+        if self.correction.degree < 0:
+            of_weights = self.sample.weight_covariance(self.mixed, theta)
+            covariance = covariance if of_weights is None else covariance + of_weights
+        return covariance
+
     def influence(self, theta: FloatArray) -> FloatArray:
         """Return what each generator event adds to the error of the mean, (n, k)."""
         sample = self.sample
@@ -298,7 +373,8 @@ def predict_generator(
 ) -> GeneratorPrediction:
     """Predict with the correction that promises the smallest error at the reference.
 
-    Variance and bias are estimated for each: the bias from the difference to the last one, the
+    Weights that know their error need none, unless the most flexible one excludes them. Else
+    variance and bias are estimated for each: the bias from the difference to the last one, the
     most flexible, as far as it exceeds its own error.
 
     Parameters
@@ -326,13 +402,24 @@ def predict_generator(
     flexible = made[-1]
     at_most, widest = flexible.mean(reference), flexible.influence(reference)
 
-    def risk(prediction: GeneratorPrediction) -> float:
+    def difference(prediction: GeneratorPrediction) -> tuple[FloatArray, FloatArray, FloatArray]:
         influence = prediction.influence(reference)
-        off = prediction.mean(reference) - at_most
         between = influence - widest
-        excess = float(off @ metric @ off) - float(np.sum((between @ metric) * between))
+        return prediction.mean(reference) - at_most, between.T @ between, influence
+
+    def risk(prediction: GeneratorPrediction) -> float:
+        off, between, influence = difference(prediction)
+        excess = float(off @ metric @ off) - float(np.sum(between * metric))
         return float(np.sum((influence @ metric) * influence) + max(excess, 0.0))
 
+    if made[0].correction.degree < 0:
+        off, between, _ = difference(made[0])
+        of_weights = sample.weight_covariance(made[0].mixed, reference)
+        if of_weights is not None:
+            distance = float(off @ np.linalg.pinv(between + of_weights, hermitian=True) @ off)
+            if chi2.sf(distance, len(off)) > _EXCLUDED_AT:
+                return made[0]
+            made = made[1:]
     return min(made, key=risk)
 
 

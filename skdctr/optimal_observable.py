@@ -230,8 +230,7 @@ class EstimatingEquation:
             "simulation": scatter.T @ scatter,
         }
         if self.generator is not None:
-            influence = self.generator.influence(theta)
-            sources["generator"] = influence.T @ influence
+            sources["generator"] = self.generator.covariance(theta)
         return sources
 
     def jacobian(self, theta: FloatArray) -> FloatArray:

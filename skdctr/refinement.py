@@ -1,9 +1,14 @@
-"""Maximum-likelihood refit of a separable network's couplings, with needless terms switched off.
+"""Refit of a separable network's couplings, with a prior that the events themselves set.
 
 Gradient descent leaves a network near its optimum, at a distance that shows as a bias of the
-weights, and every coupling that the truth does not need fits noise. With B(x) and A(θ) held fixed
-the likelihood is log-concave in the couplings C, so that Newton's method solves it to the end, and
-the evidence for each coupling (automatic relevance determination) tells which ones to keep.
+weights. With B(x) and A(θ) held fixed the likelihood is log-concave in the couplings C, so that
+Newton's method solves it to the end.
+
+A few combinations of B(x) carry what θ changes, and polynomials of high degree in θ matter less
+than those of low degree, but how much less differs. So C has a matrix-normal prior: any covariance
+between rows, and one variance for all polynomials of a degree. The evidence sets both. Couplings
+that the events do not need are thereby kept small together; none is switched off by itself, which
+would leave a bias for each. The posterior covariance says how well the weights are known.
 
 The likelihood is that of the choice: for each event, which of several values of θ made it? Many
 values in place of one halve the error of the weights. It also judges trained networks, with far
@@ -11,14 +16,15 @@ less noise than the two classes' cross-entropy.
 
 References
 ----------
-D. J. C. MacKay, Neural Computation 4, 415 (1992).
-M. E. Tipping, J. Mach. Learn. Res. 1, 211 (2001).
-D. McFadden, in Frontiers in Econometrics (1974), 105.
+D. J. C. MacKay, Neural Computation 4, 415 (1992), for the evidence.
+A. P. Dawid, Biometrika 68, 265 (1981), for matrix-normal priors.
+D. McFadden, in Frontiers in Econometrics (1974), 105, for the choice.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,33 +33,91 @@ from ._choices import CHUNK_GROUPS, GROUP, ChoiceSample, Groups, choice_losses
 from ._prediction import event_functions
 from .networks import SeparableNetwork
 
-__all__ = ["ChoiceSample", "choice_losses", "refit_couplings"]
+__all__ = ["ChoiceSample", "Refit", "choice_losses", "refit_couplings"]
 
 _NEWTON_STEPS = 12
-_RELEVANCE_STEPS = 300
 # Penalties tried one after another, in units of each coupling's curvature.
 _RIDGES = (1e-5, 1e-3, 1e-2)
-# The curvature is that of a part of the events: so many for each coupling.
-_CURVATURE_EVENTS = 250
-# Log-likelihood units; the statistical error moves the log-likelihood by 1/2.
-_TOLERANCE = 1e-2
+# The curvature is that of a part of the events: so many for each coupling, to climb and to judge.
+_CLIMB_EVENTS, _CURVATURE_EVENTS = 100, 400
+# Log-likelihood units, for the result and for what the prior is set from; the statistical error
+# moves the log-likelihood by 1/2.
+_TOLERANCE, _ROUGH_TOLERANCE = 0.05, 1.0
+_ROUNDING = 0.01
+# The first fit is one of so many events.
+_ROUGH_EVENTS = 300_000
+_PRIOR_STEPS = 150
+# Precision of a flat prior, in units of the curvature, and the least that the variance of
+# polynomials is of that one degree lower: evidence alone switches degrees off too soon.
+_FLAT, _LEAST_RATIO = 1e-6, 1e-2
+# Polynomials of this degree leave nothing to learned functions of θ, which are nearly the same.
+_ENOUGH_DEGREES = 6
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Most probable couplings, and how well the events know them.
+
+    Attributes
+    ----------
+    coupling : Tensor of shape (b, a)
+        In place of the network's.
+    covariance : Tensor of shape (b·a, b·a)
+        Posterior covariance of the flattened couplings.
+    """
+
+    coupling: Tensor
+    covariance: Tensor
 
 
 class _Likelihood:
-    """The weighted log-likelihood of the choices as a function of the flattened couplings."""
+    """The weighted log-likelihood of the choices as a function of the flattened couplings.
 
+    Parameters
+    ----------
+    groups : Groups
+        The choices.
+    events : Tensor of shape (g, m, b)
+        B(x) of each event.
+    pool : Tensor of shape (n, a)
+        A(θ) − A(θ₀) of the varied values of θ.
+    scale : float
+        Information of an event for a unit of weight.
+    """
+
+    def __init__(self, groups: Groups, events: Tensor, pool: Tensor, scale: float) -> None:
+        self.groups, self.events, self.pool, self.scale = groups, events, pool, scale
+        self.shape = (events.shape[-1], pool.shape[-1])
+
+    @classmethod
     @torch.no_grad()
-    def __init__(self, network: SeparableNetwork, sample: ChoiceSample, seed: int) -> None:
-        self.shape = network.coupling.shape
-        self.groups = groups = Groups.draw(sample, seed)
+    def of_network(cls, network: SeparableNetwork, sample: ChoiceSample, seed: int) -> _Likelihood:
+        """Draw the choices, and evaluate the functions of x and θ, which stay as they are."""
+        groups = Groups.draw(sample, seed)
         size = GROUP * CHUNK_GROUPS
-        self.pool = torch.cat(
-            [network.parameter_functions(chunk) for chunk in sample.varied_theta.split(size)]
-        )
-        self.events = event_functions(network, groups.x)[groups.rows]
+        pool = [network.parameter_functions(chunk) for chunk in sample.varied_theta.split(size)]
         weight = torch.cat([sample.varied_weight, sample.reference_weight]).double()
-        # Weighted events carry less information than their number; evidence must know.
-        self.scale = float(weight.sum() / (weight * weight).sum())
+        return cls(
+            groups,
+            event_functions(network, groups.x)[groups.rows],
+            torch.cat(pool),
+            # Weighted events carry less information than their number; evidence must know.
+            float(weight.sum() / (weight * weight).sum()),
+        )
+
+    def rotated(self, rotation: Tensor) -> _Likelihood:
+        """Return the same for functions B(x)·rotation."""
+        return _Likelihood(self.groups, self.events @ rotation.float(), self.pool, self.scale)
+
+    def part(self, n_events: int) -> _Likelihood:
+        """Return the likelihood of the first groups, raised to that of all."""
+        n_groups = math.ceil(n_events / GROUP)
+        if n_groups >= len(self.groups.rows):
+            return self
+        weight = self.groups.weight.double()
+        scale = self.scale * float(weight.sum() / weight[:n_groups].sum())
+        groups = self.groups.first(n_groups)
+        return _Likelihood(groups, self.events[:n_groups], self.pool, scale)
 
     def _probabilities(self, rows: slice, coupling: Tensor) -> tuple[Tensor, ...]:
         groups = self.groups
@@ -69,8 +133,8 @@ class _Likelihood:
     def __call__(self, beta: Tensor) -> tuple[float, Tensor]:
         """Return the log-likelihood and its gradient."""
         value = 0.0
-        gradient = torch.zeros(self.shape, dtype=torch.float64, device=beta.device)
         coupling = beta.float().reshape(self.shape)
+        gradient = torch.zeros_like(coupling, dtype=torch.float64)
         for rows in self.groups.chunks():
             own, shared, p_own, p_shared, chosen = self._probabilities(rows, coupling)
             weight = self.groups.weight[rows] * self.scale
@@ -83,62 +147,90 @@ class _Likelihood:
 
     @torch.no_grad()
     def curvature(self, beta: Tensor) -> Tensor:
-        """Return minus the Hessian, from a part of the events where they are many."""
-        (n_x, n_theta), n_groups = self.shape, len(self.groups.rows)
-        part = math.ceil(_CURVATURE_EVENTS * len(beta) / GROUP)
-        total = torch.zeros(n_x * n_x, n_theta * n_theta, dtype=torch.float64, device=beta.device)
+        """Return minus the Hessian."""
         coupling = beta.float().reshape(self.shape)
-        for rows in self.groups.chunks(part):
+        pairs_x, pairs_theta = (_Pairs(n, beta.device) for n in self.shape)
+        total = beta.new_zeros(len(pairs_x.first), len(pairs_theta.first))
+        for rows in self.groups.chunks():
             own, shared, p_own, p_shared, _ = self._probabilities(rows, coupling)
             mean = p_own[..., None] * own + p_shared @ shared
-            square = p_shared @ _outer(shared) + p_own[..., None] * _outer(own)
+            spread = p_shared @ pairs_theta(shared)
+            spread += p_own[..., None] * pairs_theta(own)
+            spread -= pairs_theta(mean)
             weight = (self.groups.weight[rows] * self.scale)[..., None]
-            functions = _outer(self.events[rows]) * weight
-            total += (functions.flatten(0, 1).T @ (square - _outer(mean)).flatten(0, 1)).double()
-        if part < n_groups:
-            weights = self.groups.weight.double()
-            total *= float(weights.sum() / weights[:part].sum())
-        return (
-            total.reshape(n_x, n_x, n_theta, n_theta)
-            .permute(0, 2, 1, 3)
-            .reshape(len(beta), len(beta))
-        )
+            functions = pairs_x(self.events[rows]) * weight
+            total += (functions.flatten(0, 1).T @ spread.flatten(0, 1)).double()
+        table = total[pairs_x.place][:, :, pairs_theta.place]
+        return table.permute(0, 2, 1, 3).reshape(len(beta), len(beta))
 
 
-def _outer(values: Tensor) -> Tensor:
-    return (values[..., :, None] * values[..., None, :]).flatten(-2)
+class _Pairs:
+    """Products of each two of n values, without doubles."""
+
+    def __init__(self, n: int, device: torch.device) -> None:
+        self.first, self.second = torch.triu_indices(n, n, device=device)
+        # Where the product of two is found.
+        self.place = torch.zeros(n, n, dtype=torch.long, device=device)
+        counted = torch.arange(len(self.first), device=device)
+        self.place[self.first, self.second] = counted
+        self.place[self.second, self.first] = counted
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return values[..., self.first] * values[..., self.second]
 
 
 def _newton(
-    likelihood: _Likelihood, beta: Tensor, penalty: Tensor | None = None, *, ridge: float = 0.0
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Maximise the penalised likelihood; None where it is not concave or does not rise."""
+    likelihood: _Likelihood, beta: Tensor, penalty: Tensor | float, *, tolerance: float
+) -> Tensor | None:
+    """Maximise the penalised likelihood; None where it is not concave or does not rise.
+
+    Parameters
+    ----------
+    likelihood : _Likelihood
+        Of k couplings.
+    beta : Tensor of shape (k,)
+        First couplings.
+    penalty : Tensor of shape (k,) or float
+        Precision of each coupling's prior, or one for all in units of the curvature.
+    tolerance : float
+        Rise of the log-likelihood that is not worth another step.
+
+    Returns
+    -------
+    Tensor of shape (k,), or None
+        Most probable couplings.
+    """
     value, gradient = likelihood(beta)
-    curvature = likelihood.curvature(beta)
-    if penalty is None:
-        penalty = ridge * _scales(curvature)
+    sample = likelihood.part(_CLIMB_EVENTS * len(beta))
+    curvature = sample.curvature(beta)
+    precision = penalty if isinstance(penalty, Tensor) else penalty * _scales(curvature)
+    before = math.inf
     for _ in range(_NEWTON_STEPS):
-        factor, failed = torch.linalg.cholesky_ex(curvature + torch.diag(penalty))
+        factor, failed = torch.linalg.cholesky_ex(curvature + torch.diag(precision))
         if failed:
             return None
-        slope = gradient - penalty * beta
+        slope = gradient - precision * beta
         step = torch.cholesky_solve(slope[:, None], factor).squeeze(1)
         expected = float(slope @ step)
-        objective = value - 0.5 * float((penalty * beta * beta).sum())
+        objective = value - 0.5 * float((precision * beta * beta).sum())
         for _halving in range(6):
             trial = beta + step
-            trial_value, trial_gradient = likelihood(trial)
-            risen = trial_value - 0.5 * float((penalty * trial * trial).sum())
-            if risen >= objective - _TOLERANCE:
+            value, gradient = likelihood(trial)
+            if value - 0.5 * float((precision * trial * trial).sum()) >= objective - _ROUNDING:
                 break
             step = step / 2
         else:
             return None
-        beta, value, gradient = trial, trial_value, trial_gradient
-        if expected < _TOLERANCE:
+        beta = trial
+        if expected < tolerance:
             break
-        curvature = likelihood.curvature(beta)
-    return beta, curvature, penalty
+        # An old curvature serves while the steps become short.
+        if expected > before / 10:
+            sample = likelihood.part(_CURVATURE_EVENTS * len(beta))
+        if expected > min(len(beta), before / 10):
+            curvature = sample.curvature(beta)
+        before = expected
+    return beta
 
 
 def _scales(curvature: Tensor) -> Tensor:
@@ -152,28 +244,108 @@ def _positive_part(curvature: Tensor) -> Tensor:
     return curvature if float(values[0]) >= 0 else (vectors * values.clamp_min(0.0)) @ vectors.T
 
 
-def _relevance(curvature: Tensor, projection: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the precision of each coupling's prior that maximises the evidence.
+@dataclass(frozen=True)
+class _Prior:
+    """A matrix-normal prior, in the basis of functions of x in which it is diagonal.
 
-    MacKay's fixed point on the quadratic model of the log-likelihood,
-    ``-βᵀ curvature β / 2 + projectionᵀ β``; returns the precisions and the most probable β.
+    Attributes
+    ----------
+    rotation : Tensor of shape (b, b)
+        The basis.
+    precision : Tensor of shape (b·a,)
+        Of each coupling.
+    most_probable : Tensor of shape (b·a,)
+        Couplings, all in that basis.
     """
-    unit = _scales(curvature).sqrt()
-    scaled = curvature / unit[:, None] / unit[None, :]
-    target = projection / unit
-    precision = torch.full_like(unit, 1e-2)
-    most_probable = torch.zeros_like(unit)
-    for _ in range(_RELEVANCE_STEPS):
-        covariance = torch.linalg.inv(scaled + torch.diag(precision))
-        most_probable = covariance @ target
-        determined = (1 - precision * covariance.diagonal()).clamp_min(0.0)
-        precision = (determined / most_probable.square().clamp_min(1e-30)).clamp(1e-8, 1e10)
-    return precision * unit * unit, most_probable / unit
+
+    rotation: Tensor
+    precision: Tensor
+    most_probable: Tensor
+
+
+def _evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Tensor) -> _Prior:
+    """Find the prior that maximises the evidence of the quadratic model of the log-likelihood.
+
+    The model is ``-βᵀ curvature β / 2 + projectionᵀ β``. Directions among the functions of x come
+    from the expectation-maximisation update of the rows' covariance, sizes from MacKay's fixed
+    point, which is much faster. The constant, the first function of x, only normalises: it has
+    a flat prior.
+
+    Parameters
+    ----------
+    curvature, projection : Tensor of shape (k, k) and (k,)
+        Of the model.
+    n_x : int
+        Number of functions of x.
+    degrees : Tensor of int of shape (k / n_x,)
+        Which functions of θ share a variance.
+    """
+    n_theta, n_degrees = len(degrees), int(degrees.max()) + 1
+    shape = (n_x, n_theta)
+    tiny = 1e-12 / float(curvature.diagonal().max())
+    flat = _FLAT * _scales(curvature)[:n_theta]
+    rotation = torch.eye(n_x, dtype=curvature.dtype, device=curvature.device)
+    of_x = curvature.new_ones(n_x - 1)
+    of_degree = curvature.new_full((n_degrees,), 1e-2)
+
+    def by_degree(values: Tensor) -> Tensor:
+        return torch.zeros_like(of_degree).index_add_(0, degrees, values)
+
+    for _ in range(_PRIOR_STEPS):
+        variance = of_x[:, None] * of_degree[degrees]
+        precision = torch.cat([flat, 1 / variance.flatten()])
+        covariance = torch.linalg.inv(curvature + torch.diag(precision))
+        table = (covariance @ projection).reshape(shape)[1:]
+        # E[C T⁻¹ Cᵀ], of which the eigenvectors are the next basis.
+        share = 1 / of_degree[degrees]
+        blocks = covariance.reshape(*shape, *shape)[1:, :, 1:].diagonal(dim1=1, dim2=3)
+        turn = torch.linalg.eigh((table * share) @ table.T + blocks @ share)[1].flip(1)
+        every = torch.block_diag(turn.new_ones(1, 1), turn)
+        rotation = rotation @ every
+        curvature = _turned(_turned(curvature, every, shape).T, every, shape)
+        projection = _turned(projection[:, None], every, shape).squeeze(1)
+        square = (turn.T @ table).square()
+        spread = torch.einsum("ik,ijt,jk->kt", turn, blocks, turn)
+        # In the new basis the old sizes are those of the old prior's diagonal.
+        of_x = (turn.T * of_x @ turn).diagonal()
+        determined = (1 - spread / (of_x[:, None] * of_degree[degrees])).clamp(1e-9, 1.0)
+        of_x = ((square * share).sum(dim=1) / determined.sum(dim=1)).clamp_min(tiny)
+        scaled = (square / of_x[:, None]).sum(dim=0)
+        of_degree = (by_degree(scaled) / by_degree(determined.sum(dim=0))).clamp(tiny, 1e12)
+        for k in range(1, n_degrees):
+            of_degree[k] = torch.maximum(of_degree[k], _LEAST_RATIO * of_degree[k - 1])
+    precision = torch.cat([flat, 1 / (of_x[:, None] * of_degree[degrees]).flatten()])
+    beta = torch.linalg.solve(curvature + torch.diag(precision), projection)
+    return _Prior(rotation, precision, beta)
+
+
+def _posterior(curvature: Tensor, precision: Tensor, table: Tensor) -> Tensor:
+    """Return the posterior covariance of couplings, given as a table in the prior's basis.
+
+    The basis came from the data, too. To turn it adds multiples of the rows that matter to other
+    rows; against that the prior does not count.
+    """
+    covariance = torch.linalg.inv(curvature + torch.diag(precision))
+    determined = (1 - precision * covariance.diagonal()).reshape(table.shape).sum(dim=1)
+    leading = table[1:][determined[1:] > 1.0]
+    blocks = []
+    for row, of_row in enumerate(precision.reshape(table.shape)):
+        block = torch.diag(of_row)
+        if row > 0 and len(leading) > 0:
+            weighted = leading * of_row
+            block = block - weighted.T @ torch.linalg.pinv(weighted @ leading.T) @ weighted
+        blocks.append(block)
+    return torch.linalg.inv(curvature + torch.block_diag(*blocks))
+
+
+def _turned(values: Tensor, turn: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Express the first index, a flattened coupling, in another basis of the functions of x."""
+    return torch.einsum("ik,ijc->kjc", turn, values.reshape(*shape, -1)).flatten(0, 1)
 
 
 def refit_couplings(
     network: SeparableNetwork, sample: ChoiceSample, *, seed: int = 0
-) -> Tensor | None:
+) -> Refit | None:
     """Return the most probable couplings of a trained network, or None where there are none.
 
     Parameters
@@ -187,26 +359,62 @@ def refit_couplings(
 
     Returns
     -------
-    Tensor of the shape of `network.coupling`, or None
+    Refit or None
         None where the likelihood is not concave (too few events, or too many negative weights)
         or Newton's method does not raise it.
     """
-    likelihood = _Likelihood(network, sample, seed)
-    start = network.coupling.detach().double().flatten()
+    raw, coupling, degrees = _likelihood(network, sample, seed)
+    # The rough optimum of a part of the events is near enough for the quadratic model of all.
+    rough, start = raw.part(_ROUGH_EVENTS), coupling.flatten()
     # Signed events may leave directions without curvature, that a larger ridge takes care of.
     for share in _RIDGES:
-        solved = _newton(likelihood, start, ridge=share)
-        if solved is not None:
+        beta = _newton(rough, start, share, tolerance=_ROUGH_TOLERANCE)
+        if beta is not None:
             break
     else:
         return None
-    beta, curvature, ridge = solved
-    curvature = _positive_part(curvature)
-    precision, beta = _relevance(curvature, curvature @ beta + ridge * beta)
-    solved = _newton(likelihood, beta, precision)
-    if solved is None:
-        return None
-    refitted = solved[0]
-    if not torch.isfinite(refitted).all():
-        return None
-    return refitted.float().reshape(network.coupling.shape)
+    rotation = torch.eye(raw.shape[0], dtype=torch.float64, device=beta.device)
+    likelihood = raw
+    for tolerance in (_ROUGH_TOLERANCE, _TOLERANCE):
+        prior = _evidence_prior(*_quadratic_model(likelihood, beta), raw.shape[0], degrees)
+        rotation = rotation @ prior.rotation
+        likelihood = raw.rotated(rotation)
+        beta = _newton(likelihood, prior.most_probable, prior.precision, tolerance=tolerance)
+        if beta is None or not torch.isfinite(beta).all():
+            return None
+    curvature, _ = _quadratic_model(likelihood, beta)
+    covariance = _posterior(curvature, prior.precision, beta.reshape(raw.shape))
+    back = torch.kron(rotation, torch.eye(raw.shape[1], dtype=torch.float64, device=beta.device))
+    refitted = torch.zeros_like(network.coupling)
+    refitted[:, : raw.shape[1]] = (back @ beta).reshape(raw.shape)
+    return Refit(refitted, (back @ covariance @ back.T).float())
+
+
+def _likelihood(
+    network: SeparableNetwork, sample: ChoiceSample, seed: int
+) -> tuple[_Likelihood, Tensor, Tensor]:
+    """Return the likelihood, the couplings to start from, and which functions of θ share a prior.
+
+    Where there are polynomials enough, what is learned of θ is expressed by them.
+    """
+    likelihood = _Likelihood.of_network(network, sample, seed)
+    coupling = network.coupling.double()
+    terms = [len(term) for term in network.parameter_terms]
+    highest, n = max(terms, default=0), len(terms)
+    if highest >= _ENOUGH_DEGREES:
+        pool = likelihood.pool[:_ROUGH_EVENTS].double()
+        expressed = torch.linalg.lstsq(pool[:, :n], pool[:, n:]).solution
+        coupling = coupling[:, :n] + coupling[:, n:] @ expressed.T
+        likelihood = _Likelihood(
+            likelihood.groups, likelihood.events, likelihood.pool[:, :n], likelihood.scale
+        )
+    else:
+        terms += [highest + 1] * (coupling.shape[1] - n)
+    return likelihood, coupling, torch.tensor(terms, device=coupling.device) - 1
+
+
+def _quadratic_model(likelihood: _Likelihood, beta: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the curvature and projection of ``-βᵀ curvature β / 2 + projectionᵀ β``."""
+    sample = likelihood.part(_CURVATURE_EVENTS * len(beta))
+    curvature = _positive_part(sample.curvature(beta))
+    return curvature, curvature @ beta + likelihood(beta)[1]

@@ -327,14 +327,16 @@ def _refit(
     losses: Callable[[nn.Module], torch.Tensor],
     seed: int,
 ) -> None:
-    coupling = refit_couplings(module, sample, seed=seed)
-    if coupling is None:
+    refit = refit_couplings(module, sample, seed=seed)
+    if refit is None:
         return
     before = losses(module)
     trained = module.coupling.clone()
-    module.coupling.copy_(coupling)
+    module.coupling.copy_(refit.coupling)
+    module.coupling_covariance = refit.covariance
     if not _excess(losses(module) - before) <= _WORSE_AT:
         module.coupling.copy_(trained)
+        module.coupling_covariance = None
 
 
 def _excess(difference: torch.Tensor) -> float:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from skdctr import _choices, refinement, reweighter_training
+from skdctr import _choices, reweighter_training
 from skdctr.networks import SeparableNetwork
-from skdctr.refinement import ChoiceSample, _Likelihood, choice_losses, refit_couplings
+from skdctr.refinement import ChoiceSample, Refit, _Likelihood, choice_losses, refit_couplings
 
 N_EVENTS = 20_000
 FEATURE_TERMS = ((0,), (0, 0))
@@ -56,12 +56,17 @@ def draw(n=N_EVENTS, seed=0, n_varied=None):
     )
 
 
+def couplings(network, sample, **arguments):
+    refit = refit_couplings(network, sample, **arguments)
+    return None if refit is None else refit.coupling
+
+
 def standard_errors(network, sample):
     """Of all couplings at the truth, from the curvature of the likelihood."""
     truth = torch.zeros_like(network.coupling, dtype=torch.float64)
     for index, value in EXACT.items():
         truth[index] = value
-    curvature = _Likelihood(network, sample, 0).curvature(truth.flatten())
+    curvature = _Likelihood.of_network(network, sample, 0).curvature(truth.flatten())
     used = curvature.diagonal() > 0
     errors = torch.full_like(truth.flatten(), torch.inf)
     errors[used] = torch.linalg.inv(curvature[used][:, used]).diagonal().sqrt()
@@ -71,20 +76,33 @@ def standard_errors(network, sample):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_finds_the_couplings_of_an_exponential_family(network, seed):
     sample = draw(seed=seed)
-    fitted = refit_couplings(network, sample)
+    fitted = couplings(network, sample)
     truth, errors = standard_errors(network, sample)
     monomials = errors.isfinite()
     assert int(monomials.sum()) == 6
     pulls = ((fitted - truth) / errors)[monomials]
     assert float(pulls.abs().max()) < 4
-    # What the truth does not need is switched off, not only small.
-    needless = monomials & (truth == 0)
-    assert float((fitted / errors)[needless].abs().median()) < 0.5
+
+
+def test_posterior_covariance_covers_the_truth(network):
+    """Of what the data determine, over seeds; the prior takes little of it away."""
+    distances = []
+    for seed in range(12):
+        sample = draw(n=5_000, seed=seed)
+        refit = refit_couplings(network, sample)
+        truth, errors = standard_errors(network, sample)
+        used = errors.isfinite().flatten()
+        off = (refit.coupling - truth).flatten()[used]
+        covariance = refit.covariance.double()[used][:, used]
+        distances.append(float(off @ torch.linalg.pinv(covariance, hermitian=True) @ off))
+    # χ² of six couplings has a variance of 12; those that the prior holds near zero, where the
+    # truth is, count less. Never above; not below that of the three that are needed.
+    assert 3 - 3 * np.sqrt(6 / 12) < np.mean(distances) < 6 + 3 * np.sqrt(12 / 12)
 
 
 def test_unequal_classes_give_the_same_couplings(network):
     sample = draw(n=40_000, n_varied=4_000)
-    fitted = refit_couplings(network, sample)
+    fitted = couplings(network, sample)
     truth, errors = standard_errors(network, sample)
     monomials = errors.isfinite()
     assert float(((fitted - truth) / errors)[monomials].abs().max()) < 4
@@ -95,7 +113,7 @@ def test_many_competing_values_of_theta_lower_the_error(network, monkeypatch):
     for n_shared in (0, 16):
         monkeypatch.setattr(_choices, "_SHARED", n_shared)
         fitted[n_shared] = torch.stack(
-            [refit_couplings(network, draw(n=5_000, seed=seed))[1, 0] for seed in range(12)]
+            [couplings(network, draw(n=5_000, seed=seed))[1, 0] for seed in range(12)]
         )
     # Curvatures promise a ratio of 1.4 or more; the ratio of two spreads of 12 has a relative
     # error of 1/√11, less what the common events take off.
@@ -111,7 +129,7 @@ def test_without_nominal_events_theta_compete_with_each_other(network):
         reference_weight=sample.reference_weight[:0],
         prior_logit=np.inf,
     )
-    fitted = refit_couplings(network, sample)
+    fitted = couplings(network, sample)
     truth, errors = standard_errors(network, sample)
     monomials = errors.isfinite()
     assert float(((fitted - truth) / errors)[monomials].abs().max()) < 4
@@ -119,14 +137,14 @@ def test_without_nominal_events_theta_compete_with_each_other(network):
 
 def test_leaves_the_network_as_it_was(network):
     before = copy.deepcopy(network.state_dict())
-    assert refit_couplings(network, draw(n=2_000)) is not None
+    assert couplings(network, draw(n=2_000)) is not None
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name]), name
 
 
 def test_same_seed_same_bits(network):
     sample = draw(n=2_000)
-    first, second, other = (refit_couplings(network, sample, seed=seed) for seed in (5, 5, 6))
+    first, second, other = (couplings(network, sample, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
@@ -136,7 +154,7 @@ def test_same_seed_same_bits(network):
 
 def test_too_few_events_are_no_error(network):
     for n in (1, 2, 5):
-        fitted = refit_couplings(network, draw(n=n))
+        fitted = couplings(network, draw(n=n))
         assert fitted is None or bool(fitted.isfinite().all())
 
 
@@ -145,20 +163,20 @@ def test_many_negative_weights_give_none(network):
     weight = torch.ones(2_000)
     # Negative where x is large: the signed density turns negative there, no likelihood has a peak.
     weight[sample.varied[:, 0] > 1.0] = -1.0
-    assert refit_couplings(network, replace(sample, varied_weight=weight)) is None
+    assert couplings(network, replace(sample, varied_weight=weight)) is None
 
 
 def test_not_finite_events_give_none(network):
     sample = draw(n=100)
     sample.varied[0] = torch.nan
-    assert refit_couplings(network, sample) is None
+    assert couplings(network, sample) is None
 
 
 # --- weights --------------------------------------------------------------------------------
 
 
 def evaluate(network, sample, beta):
-    likelihood = _Likelihood(network, sample, 0)
+    likelihood = _Likelihood.of_network(network, sample, 0)
     quantities = (*likelihood(beta), likelihood.curvature(beta))
     return [quantity / likelihood.scale for quantity in quantities], likelihood.scale
 
@@ -208,7 +226,7 @@ def test_signed_weights_give_the_couplings_of_the_signed_density(network):
     # The prior is that of signed sums.
     prior = np.log(float(weight.sum()) / N_EVENTS)
     sample = replace(sample, varied_weight=weight, prior_logit=prior)
-    fitted = refit_couplings(network, sample)
+    fitted = couplings(network, sample)
     assert fitted is not None
     truth, errors = standard_errors(network, replace(sample, varied_weight=torch.ones(N_EVENTS)))
     monomials = errors.isfinite()
@@ -219,7 +237,7 @@ def test_signed_weights_give_the_couplings_of_the_signed_density(network):
 
 def test_gradient_and_curvature_are_derivatives_of_the_value(network):
     sample = draw(n=500)
-    likelihood = _Likelihood(network, sample, 0)
+    likelihood = _Likelihood.of_network(network, sample, 0)
     beta = torch.zeros(network.coupling.numel(), dtype=torch.float64)
     beta[4] = 0.5
     _, gradient = likelihood(beta)
@@ -236,13 +254,11 @@ def test_gradient_and_curvature_are_derivatives_of_the_value(network):
         )
 
 
-def test_curvature_of_a_part_stands_for_all(network, monkeypatch):
+def test_curvature_of_a_part_stands_for_all(network):
     sample = draw(n=20_000)
-    likelihood = _Likelihood(network, sample, 0)
+    likelihood = _Likelihood.of_network(network, sample, 0)
     beta = torch.zeros(network.coupling.numel(), dtype=torch.float64)
-    monkeypatch.setattr(refinement, "_CURVATURE_EVENTS", 250)
-    part = likelihood.curvature(beta).diagonal()
-    monkeypatch.setattr(refinement, "_CURVATURE_EVENTS", 10**6)
+    part = likelihood.part(4_000).curvature(beta).diagonal()
     every = likelihood.curvature(beta).diagonal()
     used = every > 0
     # 4000 of 40000 events; a square of x has a relative variance of 2, and θ² adds as much.
@@ -265,7 +281,7 @@ def test_losses_are_minus_the_log_likelihood(network, nominal):
     network.coupling[1, 0] = 0.7
     losses = choice_losses(network, sample, seed=3)
     assert len(losses) == len(sample.varied) + len(sample.reference)
-    value, _ = _Likelihood(network, sample, 3)(network.coupling.double().flatten())
+    value, _ = _Likelihood.of_network(network, sample, 3)(network.coupling.double().flatten())
     assert float(losses.sum()) == pytest.approx(-value, rel=1e-4)
 
 
@@ -319,7 +335,9 @@ def test_a_refit_that_makes_the_loss_worse_is_not_taken(small, monkeypatch):
     monkeypatch.setattr(
         reweighter_training,
         "refit_couplings",
-        lambda network, sample, *, seed: torch.full_like(network.coupling, 30.0),
+        lambda network, sample, *, seed: Refit(
+            torch.full_like(network.coupling, 30.0), torch.eye(network.coupling.numel())
+        ),
     )
     trained, refused = (fit(*small, refit=refit).net_.module_.coupling for refit in (False, True))
     assert torch.equal(trained, refused)

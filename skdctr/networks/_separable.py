@@ -28,7 +28,7 @@ def monomial_exponents(
 
 
 def dictionary_terms(
-    n_features: int, n_parameters: int, rank: int, *, budget: int = 300
+    n_features: int, n_parameters: int, rank: int, *, budget: int = 600
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
     """Choose the terms in x and θ of a `SeparableNetwork`, the most that a budget allows.
 
@@ -50,7 +50,7 @@ def dictionary_terms(
         (),
     ]
     # Parameters stay within [-1, 1], where high degrees are harmless; features do not.
-    parameters = [monomial_exponents(n_parameters, degree) for degree in range(6, 0, -1)]
+    parameters = [monomial_exponents(n_parameters, degree) for degree in range(8, 0, -1)]
     for feature_terms, parameter_terms in itertools.product(features, parameters):
         n_couplings = (1 + len(feature_terms) + rank) * (1 + len(parameter_terms) + rank)
         if n_couplings <= budget:
@@ -139,6 +139,9 @@ class SeparableNetwork(nn.Module):
         # Not trained: b and a absorb it. The refit replaces it, monomials included.
         self.coupling: Tensor
         self.register_buffer("coupling", coupling)
+        # Posterior covariance of the flattened coupling, or of its first columns, after a refit.
+        self.coupling_covariance: Tensor | None
+        self.register_buffer("coupling_covariance", None)
 
     takes_sets = False
     # Functions of x, once computed, serve any θ.
