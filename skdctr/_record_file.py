@@ -4,13 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["RecordFile"]
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["RecordFile", "claimed"]
 
 _START = b'{"format": "skdctr'
+
+
+@contextmanager
+def claimed(path: str | Path) -> Iterator[None]:
+    """Keep a file of records to this call; the claim ends with the process, however that ends.
+
+    Raises
+    ------
+    RuntimeError
+        If another call is adding to it. File systems without locks cannot tell.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("ab") as file:
+        with suppress(OSError):
+            try:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RuntimeError(
+                    f"Another call is adding to {path}: wait for it, or choose another path."
+                ) from error
+        yield
 
 
 class RecordFile:

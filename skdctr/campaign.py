@@ -31,7 +31,7 @@ from ._device import spawn_seeds
 from ._fingerprint import describe
 from ._members import assemble, bound_inputs, n_members, settings_of, train_member, warned
 from ._parallel import run_jobs, runs_here
-from ._record_file import RecordFile
+from ._record_file import RecordFile, claimed
 
 __all__ = ["fit_ensemble", "read_manifest"]
 
@@ -62,8 +62,7 @@ def fit_ensemble(
         As ``estimator.fit`` takes them.
     path : str or Path
         Directory of the campaign; made where there is none. Where it holds members, only those
-        that it lacks are trained. If other machines take part, they must see it too. It belongs
-        to one call at a time.
+        that it lacks are trained. If other machines take part, they must see it too.
     n_jobs : int, default=None
         Members at a time, each in a process of one thread; -1 takes as many as there are cores.
         None is one, or the backend of ``joblib.parallel_config``, such as a Dask cluster.
@@ -84,6 +83,8 @@ def fit_ensemble(
         where the estimator has none.
     TypeError
         If the estimator has no members, or its `fit` does not take the inputs.
+    RuntimeError
+        If another call is at work in the directory.
 
     Warns
     -----
@@ -113,19 +114,8 @@ def fit_ensemble(
     estimator._validate_params()
     arguments = bound_inputs(estimator, inputs, named)
     directory = Path(path).resolve()
-    manifest = _open(directory, estimator, arguments)
-    seeds = spawn_seeds(manifest.settings["random_state"], n)
-    missing = _missing(directory, manifest, n)
-    bar = tqdm(desc="members", total=n, initial=n - len(missing), disable=not verbose)
-    with bar, _handed_over(arguments, directory, n_jobs) as handed:
-        jobs = (partial(_member, estimator, k, seeds[k], handed) for k in missing)
-        # One by one: what is lost with a process is the member that it was at.
-        with run_jobs(jobs, n_jobs, batch_size=1) as results:
-            for record, content in results:
-                _write(directory / record["file"], content)
-                manifest.append(record)
-                bar.update()
-    rows = [manifest.rows[k] for k in range(n)]
+    with claimed(directory / _MANIFEST):
+        rows = _train(estimator, arguments, directory, n, n_jobs=n_jobs, verbose=verbose)
     members = [pickle.loads((directory / row["file"]).read_bytes()) for row in rows]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -169,6 +159,31 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     return frame
 
 
+def _train(
+    estimator: Any,
+    arguments: dict[str, Any],
+    directory: Path,
+    n: int,
+    *,
+    n_jobs: int | None,
+    verbose: int,
+) -> list[dict[str, Any]]:
+    """Train the members that the directory lacks; return the lines of all."""
+    manifest = _open(directory, estimator, arguments)
+    seeds = spawn_seeds(manifest.settings["random_state"], n)
+    missing = _missing(directory, manifest, n)
+    bar = tqdm(desc="members", total=n, initial=n - len(missing), disable=not verbose)
+    with bar, _handed_over(arguments, directory, n_jobs) as handed:
+        jobs = (partial(_member, estimator, k, seeds[k], handed) for k in missing)
+        # One by one: what is lost with a process is the member that it was at.
+        with run_jobs(jobs, n_jobs, batch_size=1) as results:
+            for record, content in results:
+                _write(directory / record["file"], content)
+                manifest.append(record)
+                bar.update()
+    return [manifest.rows[k] for k in range(n)]
+
+
 def _open(directory: Path, estimator: Any, arguments: Mapping[str, Any]) -> RecordFile:
     """Open the manifest, and settle the seed: the given one, that of the file, or a fresh one."""
     given = estimator.random_state
@@ -193,7 +208,7 @@ def _missing(directory: Path, manifest: RecordFile, n: int) -> list[int]:
             if file.exists() and _sha256(file.read_bytes()) == row["sha256"]:
                 continue
             warnings.warn(
-                f"{file} is missing or damaged: member {k} is trained again.", stacklevel=3
+                f"{file} is missing or damaged: member {k} is trained again.", stacklevel=4
             )
         missing.append(k)
     return missing

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ._device import spawn_seeds
 from ._parallel import run_jobs
-from ._record_file import RecordFile
+from ._record_file import RecordFile, claimed
 from ._toy_result import CoverageResult
 from ._validation import FloatArray, feature_names
 
@@ -78,6 +78,8 @@ def run_toys(
         If shapes do not fit together, or `path` holds toys of other settings.
     TypeError
         If what `fit` returns is no fit, or there is no truth.
+    RuntimeError
+        If another call is adding toys to `path`.
 
     Notes
     -----
@@ -101,21 +103,22 @@ def run_toys(
     """
     if n_toys < 1:
         raise ValueError(f"n_toys={n_toys}: expected at least one.")
-    settings = {"simulate": _describe(simulate), "fit": _describe(fit)}
-    file, seed = _open(path, settings, random_state)
-    truths, names = _truths(theta, n_toys, seed)
-    rows = _finished(file, truths, path)
-    missing = [toy for toy in range(n_toys) if toy not in rows]
-    jobs = (partial(_toy, simulate, fit, toy, seed, truths[toy], names) for toy in missing)
-    bar = tqdm(desc="toys", total=n_toys, initial=len(rows), disable=not verbose, unit="toy")
-    with bar, run_jobs(jobs, n_jobs) as results:
-        for row in results:
-            if file is not None:
-                file.append(row)
-            rows[row["toy"]] = row
-            n_failed = sum(bool(other["failure"]) for other in rows.values())
-            bar.set_postfix_str(f"{n_failed} failed" if n_failed else "", refresh=False)
-            bar.update()
+    with nullcontext() if path is None else claimed(path):
+        settings = {"simulate": _describe(simulate), "fit": _describe(fit)}
+        file, seed = _open(path, settings, random_state)
+        truths, names = _truths(theta, n_toys, seed)
+        rows = _finished(file, truths, path)
+        missing = [toy for toy in range(n_toys) if toy not in rows]
+        jobs = (partial(_toy, simulate, fit, toy, seed, truths[toy], names) for toy in missing)
+        bar = tqdm(desc="toys", total=n_toys, initial=len(rows), disable=not verbose, unit="toy")
+        with bar, run_jobs(jobs, n_jobs) as results:
+            for row in results:
+                if file is not None:
+                    file.append(row)
+                rows[row["toy"]] = row
+                n_failed = sum(bool(other["failure"]) for other in rows.values())
+                bar.set_postfix_str(f"{n_failed} failed" if n_failed else "", refresh=False)
+                bar.update()
     return CoverageResult.from_rows(list(rows.values()), seed)
 
 

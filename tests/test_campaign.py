@@ -23,6 +23,7 @@ from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr._device import spawn_seeds
 from skdctr._fingerprint import describe, fingerprint
 from skdctr._parallel import run_jobs
+from skdctr._record_file import claimed
 from skdctr.campaign import fit_ensemble, read_manifest
 from skdctr.datasets import make_gaussian
 from skdctr.exceptions import ClosureFitWarning
@@ -226,6 +227,16 @@ def test_a_mistake_before_the_first_member_leaves_the_directory_free(tmp_path, s
             fit_ensemble(ensemble(), wrong, theta, path=tmp_path)
     assert read_manifest(tmp_path).empty
     same(fit_ensemble(ensemble(), x, theta, path=tmp_path), expected)
+
+
+def test_two_calls_do_not_work_in_one_directory(tmp_path, sample, expected):
+    pytest.importorskip("fcntl")
+    with (
+        claimed(tmp_path / "manifest.jsonl"),
+        pytest.raises(RuntimeError, match="Another call is adding to"),
+    ):
+        fit_ensemble(ensemble(), *sample, path=tmp_path)
+    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
 
 
 def test_what_has_no_members_is_refused(tmp_path, sample):
