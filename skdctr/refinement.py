@@ -149,34 +149,30 @@ class _Likelihood:
     def curvature(self, beta: Tensor) -> Tensor:
         """Return minus the Hessian."""
         coupling = beta.float().reshape(self.shape)
-        pairs_x, pairs_theta = (_Pairs(n, beta.device) for n in self.shape)
-        total = beta.new_zeros(len(pairs_x.first), len(pairs_theta.first))
+        n_x, n_theta = self.shape
+        table = beta.new_zeros(n_x, n_theta, n_x, n_theta)
         for rows in self.groups.chunks():
             own, shared, p_own, p_shared, _ = self._probabilities(rows, coupling)
+            events = self.events[rows]
+            weight = self.groups.weight[rows] * self.scale
             mean = p_own[..., None] * own + p_shared @ shared
-            spread = p_shared @ pairs_theta(shared)
-            spread += p_own[..., None] * pairs_theta(own)
-            spread -= pairs_theta(mean)
-            weight = (self.groups.weight[rows] * self.scale)[..., None]
-            functions = pairs_x(self.events[rows]) * weight
-            total += (functions.flatten(0, 1).T @ spread.flatten(0, 1)).double()
-        table = total[pairs_x.place][:, :, pairs_theta.place]
-        return table.permute(0, 2, 1, 3).reshape(len(beta), len(beta))
+            for first in range(n_x):
+                for second in range(first, n_x):
+                    share = events[..., first] * events[..., second] * weight
+                    block = _moments(own, share * p_own) - _moments(mean, share)
+                    # The events of a group share these values of θ.
+                    block += _moments(shared, (share[:, None] @ p_shared).squeeze(1))
+                    table[first, :, second] += block
+        for first in range(n_x):
+            for second in range(first):
+                table[first, :, second] = table[second, :, first]
+        return table.reshape(len(beta), len(beta))
 
 
-class _Pairs:
-    """Products of each two of n values, without doubles."""
-
-    def __init__(self, n: int, device: torch.device) -> None:
-        self.first, self.second = torch.triu_indices(n, n, device=device)
-        # Where the product of two is found.
-        self.place = torch.zeros(n, n, dtype=torch.long, device=device)
-        counted = torch.arange(len(self.first), device=device)
-        self.place[self.first, self.second] = counted
-        self.place[self.second, self.first] = counted
-
-    def __call__(self, values: Tensor) -> Tensor:
-        return values[..., self.first] * values[..., self.second]
+def _moments(values: Tensor, weight: Tensor) -> Tensor:
+    """Sum products of each two of the last index, weighted."""
+    flat = values.flatten(0, 1)
+    return (flat.T @ (flat * weight.reshape(-1, 1))).double()
 
 
 def _newton(
@@ -325,16 +321,18 @@ def _posterior(curvature: Tensor, precision: Tensor, table: Tensor) -> Tensor:
     The basis came from the data, too. To turn it adds multiples of the rows that matter to other
     rows; against that the prior does not count.
     """
+    # What the prior holds a hundred times better than the events is known exactly.
+    precision = torch.minimum(precision, 1e4 * _scales(curvature))
     covariance = torch.linalg.inv(curvature + torch.diag(precision))
     determined = (1 - precision * covariance.diagonal()).reshape(table.shape).sum(dim=1)
     leading = table[1:][determined[1:] > 1.0]
     blocks = []
     for row, of_row in enumerate(precision.reshape(table.shape)):
-        block = torch.diag(of_row)
+        free = torch.eye(table.shape[1], dtype=table.dtype, device=table.device)
         if row > 0 and len(leading) > 0:
-            weighted = leading * of_row
-            block = block - weighted.T @ torch.linalg.pinv(weighted @ leading.T) @ weighted
-        blocks.append(block)
+            directions = torch.linalg.qr((leading * of_row.sqrt()).T)[0]
+            free = free - directions @ directions.T
+        blocks.append(of_row.sqrt()[:, None] * free * of_row.sqrt())
     return torch.linalg.inv(curvature + torch.block_diag(*blocks))
 
 
