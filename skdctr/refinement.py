@@ -6,7 +6,7 @@ Newton's method solves it to the end.
 
 A few combinations of B(x) carry what θ changes, and polynomials of high degree in θ matter less
 than those of low degree, but how much less differs. So C has a matrix-normal prior: any covariance
-between rows, and one variance for all polynomials of a degree. The evidence sets both. Couplings
+between rows, and a variance for each degree in each parameter. The evidence sets both. Couplings
 that the events do not need are thereby kept small together; none is switched off by itself, which
 would leave a bias for each. The posterior covariance says how well the weights are known.
 
@@ -49,7 +49,7 @@ _ROUGH_EVENTS = 300_000
 _PRIOR_STEPS = 150
 # Precision of a flat prior, in units of the curvature, and the least that the variance of
 # polynomials is of that one degree lower: evidence alone switches degrees off too soon.
-_FLAT, _LEAST_RATIO = 1e-6, 1e-2
+_FLAT, _LEAST_RATIO = 1e-6, 0.03
 # Polynomials of this degree leave nothing to learned functions of θ, which are nearly the same.
 _ENOUGH_DEGREES = 6
 
@@ -273,29 +273,25 @@ def _evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Te
         Of the model.
     n_x : int
         Number of functions of x.
-    degrees : Tensor of int of shape (k / n_x,)
-        Which functions of θ share a variance.
+    degrees : Tensor of int of shape (p, k / n_x)
+        Degree of each function of θ in each parameter.
     """
-    n_theta, n_degrees = len(degrees), int(degrees.max()) + 1
+    n_theta = degrees.shape[1]
     shape = (n_x, n_theta)
     tiny = 1e-12 / float(curvature.diagonal().max())
     flat = _FLAT * _scales(curvature)[:n_theta]
     rotation = torch.eye(n_x, dtype=curvature.dtype, device=curvature.device)
-    of_x = curvature.new_ones(n_x - 1)
-    of_degree = curvature.new_full((n_degrees,), 1e-2)
-
-    def by_degree(values: Tensor) -> Tensor:
-        return torch.zeros_like(of_degree).index_add_(0, degrees, values)
-
+    of_x = curvature.new_full((n_x - 1,), 1e-2)
+    factors = [curvature.new_ones(int(row.max()) + 1) for row in degrees]
+    of_theta = curvature.new_ones(n_theta)
     for _ in range(_PRIOR_STEPS):
-        variance = of_x[:, None] * of_degree[degrees]
-        precision = torch.cat([flat, 1 / variance.flatten()])
+        precision = torch.cat([flat, 1 / (of_x[:, None] * of_theta).flatten()])
         covariance = torch.linalg.inv(curvature + torch.diag(precision))
         table = (covariance @ projection).reshape(shape)[1:]
         # E[C T⁻¹ Cᵀ], of which the eigenvectors are the next basis.
-        share = 1 / of_degree[degrees]
         blocks = covariance.reshape(*shape, *shape)[1:, :, 1:].diagonal(dim1=1, dim2=3)
-        turn = torch.linalg.eigh((table * share) @ table.T + blocks @ share)[1].flip(1)
+        rows = (table / of_theta) @ table.T + blocks @ (1 / of_theta)
+        turn = torch.linalg.eigh(rows)[1].flip(1)
         every = torch.block_diag(turn.new_ones(1, 1), turn)
         rotation = rotation @ every
         curvature = _turned(_turned(curvature, every, shape).T, every, shape)
@@ -304,13 +300,20 @@ def _evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Te
         spread = torch.einsum("ik,ijt,jk->kt", turn, blocks, turn)
         # In the new basis the old sizes are those of the old prior's diagonal.
         of_x = (turn.T * of_x @ turn).diagonal()
-        determined = (1 - spread / (of_x[:, None] * of_degree[degrees])).clamp(1e-9, 1.0)
-        of_x = ((square * share).sum(dim=1) / determined.sum(dim=1)).clamp_min(tiny)
-        scaled = (square / of_x[:, None]).sum(dim=0)
-        of_degree = (by_degree(scaled) / by_degree(determined.sum(dim=0))).clamp(tiny, 1e12)
-        for k in range(1, n_degrees):
-            of_degree[k] = torch.maximum(of_degree[k], _LEAST_RATIO * of_degree[k - 1])
-    precision = torch.cat([flat, 1 / (of_x[:, None] * of_degree[degrees]).flatten()])
+        determined = (1 - spread / (of_x[:, None] * of_theta)).clamp(1e-9, 1.0)
+        of_x = ((square / of_theta).sum(dim=1) / determined.sum(dim=1)).clamp_min(tiny)
+        scaled, known = (square / of_x[:, None]).sum(dim=0), determined.sum(dim=0)
+        for k, (factor, degree) in enumerate(zip(factors, degrees, strict=True)):
+            own = torch.zeros_like(factor).index_add_(0, degree, scaled * factor[degree] / of_theta)
+            of_degree = torch.zeros_like(factor).index_add_(0, degree, known)
+            lowest = int(degree.min())
+            new = (own / of_degree.clamp_min(1e-9)).clamp_min(tiny)
+            new = (new / new[lowest]).clamp(1e-12, 1e12)
+            for higher in range(lowest + 1, len(new)):
+                new[higher] = torch.maximum(new[higher], _LEAST_RATIO * new[higher - 1])
+            of_theta = of_theta * (new / factor)[degree]
+            factors[k] = new
+    precision = torch.cat([flat, 1 / (of_x[:, None] * of_theta).flatten()])
     beta = torch.linalg.solve(curvature + torch.diag(precision), projection)
     return _Prior(rotation, precision, beta)
 
@@ -391,14 +394,15 @@ def refit_couplings(
 def _likelihood(
     network: SeparableNetwork, sample: ChoiceSample, seed: int
 ) -> tuple[_Likelihood, Tensor, Tensor]:
-    """Return the likelihood, the couplings to start from, and which functions of θ share a prior.
+    """Return the likelihood, couplings to start from, and degrees of the functions of θ.
 
     Where there are polynomials enough, what is learned of θ is expressed by them.
     """
     likelihood = _Likelihood.of_network(network, sample, seed)
     coupling = network.coupling.double()
-    terms = [len(term) for term in network.parameter_terms]
-    highest, n = max(terms, default=0), len(terms)
+    terms = network.parameter_terms
+    n, highest = len(terms), max(map(len, terms), default=0)
+    n_learned = coupling.shape[1] - n
     if highest >= _ENOUGH_DEGREES:
         pool = likelihood.pool[:_ROUGH_EVENTS].double()
         expressed = torch.linalg.lstsq(pool[:, :n], pool[:, n:]).solution
@@ -406,9 +410,15 @@ def _likelihood(
         likelihood = _Likelihood(
             likelihood.groups, likelihood.events, likelihood.pool[:, :n], likelihood.scale
         )
-    else:
-        terms += [highest + 1] * (coupling.shape[1] - n)
-    return likelihood, coupling, torch.tensor(terms, device=coupling.device) - 1
+        n_learned = 0
+    n_parameters = network.theta_nominal.shape[1]
+    degrees = torch.zeros(n_parameters + 1, n + n_learned, dtype=torch.long)
+    for column, term in enumerate(terms):
+        for parameter in term:
+            degrees[parameter, column] += 1
+    # Learned functions have a variance of their own, as if they were another parameter's.
+    degrees[-1, n:] = 1
+    return likelihood, coupling, degrees.to(coupling.device)
 
 
 def _quadratic_model(likelihood: _Likelihood, beta: Tensor) -> tuple[Tensor, Tensor]:

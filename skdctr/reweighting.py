@@ -68,8 +68,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         :class:`skdctr.networks.PackedTensors` then. Layers per particle are (32, 32, 32), or
         ``module__phi_sizes``.
     refit : bool, default=True
-        After gradient descent solve for the couplings of a separable network by maximum
-        likelihood. Ignored for other modules.
+        After gradient descent solve for the most probable couplings of a separable network, and
+        keep their covariance. Ignored for other modules.
     max_epochs : int or "auto", default="auto"
         Passes over the events; "auto" makes about 2500 steps, in 5 to 100 epochs, and for sets of
         particles about 1000, in 5 to 60.
