@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,7 +60,10 @@ def dictionary_terms(
 
 
 def _monomials(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
-    return torch.stack([z[:, list(term)].prod(dim=1) for term in terms], dim=1)
+    columns = z.unbind(dim=1)
+    return torch.stack(
+        [math.prod([columns[k] for k in term[1:]], start=columns[term[0]]) for term in terms], dim=1
+    )
 
 
 def _chebyshev(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
