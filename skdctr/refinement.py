@@ -405,7 +405,9 @@ def _likelihood(
     n_learned = coupling.shape[1] - n
     if highest >= _ENOUGH_DEGREES:
         pool = likelihood.pool[:_ROUGH_EVENTS].double()
-        expressed = torch.linalg.lstsq(pool[:, :n], pool[:, n:]).solution
+        moments = pool.T @ pool
+        ridge = torch.diag(1e-9 * _scales(moments)[:n])
+        expressed = torch.linalg.solve(moments[:n, :n] + ridge, moments[:n, n:])
         coupling = coupling[:, :n] + coupling[:, n:] @ expressed.T
         likelihood = _Likelihood(
             likelihood.groups, likelihood.events, likelihood.pool[:, :n], likelihood.scale
