@@ -14,10 +14,12 @@ The likelihood is that of the choice: for each event, which of several values of
 values in place of one halve the error of the weights. It also judges trained networks, with far
 less noise than the two classes' cross-entropy.
 
+Where few couplings are needed, priors that switch each one off by itself do better. Of the two
+results the one is taken that Akaike's criterion expects to predict better.
+
 References
 ----------
-D. J. C. MacKay, Neural Computation 4, 415 (1992), for the evidence.
-A. P. Dawid, Biometrika 68, 265 (1981), for matrix-normal priors.
+H. Akaike, IEEE Trans. Autom. Control 19, 716 (1974), for the criterion.
 D. McFadden, in Frontiers in Econometrics (1974), 105, for the choice.
 """
 
@@ -30,6 +32,7 @@ import torch
 from torch import Tensor
 
 from ._choices import CHUNK_GROUPS, GROUP, ChoiceSample, Groups, choice_losses
+from ._coupling_priors import evidence_prior, posterior, relevance, scales
 from ._prediction import event_functions
 from .networks import SeparableNetwork
 
@@ -46,10 +49,6 @@ _TOLERANCE, _ROUGH_TOLERANCE = 0.05, 1.0
 _ROUNDING = 0.01
 # The first fit is one of so many events.
 _ROUGH_EVENTS = 300_000
-_PRIOR_STEPS = 150
-# Precision of a flat prior, in units of the curvature, and the least that the variance of
-# polynomials is of that one degree lower: evidence alone switches degrees off too soon.
-_FLAT, _LEAST_RATIO = 1e-6, 0.03
 # Polynomials of this degree leave nothing to learned functions of θ, which are nearly the same.
 _ENOUGH_DEGREES = 6
 
@@ -199,7 +198,7 @@ def _newton(
     value, gradient = likelihood(beta)
     sample = likelihood.part(_CLIMB_EVENTS * len(beta))
     curvature = sample.curvature(beta)
-    precision = penalty if isinstance(penalty, Tensor) else penalty * _scales(curvature)
+    precision = penalty if isinstance(penalty, Tensor) else penalty * scales(curvature)
     before = math.inf
     for _ in range(_NEWTON_STEPS):
         factor, failed = torch.linalg.cholesky_ex(curvature + torch.diag(precision))
@@ -229,119 +228,9 @@ def _newton(
     return beta
 
 
-def _scales(curvature: Tensor) -> Tensor:
-    """Return the curvature along each coupling; of what does not vary only rounding is left."""
-    diagonal = curvature.diagonal()
-    return diagonal.clamp_min(1e-8 * float(diagonal.max()) + 1e-300)
-
-
 def _positive_part(curvature: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(curvature)
     return curvature if float(values[0]) >= 0 else (vectors * values.clamp_min(0.0)) @ vectors.T
-
-
-@dataclass(frozen=True)
-class _Prior:
-    """A matrix-normal prior, in the basis of functions of x in which it is diagonal.
-
-    Attributes
-    ----------
-    rotation : Tensor of shape (b, b)
-        The basis.
-    precision : Tensor of shape (b·a,)
-        Of each coupling.
-    most_probable : Tensor of shape (b·a,)
-        Couplings, all in that basis.
-    """
-
-    rotation: Tensor
-    precision: Tensor
-    most_probable: Tensor
-
-
-def _evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Tensor) -> _Prior:
-    """Find the prior that maximises the evidence of the quadratic model of the log-likelihood.
-
-    The model is ``-βᵀ curvature β / 2 + projectionᵀ β``. Directions among the functions of x come
-    from the expectation-maximisation update of the rows' covariance, sizes from MacKay's fixed
-    point, which is much faster. The constant, the first function of x, only normalises: it has
-    a flat prior.
-
-    Parameters
-    ----------
-    curvature, projection : Tensor of shape (k, k) and (k,)
-        Of the model.
-    n_x : int
-        Number of functions of x.
-    degrees : Tensor of int of shape (p, k / n_x)
-        Degree of each function of θ in each parameter.
-    """
-    n_theta = degrees.shape[1]
-    shape = (n_x, n_theta)
-    tiny = 1e-12 / float(curvature.diagonal().max())
-    flat = _FLAT * _scales(curvature)[:n_theta]
-    rotation = torch.eye(n_x, dtype=curvature.dtype, device=curvature.device)
-    of_x = curvature.new_full((n_x - 1,), 1e-2)
-    factors = [curvature.new_ones(int(row.max()) + 1) for row in degrees]
-    of_theta = curvature.new_ones(n_theta)
-    for _ in range(_PRIOR_STEPS):
-        precision = torch.cat([flat, 1 / (of_x[:, None] * of_theta).flatten()])
-        covariance = torch.linalg.inv(curvature + torch.diag(precision))
-        table = (covariance @ projection).reshape(shape)[1:]
-        # E[C T⁻¹ Cᵀ], of which the eigenvectors are the next basis.
-        blocks = covariance.reshape(*shape, *shape)[1:, :, 1:].diagonal(dim1=1, dim2=3)
-        rows = (table / of_theta) @ table.T + blocks @ (1 / of_theta)
-        turn = torch.linalg.eigh(rows)[1].flip(1)
-        every = torch.block_diag(turn.new_ones(1, 1), turn)
-        rotation = rotation @ every
-        curvature = _turned(_turned(curvature, every, shape).T, every, shape)
-        projection = _turned(projection[:, None], every, shape).squeeze(1)
-        square = (turn.T @ table).square()
-        spread = torch.einsum("ik,ijt,jk->kt", turn, blocks, turn)
-        # In the new basis the old sizes are those of the old prior's diagonal.
-        of_x = (turn.T * of_x @ turn).diagonal()
-        determined = (1 - spread / (of_x[:, None] * of_theta)).clamp(1e-9, 1.0)
-        of_x = ((square / of_theta).sum(dim=1) / determined.sum(dim=1)).clamp_min(tiny)
-        scaled, known = (square / of_x[:, None]).sum(dim=0), determined.sum(dim=0)
-        for k, (factor, degree) in enumerate(zip(factors, degrees, strict=True)):
-            own = torch.zeros_like(factor).index_add_(0, degree, scaled * factor[degree] / of_theta)
-            of_degree = torch.zeros_like(factor).index_add_(0, degree, known)
-            lowest = int(degree.min())
-            new = (own / of_degree.clamp_min(1e-9)).clamp_min(tiny)
-            new = (new / new[lowest]).clamp(1e-12, 1e12)
-            for higher in range(lowest + 1, len(new)):
-                new[higher] = torch.maximum(new[higher], _LEAST_RATIO * new[higher - 1])
-            of_theta = of_theta * (new / factor)[degree]
-            factors[k] = new
-    precision = torch.cat([flat, 1 / (of_x[:, None] * of_theta).flatten()])
-    beta = torch.linalg.solve(curvature + torch.diag(precision), projection)
-    return _Prior(rotation, precision, beta)
-
-
-def _posterior(curvature: Tensor, precision: Tensor, table: Tensor) -> Tensor:
-    """Return the posterior covariance of couplings, given as a table in the prior's basis.
-
-    The basis came from the data, too. To turn it adds multiples of the rows that matter to other
-    rows; against that the prior does not count.
-    """
-    # What the prior holds a hundred times better than the events is known exactly.
-    precision = torch.minimum(precision, 1e4 * _scales(curvature))
-    covariance = torch.linalg.inv(curvature + torch.diag(precision))
-    determined = (1 - precision * covariance.diagonal()).reshape(table.shape).sum(dim=1)
-    leading = table[1:][determined[1:] > 1.0]
-    blocks = []
-    for row, of_row in enumerate(precision.reshape(table.shape)):
-        free = torch.eye(table.shape[1], dtype=table.dtype, device=table.device)
-        if row > 0 and len(leading) > 0:
-            directions = torch.linalg.qr((leading * of_row.sqrt()).T)[0]
-            free = free - directions @ directions.T
-        blocks.append(of_row.sqrt()[:, None] * free * of_row.sqrt())
-    return torch.linalg.inv(curvature + torch.block_diag(*blocks))
-
-
-def _turned(values: Tensor, turn: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Express the first index, a flattened coupling, in another basis of the functions of x."""
-    return torch.einsum("ik,ijc->kjc", turn, values.reshape(*shape, -1)).flatten(0, 1)
 
 
 def refit_couplings(
@@ -374,21 +263,52 @@ def refit_couplings(
             break
     else:
         return None
-    rotation = torch.eye(raw.shape[0], dtype=torch.float64, device=beta.device)
-    likelihood = raw
+    model = _quadratic_model(raw, beta)
+    fits = [fit for fit in (_joint(raw, degrees, *model), _sparse(raw, *model)) if fit is not None]
+    if not fits:
+        return None
+    best = max(fits, key=lambda fit: raw(fit.beta)[0] - fit.n_effective)
+    refitted = torch.zeros_like(network.coupling)
+    refitted[:, : raw.shape[1]] = best.beta.reshape(raw.shape)
+    return Refit(refitted, best.covariance.float())
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Couplings, their posterior covariance, and how many of them the events determine."""
+
+    beta: Tensor
+    covariance: Tensor
+    n_effective: float
+
+
+def _joint(raw: _Likelihood, degrees: Tensor, curvature: Tensor, projection: Tensor) -> _Fit | None:
+    """Fit with the matrix-normal prior."""
+    rotation = torch.eye(raw.shape[0], dtype=torch.float64, device=curvature.device)
     for tolerance in (_ROUGH_TOLERANCE, _TOLERANCE):
-        prior = _evidence_prior(*_quadratic_model(likelihood, beta), raw.shape[0], degrees)
+        prior = evidence_prior(curvature, projection, raw.shape[0], degrees)
         rotation = rotation @ prior.rotation
         likelihood = raw.rotated(rotation)
-        beta = _newton(likelihood, prior.most_probable, prior.precision, tolerance=tolerance)
-        if beta is None or not torch.isfinite(beta).all():
+        found = _newton(likelihood, prior.most_probable, prior.precision, tolerance=tolerance)
+        if found is None or not torch.isfinite(found).all():
             return None
-    curvature, _ = _quadratic_model(likelihood, beta)
-    covariance = _posterior(curvature, prior.precision, beta.reshape(raw.shape))
+        beta = found
+        curvature, projection = _quadratic_model(likelihood, beta)
+    covariance = posterior(curvature, prior.precision, beta.reshape(raw.shape))
     back = torch.kron(rotation, torch.eye(raw.shape[1], dtype=torch.float64, device=beta.device))
-    refitted = torch.zeros_like(network.coupling)
-    refitted[:, : raw.shape[1]] = (back @ beta).reshape(raw.shape)
-    return Refit(refitted, (back @ covariance @ back.T).float())
+    n_effective = float((curvature * covariance).sum())
+    return _Fit(back @ beta, back @ covariance @ back.T, n_effective)
+
+
+def _sparse(raw: _Likelihood, curvature: Tensor, projection: Tensor) -> _Fit | None:
+    """Fit with a prior for each coupling."""
+    precision, beta = relevance(curvature, projection)
+    found = _newton(raw, beta, precision, tolerance=_TOLERANCE)
+    if found is None or not torch.isfinite(found).all():
+        return None
+    curvature, _ = _quadratic_model(raw, found)
+    covariance = torch.linalg.inv(curvature + torch.diag(precision))
+    return _Fit(found, covariance, float((curvature * covariance).sum()))
 
 
 def _likelihood(
@@ -406,7 +326,7 @@ def _likelihood(
     if highest >= _ENOUGH_DEGREES:
         pool = likelihood.pool[:_ROUGH_EVENTS].double()
         moments = pool.T @ pool
-        ridge = torch.diag(1e-9 * _scales(moments)[:n])
+        ridge = torch.diag(1e-9 * scales(moments)[:n])
         expressed = torch.linalg.solve(moments[:n, :n] + ridge, moments[:n, n:])
         coupling = coupling[:, :n] + coupling[:, n:] @ expressed.T
         likelihood = _Likelihood(
