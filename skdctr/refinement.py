@@ -14,8 +14,8 @@ The likelihood is that of the choice: for each event, which of several values of
 values in place of one halve the error of the weights. It also judges trained networks, with far
 less noise than the two classes' cross-entropy.
 
-Where few couplings are needed, priors that switch each one off by itself do better. Of the two
-results the one is taken that Akaike's criterion expects to predict better.
+Where the functions of x are the right ones already, priors that look at each by itself do better.
+Of the two results the one is taken that Akaike's criterion expects to predict better.
 
 References
 ----------
@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from ._choices import CHUNK_GROUPS, GROUP, ChoiceSample, Groups, choice_losses
-from ._coupling_priors import evidence_prior, posterior, relevance, scales
+from ._coupling_priors import evidence_prior, posterior, rowwise_prior, scales
 from ._prediction import event_functions
 from .networks import SeparableNetwork
 
@@ -47,6 +47,8 @@ _CLIMB_EVENTS, _CURVATURE_EVENTS = 100, 400
 # moves the log-likelihood by 1/2.
 _TOLERANCE, _ROUGH_TOLERANCE = 0.05, 1.0
 _ROUNDING = 0.01
+# Curvatures summed in single precision may be so much short of positive.
+_SINGLE = 1e-5
 # The first fit is one of so many events.
 _ROUGH_EVENTS = 300_000
 # Polynomials of this degree leave nothing to learned functions of θ, which are nearly the same.
@@ -201,7 +203,8 @@ def _newton(
     precision = penalty if isinstance(penalty, Tensor) else penalty * scales(curvature)
     before = math.inf
     for _ in range(_NEWTON_STEPS):
-        factor, failed = torch.linalg.cholesky_ex(curvature + torch.diag(precision))
+        steady = precision + _SINGLE * scales(curvature)
+        factor, failed = torch.linalg.cholesky_ex(curvature + torch.diag(steady))
         if failed:
             return None
         slope = gradient - precision * beta
@@ -264,7 +267,11 @@ def refit_couplings(
     else:
         return None
     model = _quadratic_model(raw, beta)
-    fits = [fit for fit in (_joint(raw, degrees, *model), _sparse(raw, *model)) if fit is not None]
+    fits = [
+        fit
+        for fit in (_joint(raw, degrees, *model), _rowwise(raw, degrees, *model))
+        if fit is not None
+    ]
     if not fits:
         return None
     best = max(fits, key=lambda fit: raw(fit.beta)[0] - fit.n_effective)
@@ -300,9 +307,11 @@ def _joint(raw: _Likelihood, degrees: Tensor, curvature: Tensor, projection: Ten
     return _Fit(back @ beta, back @ covariance @ back.T, n_effective)
 
 
-def _sparse(raw: _Likelihood, curvature: Tensor, projection: Tensor) -> _Fit | None:
-    """Fit with a prior for each coupling."""
-    precision, beta = relevance(curvature, projection)
+def _rowwise(
+    raw: _Likelihood, degrees: Tensor, curvature: Tensor, projection: Tensor
+) -> _Fit | None:
+    """Fit with a prior for each function of x."""
+    precision, beta = rowwise_prior(curvature, projection, raw.shape[0], degrees)
     found = _newton(raw, beta, precision, tolerance=_TOLERANCE)
     if found is None or not torch.isfinite(found).all():
         return None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdctr._coupling_priors import evidence_prior, posterior, relevance
+from skdctr._coupling_priors import evidence_prior, posterior, rowwise_prior
 
 N_X, N_THETA = 6, 8
 SHAPE = (N_X, N_THETA)
@@ -54,26 +54,48 @@ def test_posterior_covers_and_is_positive(rank_one):
     assert abs(np.mean(distances) - 5) < 4 * np.sqrt(10 / 20)
 
 
-def test_relevance_keeps_what_matters_and_drops_the_rest():
-    truth = torch.zeros(48, dtype=torch.float64)
-    truth[[3, 17]] = torch.tensor([20.0, -8.0], dtype=torch.float64)
-    losses, n_kept = [], []
-    for seed in range(20):
-        precision, found = relevance(*quadratic_model(truth, seed))
-        assert (precision[[3, 17]] < 1).all()
-        losses.append(float((found - truth).square().sum()))
-        n_kept.append(int((precision < 1e6).sum()))
-    # Noise stays where it exceeds its own error, a share of 0.317; mean of 20 binomials.
-    share = 0.3173
-    assert abs(np.mean(n_kept) - 2 - 46 * share) < 4 * np.sqrt(46 * share * (1 - share) / 20)
-    # Without a prior 48, with error √(96/20).
-    assert np.mean(losses) < 48 - 4 * np.sqrt(96 / 20)
+@pytest.fixture(scope="module")
+def one_row():
+    """Two functions of x matter, one to high degrees; the others do not."""
+    truth = torch.zeros(SHAPE, dtype=torch.float64)
+    truth[1] = 40 * 0.5 ** torch.arange(N_THETA, dtype=torch.float64)
+    truth[2, :2] = torch.tensor([30.0, 8.0], dtype=torch.float64)
+    return truth
+
+
+def test_rowwise_prior_beats_no_prior_without_bias(one_row):
+    errors = []
+    for seed in range(50):
+        precision, found = rowwise_prior(*quadratic_model(one_row, seed), N_X, DEGREES)
+        assert (precision > 0).all()
+        errors.append((found.reshape(SHAPE) - one_row).numpy())
+    square = np.square(errors).sum(axis=(1, 2))
+    # Without a prior the loss is χ² of 48; the mean of 50 has an error of √(96/50).
+    assert square.mean() < 48 - 10 * np.sqrt(96 / 50)
+    # High degrees of one sign: the mean error of their sum is a small part of its error, √4,
+    # within four errors of the mean.
+    of_sum = np.sum(errors, axis=0)[1, 4:].sum() / 50
+    assert abs(of_sum) < 0.25 * 2 + 4 * np.sqrt(4 / 50)
+
+
+def test_rowwise_prior_does_not_depend_on_units(one_row):
+    curvature, projection = quadratic_model(one_row, 0)
+    _, found = rowwise_prior(curvature, projection, N_X, DEGREES)
+    unit = torch.logspace(-1.5, 1.5, N_X, dtype=torch.float64).repeat_interleave(N_THETA)
+    scaled = curvature / unit[:, None] / unit
+    _, again = rowwise_prior(scaled, projection / unit, N_X, DEGREES)
+    torch.testing.assert_close(again / unit, found, rtol=1e-6, atol=1e-9)
 
 
 def test_no_signal_gives_small_couplings():
     truth = torch.zeros(SHAPE, dtype=torch.float64)
-    curvature, projection = quadratic_model(truth, 0)
-    prior = evidence_prior(curvature, projection, N_X, DEGREES)
-    found = prior.most_probable.reshape(SHAPE)[1:]
-    assert torch.isfinite(found).all()
-    assert float(found.square().sum()) < float(projection.reshape(SHAPE)[1:].square().sum()) / 2
+    kept = []
+    for seed in range(20):
+        curvature, projection = quadratic_model(truth, seed)
+        prior = evidence_prior(curvature, projection, N_X, DEGREES)
+        found = prior.most_probable.reshape(SHAPE)[1:]
+        assert torch.isfinite(found).all()
+        square = projection.reshape(SHAPE)[1:].square().sum()
+        kept.append(float(found.square().sum() / square))
+    # Without a prior all of the noise is kept.
+    assert np.mean(kept) + 4 * np.std(kept, ddof=1) / np.sqrt(20) < 1
