@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ._batches import signs
 from ._prediction import event_functions, predict_logits
-from ._set_tensors import EventTensors, join_events
+from ._set_tensors import EventTensors
 
 __all__ = ["CHUNK_GROUPS", "GROUP", "ChoiceSample", "Groups", "choice_losses"]
 
@@ -31,19 +31,22 @@ class ChoiceSample:
 
     Attributes
     ----------
-    varied : Tensor of shape (n1, f) or PackedTensors
-        The varied events, with `varied_theta` of shape (n1, p) and `varied_weight`.
-    reference : Tensor of shape (n0, f) or PackedTensors
-        The nominal events, with `reference_weight`. May be empty: then the varied
-        values of θ compete with each other alone.
+    x : Tensor of shape (n, f) or PackedTensors
+        Events.
+    varied : Tensor of int of shape (n1,)
+        Which of them are varied, with `varied_theta` of shape (n1, p) and `varied_weight`.
+    reference : Tensor of int of shape (n0,)
+        Which are nominal, with `reference_weight`. May be empty: then the varied values of θ
+        compete with each other alone.
     prior_logit : float
         Logarithm of the ratio of total weights, varied over nominal; infinite without the latter.
     """
 
-    varied: EventTensors
+    x: EventTensors
+    varied: Tensor
     varied_theta: Tensor
     varied_weight: Tensor
-    reference: EventTensors
+    reference: Tensor
     reference_weight: Tensor
     prior_logit: float
 
@@ -55,15 +58,15 @@ class Groups:
     Attributes
     ----------
     x : Tensor or PackedTensors
-        The events, varied ones first.
-    rows : Tensor of shape (g, m)
+        The events.
+    rows : Tensor of int of shape (g, m)
         Which of them.
     weight : Tensor of shape (g, m)
         Zero where the last group is padded.
     varied : Tensor of bool of shape (g, m)
         Whether the event's own θ made it; otherwise θ₀ did.
-    own, shared : Tensor of shape (g, m) and (g, k)
-        Rows of the varied values of θ.
+    own, shared : Tensor of int of shape (g, m) and (g, k)
+        Which of the varied values of θ.
     prior : float
         Log-odds of one value of θ against θ₀.
     """
@@ -79,24 +82,23 @@ class Groups:
     @classmethod
     def draw(cls, sample: ChoiceSample, seed: int) -> Groups:
         """Mix the classes, and draw the values of θ by weight."""
-        device = sample.varied.device
+        device = sample.x.device
         generator = torch.Generator(device=device)
         generator.manual_seed(seed)
         n1, n0 = len(sample.varied), len(sample.reference)
         sign = signs(sample.varied_weight)
         k = _SHARED
-        reference_weight = sample.reference_weight
-        events = torch.arange(n1 + n0, device=device)
+        reference, reference_weight = sample.reference, sample.reference_weight
         if sign is not None:
             # The product of many signs has too large a variance: one value of θ competes at a
             # time, and nominal events stand in several times.
             k, n0 = 0, n0 * _SIGNED_REPEATS
-            events = torch.cat([events, events[n1:].repeat(_SIGNED_REPEATS - 1)])
+            reference = reference.repeat(_SIGNED_REPEATS)
             reference_weight = reference_weight.repeat(_SIGNED_REPEATS) / _SIGNED_REPEATS
-        order = torch.randperm(n1 + n0, generator=generator, device=device)
+        order = torch.randperm(n1 + n0, generator=generator, device=device, dtype=torch.int32)
         own = torch.cat(
             [
-                torch.arange(n1, device=device),
+                torch.arange(n1, device=device, dtype=torch.int32),
                 _resample(sample.varied_weight, n0, generator),
             ]
         )
@@ -107,15 +109,16 @@ class Groups:
         padding = n_groups * GROUP - len(order)
 
         def group(values: Tensor) -> Tensor:
-            padded = torch.cat([values[order], values.new_zeros(padding, *values.shape[1:])])
-            return padded.unflatten(0, (n_groups, GROUP))
+            grouped = values.new_zeros(len(order) + padding)
+            grouped[: len(order)] = values[order]
+            return grouped.unflatten(0, (n_groups, GROUP))
 
         return cls(
-            x=join_events([sample.varied, sample.reference]),
-            rows=group(events),
+            x=sample.x,
+            rows=group(torch.cat([sample.varied, reference])),
             weight=group(weight),
             # The padding counts as varied, which has a probability with and without θ₀.
-            varied=~group(torch.arange(n1 + n0, device=device) >= n1),
+            varied=~group(torch.arange(n1 + n0, device=device, dtype=torch.int32) >= n1),
             own=group(own),
             shared=_resample(sample.varied_weight, n_groups * k, generator).unflatten(
                 0, (n_groups, k)
@@ -162,13 +165,16 @@ class Groups:
 
 def _resample(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """Draw n rows by the size of their weight, each as often as expected or once more or less."""
+    device, index = weight.device, torch.int32
     if n == 0:
-        return torch.zeros(0, dtype=torch.long, device=weight.device)
+        return torch.zeros(0, dtype=index, device=device)
     cumulative = weight.abs().double().cumsum(0)
-    offset = torch.rand(1, generator=generator, device=weight.device, dtype=torch.float64)
-    place = (torch.arange(n, device=weight.device, dtype=torch.float64) + offset) / n
-    rows = torch.searchsorted(cumulative, place * cumulative[-1]).clamp_max(len(weight) - 1)
-    return rows[torch.randperm(n, generator=generator, device=weight.device)]
+    offset = torch.rand(1, generator=generator, device=device, dtype=torch.float64)
+    place = (
+        torch.arange(n, device=device, dtype=torch.float64).add_(offset).mul_(cumulative[-1] / n)
+    )
+    rows = torch.searchsorted(cumulative, place, out_int32=True).clamp_(max=len(weight) - 1)
+    return rows[torch.randperm(n, generator=generator, device=device, dtype=index)]
 
 
 @torch.no_grad()
@@ -194,20 +200,21 @@ def choice_losses(
     """
     groups = Groups.draw(sample, seed)
     theta = sample.varied_theta
-    seen: EventTensors = groups.x
-    if getattr(log_ratio, "has_event_functions", False):
-        # Once for all values of θ.
-        network: Any = log_ratio
-        seen, log_ratio = event_functions(network, seen), network.from_functions
+    network: Any = log_ratio
+    # What is a function of x alone is computed once for all values of θ.
+    separate = getattr(network, "has_event_functions", False)
+    of_theta = network.from_functions if separate else log_ratio
     losses = []
     for rows in groups.chunks():
         shape = groups.rows[rows].shape
-        x = seen[groups.rows[rows].flatten()]
-        own = predict_logits(log_ratio, x, theta[groups.own[rows].flatten()]).reshape(shape)
+        x: Any = groups.x[groups.rows[rows].flatten()]
+        if separate:
+            x = event_functions(network, x)
+        own = predict_logits(of_theta, x, theta[groups.own[rows].flatten()]).reshape(shape)
         shared = groups.shared[rows]
         columns = [
             predict_logits(
-                log_ratio, x, theta[shared[:, k]].repeat_interleave(shape[1], dim=0)
+                of_theta, x, theta[shared[:, k]].repeat_interleave(shape[1], dim=0)
             ).reshape(shape)
             for k in range(shared.shape[1])
         ]

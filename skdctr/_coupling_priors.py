@@ -1,10 +1,10 @@
 """Priors of couplings that the evidence sets, on a quadratic model of the log-likelihood.
 
-`evidence_prior` looks for the functions of x that matter, all with the same θ; `rowwise_prior` takes
-them as they are, each with variances of its own for the degrees in θ.
+`evidence_prior` looks for the functions of x that matter, all with the same θ; `rowwise_prior`
+takes them as they are, each with variances of its own for the degrees in θ.
 
-No coupling is switched off by itself. Terms of high degree are of about their own error each, and of
-one sign: to drop those that seem to be needless biases the sum, and its error does not show it.
+No coupling is switched off by itself. Terms of high degree are of about their own error each, and
+of one sign: to drop those that seem needless biases the sum, and its error does not show it.
 
 References
 ----------

@@ -58,6 +58,11 @@ class PackedTensors:
         """Number of features of a particle, its type not counted."""
         return self.features.shape[1]
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the features in memory."""
+        return self.features.nbytes
+
     def __getitem__(self, rows: slice | Tensor | NDArray[Any]) -> PackedTensors:
         """Events by slice of step 1, by a tensor of indices that are not negative, or by a mask."""
         if isinstance(rows, slice):

@@ -31,9 +31,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._choices import CHUNK_GROUPS, GROUP, ChoiceSample, Groups, choice_losses
+from ._choice_likelihood import ChoiceLikelihood
+from ._choices import ChoiceSample, choice_losses
 from ._coupling_priors import evidence_prior, posterior, rowwise_prior, scales
-from ._prediction import event_functions
 from .networks import SeparableNetwork
 
 __all__ = ["ChoiceSample", "Refit", "choice_losses", "refit_couplings"]
@@ -71,119 +71,14 @@ class Refit:
     covariance: Tensor
 
 
-class _Likelihood:
-    """The weighted log-likelihood of the choices as a function of the flattened couplings.
-
-    Parameters
-    ----------
-    groups : Groups
-        The choices.
-    events : Tensor of shape (g, m, b)
-        B(x) of each event.
-    pool : Tensor of shape (n, a)
-        A(θ) − A(θ₀) of the varied values of θ.
-    scale : float
-        Information of an event for a unit of weight.
-    """
-
-    def __init__(self, groups: Groups, events: Tensor, pool: Tensor, scale: float) -> None:
-        self.groups, self.events, self.pool, self.scale = groups, events, pool, scale
-        self.shape = (events.shape[-1], pool.shape[-1])
-
-    @classmethod
-    @torch.no_grad()
-    def of_network(cls, network: SeparableNetwork, sample: ChoiceSample, seed: int) -> _Likelihood:
-        """Draw the choices, and evaluate the functions of x and θ, which stay as they are."""
-        groups = Groups.draw(sample, seed)
-        size = GROUP * CHUNK_GROUPS
-        pool = [network.parameter_functions(chunk) for chunk in sample.varied_theta.split(size)]
-        weight = torch.cat([sample.varied_weight, sample.reference_weight]).double()
-        return cls(
-            groups,
-            event_functions(network, groups.x)[groups.rows],
-            torch.cat(pool),
-            # Weighted events carry less information than their number; evidence must know.
-            float(weight.sum() / (weight * weight).sum()),
-        )
-
-    def rotated(self, rotation: Tensor) -> _Likelihood:
-        """Return the same for functions B(x)·rotation."""
-        return _Likelihood(self.groups, self.events @ rotation.float(), self.pool, self.scale)
-
-    def part(self, n_events: int) -> _Likelihood:
-        """Return the likelihood of the first groups, raised to that of all."""
-        n_groups = math.ceil(n_events / GROUP)
-        if n_groups >= len(self.groups.rows):
-            return self
-        weight = self.groups.weight.double()
-        scale = self.scale * float(weight.sum() / weight[:n_groups].sum())
-        groups = self.groups.first(n_groups)
-        return _Likelihood(groups, self.events[:n_groups], self.pool, scale)
-
-    def _probabilities(self, rows: slice, coupling: Tensor) -> tuple[Tensor, ...]:
-        groups = self.groups
-        functions = self.events[rows] @ coupling
-        own, shared = self.pool[groups.own[rows]], self.pool[groups.shared[rows]]
-        log_own, log_shared, log_nominal = groups.log_probabilities(
-            (functions * own).sum(dim=2), functions @ shared.transpose(1, 2)
-        )
-        chosen = torch.where(groups.varied[rows], log_own, log_nominal)
-        return own, shared, log_own.exp(), log_shared.exp(), chosen
-
-    @torch.no_grad()
-    def __call__(self, beta: Tensor) -> tuple[float, Tensor]:
-        """Return the log-likelihood and its gradient."""
-        value = 0.0
-        coupling = beta.float().reshape(self.shape)
-        gradient = torch.zeros_like(coupling, dtype=torch.float64)
-        for rows in self.groups.chunks():
-            own, shared, p_own, p_shared, chosen = self._probabilities(rows, coupling)
-            weight = self.groups.weight[rows] * self.scale
-            value += float((weight * chosen).double().sum())
-            excess = self.groups.varied[rows].float() - p_own
-            residual = excess[..., None] * own - p_shared @ shared
-            weighted = self.events[rows] * weight[..., None]
-            gradient += (weighted.flatten(0, 1).T @ residual.flatten(0, 1)).double()
-        return value, gradient.flatten()
-
-    @torch.no_grad()
-    def curvature(self, beta: Tensor) -> Tensor:
-        """Return minus the Hessian."""
-        coupling = beta.float().reshape(self.shape)
-        n_x, n_theta = self.shape
-        table = beta.new_zeros(n_x, n_theta, n_x, n_theta)
-        for rows in self.groups.chunks():
-            own, shared, p_own, p_shared, _ = self._probabilities(rows, coupling)
-            events = self.events[rows]
-            weight = self.groups.weight[rows] * self.scale
-            mean = p_own[..., None] * own + p_shared @ shared
-            for first in range(n_x):
-                for second in range(first, n_x):
-                    share = events[..., first] * events[..., second] * weight
-                    block = _moments(own, share * p_own) - _moments(mean, share)
-                    # The events of a group share these values of θ.
-                    block += _moments(shared, (share[:, None] @ p_shared).squeeze(1))
-                    table[first, :, second] += block
-        for first in range(n_x):
-            for second in range(first):
-                table[first, :, second] = table[second, :, first]
-        return table.reshape(len(beta), len(beta))
-
-
-def _moments(values: Tensor, weight: Tensor) -> Tensor:
-    """Sum products of each two of the last index, weighted."""
-    flat = values.flatten(0, 1)
-    return (flat.T @ (flat * weight.reshape(-1, 1))).double()
-
-
 def _newton(
-    likelihood: _Likelihood, beta: Tensor, penalty: Tensor | float, *, tolerance: float
+    likelihood: ChoiceLikelihood, beta: Tensor, penalty: Tensor | float, *, tolerance: float
 ) -> Tensor | None:
     """Maximise the penalised likelihood; None where it is not concave or does not rise.
 
     Parameters
     ----------
-    likelihood : _Likelihood
+    likelihood : ChoiceLikelihood
         Of k couplings.
     beta : Tensor of shape (k,)
         First couplings.
@@ -267,14 +162,11 @@ def refit_couplings(
     else:
         return None
     model = _quadratic_model(raw, beta)
-    fits = [
-        fit
-        for fit in (_joint(raw, degrees, *model), _rowwise(raw, degrees, *model))
-        if fit is not None
-    ]
+    every = (_joint(raw, degrees, model), _rowwise(raw, degrees, model))
+    fits = [fit for fit in every if fit is not None]
     if not fits:
         return None
-    best = max(fits, key=lambda fit: raw(fit.beta)[0] - fit.n_effective)
+    best = max(fits, key=lambda fit: fit.criterion)
     refitted = torch.zeros_like(network.coupling)
     refitted[:, : raw.shape[1]] = best.beta.reshape(raw.shape)
     return Refit(refitted, best.covariance.float())
@@ -282,66 +174,66 @@ def refit_couplings(
 
 @dataclass(frozen=True)
 class _Fit:
-    """Couplings, their posterior covariance, and how many of them the events determine."""
+    """Couplings, their posterior covariance, and Akaike's criterion (the higher the better)."""
 
     beta: Tensor
     covariance: Tensor
-    n_effective: float
+    criterion: float
+
+    @classmethod
+    def of(cls, model: _Model, beta: Tensor, covariance: Tensor) -> _Fit:
+        """Count the couplings that the events determine."""
+        n_effective = float((model.curvature * covariance).sum())
+        return cls(beta, covariance, model.value - n_effective)
 
 
-def _joint(raw: _Likelihood, degrees: Tensor, curvature: Tensor, projection: Tensor) -> _Fit | None:
+def _joint(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None:
     """Fit with the matrix-normal prior."""
-    rotation = torch.eye(raw.shape[0], dtype=torch.float64, device=curvature.device)
+    n_x, n_theta = raw.shape
+    rotation = torch.eye(n_x, dtype=torch.float64, device=model.curvature.device)
     for tolerance in (_ROUGH_TOLERANCE, _TOLERANCE):
-        prior = evidence_prior(curvature, projection, raw.shape[0], degrees)
+        prior = evidence_prior(model.curvature, model.projection, n_x, degrees)
         rotation = rotation @ prior.rotation
         likelihood = raw.rotated(rotation)
         found = _newton(likelihood, prior.most_probable, prior.precision, tolerance=tolerance)
         if found is None or not torch.isfinite(found).all():
             return None
         beta = found
-        curvature, projection = _quadratic_model(likelihood, beta)
-    covariance = posterior(curvature, prior.precision, beta.reshape(raw.shape))
-    back = torch.kron(rotation, torch.eye(raw.shape[1], dtype=torch.float64, device=beta.device))
-    n_effective = float((curvature * covariance).sum())
-    return _Fit(back @ beta, back @ covariance @ back.T, n_effective)
+        model = _quadratic_model(likelihood, beta)
+    fit = _Fit.of(model, beta, posterior(model.curvature, prior.precision, beta.reshape(raw.shape)))
+    back = torch.kron(rotation, torch.eye(n_theta, dtype=torch.float64, device=beta.device))
+    return _Fit(back @ beta, back @ fit.covariance @ back.T, fit.criterion)
 
 
-def _rowwise(
-    raw: _Likelihood, degrees: Tensor, curvature: Tensor, projection: Tensor
-) -> _Fit | None:
+def _rowwise(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None:
     """Fit with a prior for each function of x."""
-    precision, beta = rowwise_prior(curvature, projection, raw.shape[0], degrees)
-    found = _newton(raw, beta, precision, tolerance=_TOLERANCE)
-    if found is None or not torch.isfinite(found).all():
+    precision, start = rowwise_prior(model.curvature, model.projection, raw.shape[0], degrees)
+    beta = _newton(raw, start, precision, tolerance=_TOLERANCE)
+    if beta is None or not torch.isfinite(beta).all():
         return None
-    curvature, _ = _quadratic_model(raw, found)
-    covariance = torch.linalg.inv(curvature + torch.diag(precision))
-    return _Fit(found, covariance, float((curvature * covariance).sum()))
+    model = _quadratic_model(raw, beta)
+    return _Fit.of(model, beta, torch.linalg.inv(model.curvature + torch.diag(precision)))
 
 
 def _likelihood(
     network: SeparableNetwork, sample: ChoiceSample, seed: int
-) -> tuple[_Likelihood, Tensor, Tensor]:
+) -> tuple[ChoiceLikelihood, Tensor, Tensor]:
     """Return the likelihood, couplings to start from, and degrees of the functions of θ.
 
     Where there are polynomials enough, what is learned of θ is expressed by them.
     """
-    likelihood = _Likelihood.of_network(network, sample, seed)
     coupling = network.coupling.double()
     terms = network.parameter_terms
     n, highest = len(terms), max(map(len, terms), default=0)
-    n_learned = coupling.shape[1] - n
-    if highest >= _ENOUGH_DEGREES:
-        pool = likelihood.pool[:_ROUGH_EVENTS].double()
-        moments = pool.T @ pool
+    learned = highest < _ENOUGH_DEGREES
+    n_learned = coupling.shape[1] - n if learned else 0
+    if not learned:
+        with torch.no_grad():
+            functions = network.parameter_functions(sample.varied_theta[:_ROUGH_EVENTS]).double()
+        moments = functions.T @ functions
         ridge = torch.diag(1e-9 * scales(moments)[:n])
         expressed = torch.linalg.solve(moments[:n, :n] + ridge, moments[:n, n:])
         coupling = coupling[:, :n] + coupling[:, n:] @ expressed.T
-        likelihood = _Likelihood(
-            likelihood.groups, likelihood.events, likelihood.pool[:, :n], likelihood.scale
-        )
-        n_learned = 0
     n_parameters = network.theta_nominal.shape[1]
     degrees = torch.zeros(n_parameters + 1, n + n_learned, dtype=torch.long)
     for column, term in enumerate(terms):
@@ -349,11 +241,21 @@ def _likelihood(
             degrees[parameter, column] += 1
     # Learned functions have a variance of their own, as if they were another parameter's.
     degrees[-1, n:] = 1
+    likelihood = ChoiceLikelihood(network, sample, seed, learned=learned)
     return likelihood, coupling, degrees.to(coupling.device)
 
 
-def _quadratic_model(likelihood: _Likelihood, beta: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the curvature and projection of ``-βᵀ curvature β / 2 + projectionᵀ β``."""
+@dataclass(frozen=True)
+class _Model:
+    """The log-likelihood, `value` at β, as ``-βᵀ curvature β / 2 + projectionᵀ β``."""
+
+    value: float
+    curvature: Tensor
+    projection: Tensor
+
+
+def _quadratic_model(likelihood: ChoiceLikelihood, beta: Tensor) -> _Model:
     sample = likelihood.part(_CURVATURE_EVENTS * len(beta))
     curvature = _positive_part(sample.curvature(beta))
-    return curvature, curvature @ beta + likelihood(beta)[1]
+    value, gradient = likelihood(beta)
+    return _Model(value, curvature, curvature @ beta + gradient)

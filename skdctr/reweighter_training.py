@@ -111,15 +111,20 @@ class ReweightingEvents:
 
     def choices(self) -> ChoiceSample:
         """Return the events with the θ that made them; of a mixture there is no nominal class."""
-        mean = torch.cat([self.weight[self.varied], self.weight[self.reference]]).mean()
-        nominal = self.reference & ~self.varied
+        rows = [
+            mask.nonzero().squeeze(1).to(torch.int32)
+            for mask in (self.varied, self.reference & ~self.varied)
+        ]
+        weight = _with_mean_one(torch.cat([self.weight[each] for each in rows]))
+        varied, nominal = rows
         return ChoiceSample(
-            varied=self.x[self.varied],
-            varied_theta=self.theta[self.varied],
-            varied_weight=self.weight[self.varied] / mean,
-            reference=self.x[nominal],
-            reference_weight=self.weight[nominal] / mean,
-            prior_logit=self.prior_logit if bool(nominal.any()) else math.inf,
+            x=self.x,
+            varied=varied,
+            varied_theta=self.theta[varied],
+            varied_weight=weight[: len(varied)],
+            reference=nominal,
+            reference_weight=weight[len(varied) :],
+            prior_logit=self.prior_logit if len(nominal) else math.inf,
         )
 
 

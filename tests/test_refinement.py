@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from skdctr import _choices, reweighter_training
+from skdctr import _choice_likelihood, _choices, reweighter_training
+from skdctr._choice_likelihood import ChoiceLikelihood
 from skdctr.networks import SeparableNetwork
-from skdctr.refinement import ChoiceSample, Refit, _Likelihood, choice_losses, refit_couplings
+from skdctr.refinement import ChoiceSample, Refit, choice_losses, refit_couplings
 
 N_EVENTS = 20_000
 FEATURE_TERMS = ((0,), (0, 0))
@@ -46,10 +47,14 @@ def draw(n=N_EVENTS, seed=0, n_varied=None):
     rng = np.random.default_rng(seed)
     n_varied = n if n_varied is None else n_varied
     theta = rng.uniform(-1, 1, (n_varied, 1))
+    nominal = rng.standard_normal((n, 1))
     return ChoiceSample(
-        reference=torch.tensor(rng.standard_normal((n, 1))).float(),
+        x=torch.tensor(
+            np.concatenate([theta + rng.standard_normal((n_varied, 1)), nominal])
+        ).float(),
+        reference=torch.arange(n_varied, n_varied + n),
         reference_weight=torch.ones(n),
-        varied=torch.tensor(theta + rng.standard_normal((n_varied, 1))).float(),
+        varied=torch.arange(n_varied),
         varied_theta=torch.tensor(theta).float(),
         varied_weight=torch.ones(n_varied),
         prior_logit=float(np.log(n_varied / n)),
@@ -66,7 +71,7 @@ def standard_errors(network, sample):
     truth = torch.zeros_like(network.coupling, dtype=torch.float64)
     for index, value in EXACT.items():
         truth[index] = value
-    curvature = _Likelihood.of_network(network, sample, 0).curvature(truth.flatten())
+    curvature = ChoiceLikelihood(network, sample, 0).curvature(truth.flatten())
     used = curvature.diagonal() > 0
     errors = torch.full_like(truth.flatten(), torch.inf)
     errors[used] = torch.linalg.inv(curvature[used][:, used]).diagonal().sqrt()
@@ -162,21 +167,53 @@ def test_many_negative_weights_give_none(network):
     sample = draw(n=2_000)
     weight = torch.ones(2_000)
     # Negative where x is large: the signed density turns negative there, no likelihood has a peak.
-    weight[sample.varied[:, 0] > 1.0] = -1.0
+    weight[sample.x[sample.varied, 0] > 1.0] = -1.0
     assert couplings(network, replace(sample, varied_weight=weight)) is None
 
 
 def test_not_finite_events_give_none(network):
     sample = draw(n=100)
-    sample.varied[0] = torch.nan
+    sample.x[0] = torch.nan
     assert couplings(network, sample) is None
+
+
+def test_functions_not_kept_give_the_same(network, monkeypatch):
+    """Beyond a size B(x) and A(θ) are computed again for each part of the events."""
+    sample = draw(n=3_000)
+    beta = torch.linspace(-0.1, 0.1, network.coupling.numel(), dtype=torch.float64)
+    results = []
+    for held in (1 << 28, 0):
+        monkeypatch.setattr(_choice_likelihood, "_HELD_BYTES", held)
+        likelihood = ChoiceLikelihood(network, sample, 0)
+        rotated = likelihood.rotated(torch.diag(torch.tensor([1.0, 2.0, 3.0, 4.0]).double()))
+        results.append((*likelihood(beta), *rotated(beta), rotated.curvature(beta)))
+    for kept, computed in zip(*results, strict=True):
+        torch.testing.assert_close(kept, computed, rtol=1e-5, atol=1e-4)
+
+
+def test_rotated_functions_are_those_of_rotated_couplings(network):
+    sample = draw(n=3_000)
+    likelihood = ChoiceLikelihood(network, sample, 0)
+    n_x, n_theta = likelihood.shape
+    turn = torch.as_tensor(np.random.default_rng(1).normal(size=(n_x, n_x)))
+    rotation = torch.linalg.qr(turn)[0].contiguous()
+    every = torch.kron(rotation, torch.eye(n_theta, dtype=torch.float64))
+    beta = torch.linspace(-0.1, 0.1, n_x * n_theta, dtype=torch.float64)
+    value, gradient = likelihood.rotated(rotation)(beta)
+    expected, of_all = likelihood(every @ beta)
+    assert value == pytest.approx(expected, abs=1e-3)
+    torch.testing.assert_close(gradient, every.T @ of_all, rtol=1e-4, atol=1e-2)
+    turned = likelihood.rotated(rotation).curvature(beta)
+    torch.testing.assert_close(
+        turned, every.T @ likelihood.curvature(every @ beta) @ every, rtol=1e-4, atol=1e-2
+    )
 
 
 # --- weights --------------------------------------------------------------------------------
 
 
 def evaluate(network, sample, beta):
-    likelihood = _Likelihood.of_network(network, sample, 0)
+    likelihood = ChoiceLikelihood(network, sample, 0)
     quantities = (*likelihood(beta), likelihood.curvature(beta))
     return [quantity / likelihood.scale for quantity in quantities], likelihood.scale
 
@@ -195,6 +232,7 @@ def test_weights_count_as_repetition(network):
     repeated, scale_of_repeated = evaluate(
         network,
         ChoiceSample(
+            sample.x,
             *(
                 column.repeat_interleave(counts, dim=0)
                 for column in (
@@ -237,7 +275,7 @@ def test_signed_weights_give_the_couplings_of_the_signed_density(network):
 
 def test_gradient_and_curvature_are_derivatives_of_the_value(network):
     sample = draw(n=500)
-    likelihood = _Likelihood.of_network(network, sample, 0)
+    likelihood = ChoiceLikelihood(network, sample, 0)
     beta = torch.zeros(network.coupling.numel(), dtype=torch.float64)
     beta[4] = 0.5
     _, gradient = likelihood(beta)
@@ -256,7 +294,7 @@ def test_gradient_and_curvature_are_derivatives_of_the_value(network):
 
 def test_curvature_of_a_part_stands_for_all(network):
     sample = draw(n=20_000)
-    likelihood = _Likelihood.of_network(network, sample, 0)
+    likelihood = ChoiceLikelihood(network, sample, 0)
     beta = torch.zeros(network.coupling.numel(), dtype=torch.float64)
     part = likelihood.part(4_000).curvature(beta).diagonal()
     every = likelihood.curvature(beta).diagonal()
@@ -281,14 +319,14 @@ def test_losses_are_minus_the_log_likelihood(network, nominal):
     network.coupling[1, 0] = 0.7
     losses = choice_losses(network, sample, seed=3)
     assert len(losses) == len(sample.varied) + len(sample.reference)
-    value, _ = _Likelihood.of_network(network, sample, 3)(network.coupling.double().flatten())
+    value, _ = ChoiceLikelihood(network, sample, 3)(network.coupling.double().flatten())
     assert float(losses.sum()) == pytest.approx(-value, rel=1e-4)
 
 
 def test_losses_without_nominal_events_ignore_functions_of_x_alone(network):
     sample = replace(
         draw(n=500),
-        reference=torch.zeros(0, 1),
+        reference=torch.zeros(0, dtype=torch.long),
         reference_weight=torch.zeros(0),
         prior_logit=np.inf,
     )

@@ -166,12 +166,13 @@ class SeparableNetwork(nn.Module):
             parts.insert(1, _monomials(features, self.feature_terms))
         return torch.cat(parts, dim=1)
 
-    def parameter_functions(self, theta: Tensor) -> Tensor:
-        """Evaluate A(θ) − A(θ₀): (m, p) to (m, terms + rank + 1)."""
+    def parameter_functions(self, theta: Tensor, *, learned: bool = True) -> Tensor:
+        """Evaluate A(θ) − A(θ₀): (m, p) to (m, terms + rank + 1), or polynomials alone."""
         both = torch.cat([theta, self.theta_nominal])
-        values = self.a(both)
-        if self.parameter_terms:
-            values = torch.cat([_chebyshev(both, self.parameter_terms), values], dim=1)
+        parts = [_chebyshev(both, self.parameter_terms)] if self.parameter_terms else []
+        if learned:
+            parts.append(self.a(both))
+        values = torch.cat(parts, dim=1)
         return values[:-1] - values[-1:]
 
     def event_coefficients(self, theta: Tensor) -> Tensor:
