@@ -25,11 +25,13 @@ _PRIOR_STEPS = 150
 # Precision of a flat prior, in units of the curvature.
 _FLAT = 1e-6
 # The least that the variance of polynomials is of that one degree lower: evidence alone switches
-# degrees off too soon. Rows one by one bear less, as each pays for its own.
-_LEAST_RATIO, _LEAST_RATIO_OF_ROW = 0.03, 0.01
+# degrees off too soon.
+_LEAST_RATIO = 0.03
 # The evidence's prior shrinks many small couplings by a part of their error each, with one sign.
 # So much wider, in variance, it leaves a third of that for a small loss of precision.
 _WIDENED = 5.0
+# Rows without a coupling that the events know so well have nothing to lose by it.
+_SIGNAL = 0.99
 # Variance to start from and least one, both of couplings in units of their own error.
 _WIDE, _TINY = 1e4, 1e-9
 
@@ -105,7 +107,7 @@ def evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Ten
         ratio = (square / (of_x[:, None] * of_theta)).sum(dim=0)[None]
         known = determined.sum(dim=0)[None]
         for k, (factor, degree) in enumerate(zip(factors, degrees, strict=True)):
-            factors[k] = _by_degree(factor, degree, ratio, known, _LEAST_RATIO)
+            factors[k] = _by_degree(factor, degree, ratio, known)
             of_theta = of_theta * (factors[k] / factor)[0, degree]
     precision = torch.cat([flat, 1 / (_WIDENED * of_x[:, None] * of_theta).flatten()])
     beta = torch.linalg.solve(curvature + torch.diag(precision), projection)
@@ -138,9 +140,7 @@ def _turned(values: Tensor, turn: Tensor, shape: tuple[int, int]) -> Tensor:
     return torch.einsum("ik,ijc->kjc", turn, values.reshape(*shape, -1)).flatten(0, 1)
 
 
-def _by_degree(
-    factor: Tensor, degree: Tensor, ratio: Tensor, known: Tensor, least: float
-) -> Tensor:
+def _by_degree(factor: Tensor, degree: Tensor, ratio: Tensor, known: Tensor) -> Tensor:
     """Renew the factors of the variances, (r, d), of r rows that polynomials of each degree have.
 
     Parameters
@@ -151,15 +151,13 @@ def _by_degree(
         Of each function of θ.
     ratio, known : Tensor of shape (r, t)
         Squares of the couplings over their variance, and how well the events determine them.
-    least : float
-        Least ratio to the next lower degree.
     """
     own = torch.zeros_like(factor).index_add_(1, degree, ratio * factor[:, degree])
     new = own / torch.zeros_like(factor).index_add_(1, degree, known).clamp_min(_TINY)
     lowest = int(degree.min())
     new = (new / new[:, [lowest]].clamp_min(1e-12)).clamp(1e-12, 1e12)
-    for higher in range(lowest + 1, new.shape[1]):
-        new[:, higher] = torch.maximum(new[:, higher], least * new[:, higher - 1])
+    # Of the evidence's own factors: the degree after the last that matters, and no further.
+    new[:, lowest + 1 :] = torch.maximum(new[:, lowest + 1 :], _LEAST_RATIO * new[:, lowest:-1])
     return new
 
 
@@ -180,23 +178,29 @@ def rowwise_prior(
     """
     shape = (n_x, degrees.shape[1])
     unit = scales(curvature).sqrt()
-    curvature = curvature / unit[:, None] / unit
-    projection = projection / unit
+    scaled = curvature / unit[:, None] / unit
+    target = projection / unit
     information = (unit * unit).reshape(shape)
     of_row = _WIDE / information.mean(dim=1, keepdim=True)
     factors = [unit.new_ones(n_x, int(row.max()) + 1) for row in degrees]
-    for step in range(_PRIOR_STEPS + 1):
+
+    def variances() -> Tensor:
         of_theta = torch.ones_like(information)
         for factor, degree in zip(factors, degrees, strict=True):
             of_theta = of_theta * factor[:, degree]
-        variance = (of_row * of_theta * information).clamp_min(_TINY)
-        if step == _PRIOR_STEPS:
-            variance = variance * _WIDENED
-        covariance = torch.linalg.inv(curvature + torch.diag(1 / variance.flatten()))
-        found = covariance @ projection
+        return (of_row * of_theta * information).clamp_min(_TINY)
+
+    known = torch.zeros_like(information)
+    for _ in range(_PRIOR_STEPS):
+        variance = variances()
+        covariance = torch.linalg.inv(scaled + torch.diag(1 / variance.flatten()))
+        ratio = (covariance @ target).reshape(shape).square() / variance
         known = (1 - covariance.diagonal().reshape(shape) / variance).clamp(_TINY, 1.0)
-        ratio = found.reshape(shape).square() / variance
         for k, degree in enumerate(degrees):
-            factors[k] = _by_degree(factors[k], degree, ratio, known, _LEAST_RATIO_OF_ROW)
+            factors[k] = _by_degree(factors[k], degree, ratio, known)
         of_row = of_row * (ratio.sum(dim=1) / known.sum(dim=1))[:, None]
-    return unit * unit / variance.flatten(), found / unit
+    signal = known.amax(dim=1, keepdim=True) > _SIGNAL
+    variance = torch.where(signal, _WIDENED, 1.0) * variances()
+    precision = 1 / variance.flatten()
+    found = torch.linalg.solve(scaled + torch.diag(precision), target)
+    return unit * unit * precision, found / unit
