@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from _cramer_rao import least_errors
 from sklearn.utils import Bunch
 
 from skdctr import SRGNFitter
-from skdctr.coverage import run_toys
+from skdctr.coverage import CoverageResult, run_toys
 from skdctr.datasets import make_dependent_detector, make_gaussian, make_gaussian_2d
 
 RESOLUTION = 0.5
@@ -179,6 +180,24 @@ def fit(sample: Bunch, random_state: int) -> SRGNFitter:
     )
 
 
+def beside_the_bound(task: str, result: CoverageResult, n_events: int) -> list[str]:
+    """Compare errors with what data of this size would give if all else were known."""
+    frame = result.frame[result.frame["failure"] == ""]
+    truths = frame[[f"{name}_true" for name in result.names]].to_numpy()
+    bounds = [least_errors(task, truth, n_events) for truth in truths]
+    lines = []
+    for k, name in enumerate(result.names):
+        known = np.array([np.nan if bound is None else bound[k] for bound in bounds])
+        ratio = frame[f"{name}_error"].to_numpy() / known
+        if np.isfinite(ratio).any():
+            lines.append(
+                f"{name}: data-only Cramér-Rao bound {np.nanmean(known):.3g} (mean over toys), "
+                f"quoted error {np.nanmean(ratio):.2f} times the bound ({np.nanmin(ratio):.2f} to "
+                f"{np.nanmax(ratio):.2f})"
+            )
+    return lines
+
+
 def main() -> None:
     """Run the toys of one task and print what they say."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -212,6 +231,8 @@ def main() -> None:
     )
     print(f"{given.task}: {sizes['n']} events, {sizes['n_gen']} varied generator events")
     print(result)
+    for line in beside_the_bound(given.task, result, sizes["n"]):
+        print(line)
     print(f"slowest toy {result.frame['seconds'].max():.0f} s")
 
 
