@@ -1,0 +1,166 @@
+"""The likelihood of choices as a function of the couplings of a separable network."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._choices import GROUP, ChoiceSample, Groups
+from ._prediction import predict_logits
+from ._set_tensors import EventTensors
+from .networks import SeparableNetwork
+
+__all__ = ["ChoiceLikelihood"]
+
+# Functions that take more than this, and more than what they are functions of, are not kept.
+_HELD_BYTES = 1 << 28
+
+
+class _Functions:
+    """Functions of rows: kept where they are few, otherwise computed whenever asked for.
+
+    Parameters
+    ----------
+    compute : callable
+        Maps n rows to functions, (n, k).
+    given : Tensor or PackedTensors of length n
+        What they are functions of.
+    """
+
+    def __init__(self, compute: Callable[[Any], Tensor], given: EventTensors) -> None:
+        self._compute, self._given = compute, given
+        self.width = compute(given[:1]).shape[1]
+        n_bytes = 4 * self.width * len(given)
+        kept = n_bytes <= max(_HELD_BYTES, given.nbytes)
+        self._kept = predict_logits(compute, given) if kept else None
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Return the functions of rows of any shape, (..., k)."""
+        if self._kept is not None:
+            return self._kept[rows]
+        return predict_logits(self._compute, self._given[rows.flatten()]).unflatten(0, rows.shape)
+
+
+class ChoiceLikelihood:
+    """The weighted log-likelihood of the choices as a function of the flattened couplings.
+
+    Parameters
+    ----------
+    network : SeparableNetwork
+        Its functions of x and θ stay as they are.
+    sample : ChoiceSample
+        The events.
+    seed : int
+        Of the values of θ that compete.
+    learned : bool
+        Whether to use learned functions of θ, or polynomials alone.
+
+    Attributes
+    ----------
+    scale : float
+        Information of an event for a unit of weight.
+    shape : tuple of int
+        Numbers of functions of x and of θ.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self, network: SeparableNetwork, sample: ChoiceSample, seed: int, *, learned: bool = True
+    ) -> None:
+        self._groups = Groups.draw(sample, seed)
+        of_theta = partial(network.parameter_functions, learned=learned)
+        self._events = _Functions(network.event_functions, self._groups.x)
+        self._pool = _Functions(of_theta, sample.varied_theta)
+        weight = torch.cat([sample.varied_weight, sample.reference_weight]).double()
+        # Weighted events carry less information than their number; evidence must know.
+        self.scale = float(weight.sum() / (weight * weight).sum())
+        self._rotation: Tensor | None = None
+        self.shape = (self._events.width, self._pool.width)
+
+    def rotated(self, rotation: Tensor) -> ChoiceLikelihood:
+        """Return the same for functions B(x)·rotation, of those that the network has."""
+        other = copy.copy(self)
+        other._rotation = rotation
+        return other
+
+    def part(self, n_events: int) -> ChoiceLikelihood:
+        """Return the likelihood of the first groups, raised to that of all."""
+        n_groups = math.ceil(n_events / GROUP)
+        if n_groups >= len(self._groups.rows):
+            return self
+        other = copy.copy(self)
+        weight = self._groups.weight
+        total = weight.sum(dtype=torch.float64)
+        other.scale *= float(total / weight[:n_groups].sum(dtype=torch.float64))
+        other._groups = self._groups.first(n_groups)
+        return other
+
+    def _probabilities(self, rows: slice, coupling: Tensor) -> tuple[Tensor, ...]:
+        groups = self._groups
+        events = self._events(groups.rows[rows])
+        own, shared = self._pool(groups.own[rows]), self._pool(groups.shared[rows])
+        functions = events @ coupling
+        log_own, log_shared, log_nominal = groups.log_probabilities(
+            (functions * own).sum(dim=2), functions @ shared.transpose(1, 2)
+        )
+        chosen = torch.where(groups.varied[rows], log_own, log_nominal)
+        return events, own, shared, log_own.exp(), log_shared.exp(), chosen
+
+    def _coupling(self, beta: Tensor) -> Tensor:
+        table = beta.reshape(self.shape)
+        return (table if self._rotation is None else self._rotation @ table).float()
+
+    @torch.no_grad()
+    def __call__(self, beta: Tensor) -> tuple[float, Tensor]:
+        """Return the log-likelihood and its gradient."""
+        value = 0.0
+        coupling = self._coupling(beta)
+        gradient = torch.zeros_like(coupling, dtype=torch.float64)
+        for rows in self._groups.chunks():
+            events, own, shared, p_own, p_shared, chosen = self._probabilities(rows, coupling)
+            weight = self._groups.weight[rows] * self.scale
+            value += float((weight * chosen).double().sum())
+            excess = self._groups.varied[rows].float() - p_own
+            residual = excess[..., None] * own - p_shared @ shared
+            weighted = events * weight[..., None]
+            gradient += (weighted.flatten(0, 1).T @ residual.flatten(0, 1)).double()
+        if self._rotation is not None:
+            gradient = self._rotation.T @ gradient
+        return value, gradient.flatten()
+
+    @torch.no_grad()
+    def curvature(self, beta: Tensor) -> Tensor:
+        """Return minus the Hessian."""
+        coupling = self._coupling(beta)
+        n_x, n_theta = self.shape
+        table = beta.new_zeros(n_x, n_theta, n_x, n_theta)
+        for rows in self._groups.chunks():
+            events, own, shared, p_own, p_shared, _ = self._probabilities(rows, coupling)
+            weight = self._groups.weight[rows] * self.scale
+            mean = p_own[..., None] * own + p_shared @ shared
+            for first in range(n_x):
+                for second in range(first, n_x):
+                    share = events[..., first] * events[..., second] * weight
+                    block = _moments(own, share * p_own) - _moments(mean, share)
+                    # The events of a group share these values of θ.
+                    block += _moments(shared, (share[:, None] @ p_shared).squeeze(1))
+                    table[first, :, second] += block
+        for first in range(n_x):
+            for second in range(first):
+                table[first, :, second] = table[second, :, first]
+        if self._rotation is not None:
+            turn = self._rotation
+            table = torch.einsum("ik,iajb,jl->kalb", turn, table, turn)
+        return table.reshape(len(beta), len(beta))
+
+
+def _moments(values: Tensor, weight: Tensor) -> Tensor:
+    """Sum products of each two of the last index, weighted."""
+    flat = values.flatten(0, 1)
+    return (flat.T @ (flat * weight.reshape(-1, 1))).double()
