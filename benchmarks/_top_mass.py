@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _tables import row, table_head, verdict
 from _top_mass_figures import ScanFigure, draw_closure
 from _top_mass_samples import INPUTS, LEVELS, Samples, features, samples, subtract_fakes
 from sklearn.frozen import FrozenEstimator
@@ -135,24 +136,6 @@ def fit(
         f"{done.evaluations} evaluations, {done.seconds:.0f} s{notes}"
     )
     return done, fitter
-
-
-def row(*cells: str) -> str:
-    """Format a row of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
-
-
-def table_head(titles: str) -> list[str]:
-    """Format the head of a Markdown table, titles between commas."""
-    cells = titles.split(", ")
-    return [row(*cells), "|" + "---|" * len(cells)]
-
-
-def verdict(name: str, value: float, low: float, high: float) -> str:
-    """Hold a number against its limits."""
-    wanted = f"{low:g} to {high:.3g}" if low else f"at most {high:.3g}"
-    state = "met" if low <= value <= high else "MISSED"
-    return f"{name}: {value:.3g}, {wanted} wanted: {state}"
 
 
 def by_source(done: Fit) -> str:

@@ -5,15 +5,12 @@ draws all samples afresh, learns the weights and fits with `SRGNFitter` as it co
 spread over toys is the full error of one measurement. The paper's errors are spreads over runs
 on one set of samples, outliers removed.
 
-``parton_shower`` refits the row "Multiplicity" of Table III: αs from the number of particles in
-jets that Pythia 8 makes. The spread over seeds is the error of training and search alone, as in
-the paper; fits of disjoint parts of the samples show the statistical error too. Generated jets
-stay in the cache of `skdctr.datasets`.
+``parton_shower`` refits Table III, and Table I and II of the DCTR paper, see ``_parton_shower.py``.
 
 ``top_mass`` refits Table IV, see ``_top_mass.py``.
 
 Usage: python benchmarks/paper_tables.py gaussian [--events N] [--toys K] [--table 1|2]
-       python benchmarks/paper_tables.py parton_shower [--jets N] [--seeds K] [--parts K]
+       python benchmarks/paper_tables.py parton_shower [--jets N] [--seeds K] [--rows ROW ...]
        python benchmarks/paper_tables.py top_mass [table] [acceptance] [pulls] [blinded]
 """
 
@@ -30,13 +27,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import _parton_shower
 import _top_mass
 import numpy as np
 import torch
+from _tables import verdict
 from tqdm import tqdm
 
 from skdctr import SRGNFitter, __version__
-from skdctr.datasets import make_gaussian, make_gaussian_2d, make_parton_shower_tuning
+from skdctr.datasets import make_gaussian, make_gaussian_2d
 from skdctr.exceptions import ConvergenceWarning, SkdctrWarning
 
 
@@ -83,7 +82,6 @@ TABLES = {
     ),
 }
 SECONDS = 180.0
-MULTIPLICITY = (0.1601, 0.0014)
 
 
 @dataclass
@@ -251,73 +249,15 @@ def gaussian(arguments: argparse.Namespace) -> tuple[list[Row], list[str], int]:
                     for row in made:
                         name = f"Table {'I' * number}, {row.parameter}: "
                         verdicts += [
-                            name + verdict("|bias|", abs(row.bias), table.bias),
-                            name + verdict("spread", row.spread, table.spread),
+                            verdict(name + "|bias|", abs(row.bias), 0.0, table.bias),
+                            verdict(name + "spread", row.spread, 0.0, table.spread),
                         ]
                     name = f"Table {'I' * number}: "
                     verdicts += [
-                        name + verdict("evaluations", made[0].evaluations, table.evaluations),
-                        name + verdict("seconds of a toy", made[0].seconds, SECONDS),
+                        verdict(name + "evaluations", made[0].evaluations, 0.0, table.evaluations),
+                        verdict(name + "seconds of a toy", made[0].seconds, 0.0, SECONDS),
                     ]
     return rows, verdicts, 4
-
-
-def parton_shower(arguments: argparse.Namespace) -> tuple[list[Row], list[str], int]:
-    """Fit αs to the multiplicity of jets, with several seeds, then in disjoint parts."""
-    bunch = make_parton_shower_tuning(
-        arguments.jets,
-        vary=("alphaS",),
-        n_jobs=arguments.n_jobs,
-        random_state=0,
-        verbose=1,
-    )
-    columns = ["multiplicity"]
-    events = {name: bunch[name][columns] for name in ("gen", "sim_gen", "data")}
-    target = float(bunch.theta_true[0])
-    fits, parts = [], []
-    for k in tqdm(range(arguments.seeds), unit="fit", leave=False):
-        seed = arguments.seed + k
-        done = fit(
-            seed,
-            events["sim_gen"],
-            None,
-            data=events["data"],
-            gen=events["gen"],
-            theta=bunch.theta,
-        )
-        report(f"seed {seed}", done)
-        fits.append(done)
-    for k in tqdm(range(arguments.parts), unit="fit", leave=False):
-        part = slice(k, None, arguments.parts)
-        done = fit(
-            arguments.seed,
-            events["sim_gen"][part],
-            None,
-            data=events["data"][part],
-            gen=events["gen"][part],
-            theta=bunch.theta[part],
-        )
-        report(f"part {k + 1} of {arguments.parts}", done)
-        parts.append(done)
-    name, paper = "alphaS", {"alphaS": MULTIPLICITY}
-    rows = Row.rows("III multiplicity, seeds", [name], [target], paper, fits)
-    row = rows[0]
-    # Each seed quotes the statistical error, which all of them share.
-    error = float(np.hypot(row.quoted, row.bias_error if len(fits) > 1 else 0.0))
-    verdicts = [
-        "alphaS: " + verdict("|bias| in errors", abs(row.bias) / error, 2.0),
-        "alphaS: " + verdict("spread", row.spread, MULTIPLICITY[1]),
-    ]
-    if parts:
-        title = f"III multiplicity, parts of 1/{arguments.parts}"
-        rows += Row.rows(title, [name], [target], {}, parts)
-    return rows, verdicts, 5
-
-
-def verdict(name: str, value: float, limit: float) -> str:
-    """Hold a number against its limit."""
-    state = "met" if value <= limit else "MISSED"
-    return f"{name} {value:.4g}, at most {limit:g} wanted: {state}"
 
 
 def write(path: Path | None, content: dict[str, Any]) -> None:
@@ -339,30 +279,23 @@ def main() -> None:
     command.add_argument("--table", type=int, choices=sorted(TABLES), help="default: both")
     levels = ("generator", "simulation")
     command.add_argument("--levels", nargs="+", choices=levels, default=levels)
-    command.set_defaults(function=gaussian)
-    command = commands.add_parser(
-        "parton_shower", parents=[common], help="Table III, row Multiplicity"
-    )
-    command.add_argument("--jets", type=int, default=200_000, help="of each sample")
-    command.add_argument("--seeds", type=int, default=5)
-    command.add_argument("--parts", type=int, default=4, help="disjoint parts; 0 for none")
-    command.add_argument("--n-jobs", type=int, help="processes that generate jets")
-    command.set_defaults(function=parton_shower)
+    _parton_shower.add_command(commands, common)
     _top_mass.add_command(commands, common)
     arguments = parser.parse_args()
     versions = (
         f"skdctr {__version__}, Python {platform.python_version()}, torch {torch.__version__}, "
         f"CPU ({torch.get_num_threads()} threads)."
     )
-    if arguments.command == "top_mass":
-        lines, content = _top_mass.run(arguments)
+    others = {"parton_shower": _parton_shower.run, "top_mass": _top_mass.run}
+    if arguments.command in others:
+        lines, content = others[arguments.command](arguments)
         print(versions + "\n" + "\n".join(lines))
         write(arguments.json, content)
         return
-    rows, verdicts, digits = arguments.function(arguments)
-    size = arguments.events if arguments.command == "gaussian" else arguments.jets
+    rows, verdicts, digits = gaussian(arguments)
     print(
-        f"{size} events of each kind; {versions} Evaluations and seconds are the most of any fit.\n"
+        f"{arguments.events} events of each kind; {versions} "
+        "Evaluations and seconds are the most of any fit.\n"
     )
     print(HEADER)
     for row in rows:
