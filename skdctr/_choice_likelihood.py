@@ -19,7 +19,7 @@ from .networks import SeparableNetwork
 __all__ = ["ChoiceLikelihood"]
 
 # Functions that take more than this, and more than what they are functions of, are not kept.
-_HELD_BYTES = 1 << 28
+_HELD_BYTES = 1 << 26
 
 
 class _Functions:
@@ -77,9 +77,11 @@ class ChoiceLikelihood:
         of_theta = partial(network.parameter_functions, learned=learned)
         self._events = _Functions(network.event_functions, self._groups.x)
         self._pool = _Functions(of_theta, sample.varied_theta)
-        weight = torch.cat([sample.varied_weight, sample.reference_weight]).double()
         # Weighted events carry less information than their number; evidence must know.
-        self.scale = float(weight.sum() / (weight * weight).sum())
+        weights = (sample.varied_weight, sample.reference_weight)
+        total = sum(float(weight.sum(dtype=torch.float64)) for weight in weights)
+        of_squares = sum(float(weight.double() @ weight.double()) for weight in weights)
+        self.scale = total / of_squares
         self._rotation: Tensor | None = None
         self.shape = (self._events.width, self._pool.width)
 
@@ -95,10 +97,8 @@ class ChoiceLikelihood:
         if n_groups >= len(self._groups.rows):
             return self
         other = copy.copy(self)
-        weight = self._groups.weight
-        total = weight.sum(dtype=torch.float64)
-        other.scale *= float(total / weight[:n_groups].sum(dtype=torch.float64))
         other._groups = self._groups.first(n_groups)
+        other.scale *= self._groups.total_weight / other._groups.total_weight
         return other
 
     def _probabilities(self, rows: slice, coupling: Tensor) -> tuple[Tensor, ...]:
@@ -124,7 +124,7 @@ class ChoiceLikelihood:
         gradient = torch.zeros_like(coupling, dtype=torch.float64)
         for rows in self._groups.chunks():
             events, own, shared, p_own, p_shared, chosen = self._probabilities(rows, coupling)
-            weight = self._groups.weight[rows] * self.scale
+            weight = self._groups.weights(rows) * self.scale
             value += float((weight * chosen).double().sum())
             excess = self._groups.varied[rows].float() - p_own
             residual = excess[..., None] * own - p_shared @ shared
@@ -142,7 +142,7 @@ class ChoiceLikelihood:
         table = beta.new_zeros(n_x, n_theta, n_x, n_theta)
         for rows in self._groups.chunks():
             events, own, shared, p_own, p_shared, _ = self._probabilities(rows, coupling)
-            weight = self._groups.weight[rows] * self.scale
+            weight = self._groups.weights(rows) * self.scale
             mean = p_own[..., None] * own + p_shared @ shared
             for first in range(n_x):
                 for second in range(first, n_x):

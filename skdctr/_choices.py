@@ -23,6 +23,8 @@ GROUP = 32
 _SHARED = 16
 _SIGNED_REPEATS = 4
 CHUNK_GROUPS = 512
+# Events placed in their groups at once.
+_PART = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ class Groups:
     rows : Tensor of int of shape (g, m)
         Which of them.
     weight : Tensor of shape (g, m)
-        Zero where the last group is padded.
+        Of the events; see `weights`.
+    n_events : int
+        The last group is padded beyond these.
     varied : Tensor of bool of shape (g, m)
         Whether the event's own θ made it; otherwise θ₀ did.
     own, shared : Tensor of int of shape (g, m) and (g, k)
@@ -74,6 +78,7 @@ class Groups:
     x: EventTensors
     rows: Tensor
     weight: Tensor
+    n_events: int
     varied: Tensor
     own: Tensor
     shared: Tensor
@@ -95,41 +100,69 @@ class Groups:
             k, n0 = 0, n0 * _SIGNED_REPEATS
             reference = reference.repeat(_SIGNED_REPEATS)
             reference_weight = reference_weight.repeat(_SIGNED_REPEATS) / _SIGNED_REPEATS
-        order = torch.randperm(n1 + n0, generator=generator, device=device, dtype=torch.int32)
-        own = torch.cat(
-            [
-                torch.arange(n1, device=device, dtype=torch.int32),
-                _resample(sample.varied_weight, n0, generator),
-            ]
-        )
-        weight = torch.cat([sample.varied_weight, reference_weight])
-        if sign is not None:
-            weight[n1:] *= sign[own[n1:]]
-        n_groups = math.ceil((n1 + n0) / GROUP)
-        padding = n_groups * GROUP - len(order)
-
-        def group(values: Tensor) -> Tensor:
-            grouped = values.new_zeros(len(order) + padding)
-            grouped[: len(order)] = values[order]
-            return grouped.unflatten(0, (n_groups, GROUP))
-
+        total = n1 + n0
+        if n0 == 0:
+            # Never chosen, but there has to be something to choose.
+            reference, reference_weight = sample.varied[:1], sample.varied_weight[:1]
+        order = torch.randperm(total, generator=generator, device=device, dtype=torch.int32)
+        partner = _resample(sample.varied_weight, max(n0, 1), generator)
+        n_groups = math.ceil(total / GROUP)
+        padded = n_groups * GROUP
+        equal = _all_equal(sample.varied_weight, reference_weight)
+        rows, own = (torch.zeros(padded, dtype=torch.int32, device=device) for _ in range(2))
+        # The padding counts as varied, which has a probability with and without θ₀.
+        varied = torch.ones(padded, dtype=torch.bool, device=device)
+        weight = sample.varied_weight[:1].expand(padded)
+        if not equal:
+            weight = torch.zeros(padded, device=device)
+        for start in range(0, total, _PART):
+            at = order[start : start + _PART]
+            part = slice(start, start + len(at))
+            is_varied = at < n1
+            first, second = at.clamp(max=n1 - 1), (at - n1).clamp_(min=0)
+            varied[part] = is_varied
+            rows[part] = torch.where(is_varied, sample.varied[first], reference[second]).int()
+            own[part] = torch.where(is_varied, first, partner[second])
+            if not equal:
+                of_nominal = reference_weight[second]
+                if sign is not None:
+                    of_nominal = of_nominal * sign[partner[second]]
+                weight[part] = torch.where(is_varied, sample.varied_weight[first], of_nominal)
+        del order, partner
+        shape = (n_groups, GROUP)
         return cls(
             x=sample.x,
-            rows=group(torch.cat([sample.varied, reference])),
-            weight=group(weight),
-            # The padding counts as varied, which has a probability with and without θ₀.
-            varied=~group(torch.arange(n1 + n0, device=device, dtype=torch.int32) >= n1),
-            own=group(own),
+            rows=rows.unflatten(0, shape),
+            weight=weight.unflatten(0, shape),
+            n_events=total,
+            varied=varied.unflatten(0, shape),
+            own=own.unflatten(0, shape),
             shared=_resample(sample.varied_weight, n_groups * k, generator).unflatten(
                 0, (n_groups, k)
             ),
             prior=sample.prior_logit - math.log(1 + k),
         )
 
+    def weights(self, rows: slice) -> Tensor:
+        """Return the weights of some groups, zero where the last one is padded."""
+        weight = self.weight[rows]
+        beyond = rows.stop * GROUP - self.n_events
+        if beyond > 0:
+            weight = weight.clone()
+            weight[-1, GROUP - beyond :] = 0.0
+        return weight
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights of all events."""
+        flat = self.weight.flatten()[: self.n_events]
+        return float(flat.sum(dtype=torch.float64))
+
     def first(self, n_groups: int) -> Groups:
         """Return the first groups, which are as random as any."""
         names = ("rows", "weight", "varied", "own", "shared")
-        return replace(self, **{name: getattr(self, name)[:n_groups] for name in names})
+        parts: dict[str, Any] = {name: getattr(self, name)[:n_groups] for name in names}
+        return replace(self, **parts, n_events=min(self.n_events, n_groups * GROUP))
 
     def chunks(self) -> Iterator[slice]:
         """Go through the groups in pieces that stay in the processor's cache."""
@@ -166,15 +199,23 @@ class Groups:
 def _resample(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """Draw n rows by the size of their weight, each as often as expected or once more or less."""
     device, index = weight.device, torch.int32
-    if n == 0:
-        return torch.zeros(0, dtype=index, device=device)
-    cumulative = weight.abs().double().cumsum(0)
+    drawn = torch.zeros(n, dtype=index, device=device)
     offset = torch.rand(1, generator=generator, device=device, dtype=torch.float64)
-    place = (
-        torch.arange(n, device=device, dtype=torch.float64).add_(offset).mul_(cumulative[-1] / n)
-    )
-    rows = torch.searchsorted(cumulative, place, out_int32=True).clamp_(max=len(weight) - 1)
-    return rows[torch.randperm(n, generator=generator, device=device, dtype=index)]
+    equal = _all_equal(weight)
+    cumulative = None if equal else weight.abs().double().cumsum(0)
+    for start in range(0, n, _PART):
+        stop = min(start + _PART, n)
+        place = torch.arange(start, stop, device=device, dtype=torch.float64).add_(offset).div_(n)
+        if cumulative is None:
+            found = place.mul_(len(weight)).int()
+        else:
+            found = torch.searchsorted(cumulative, place.mul_(cumulative[-1]), out_int32=True)
+        drawn[start:stop] = found.clamp_(max=len(weight) - 1)
+    return drawn[torch.randperm(n, generator=generator, device=device, dtype=index)]
+
+
+def _all_equal(*weights: Tensor) -> bool:
+    return all(bool((weight == weights[0][:1]).all()) for weight in weights)
 
 
 @torch.no_grad()
@@ -221,6 +262,6 @@ def choice_losses(
         others = torch.stack(columns, dim=2) if columns else own[..., None][..., :0]
         at_own, _, at_nominal = groups.log_probabilities(own, others)
         chosen = torch.where(groups.varied[rows], at_own, at_nominal)
-        weight = groups.weight[rows]
+        weight = groups.weights(rows)
         losses.append((-chosen * weight)[weight != 0].double())
     return torch.cat(losses)

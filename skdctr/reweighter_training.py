@@ -292,8 +292,6 @@ def train_member(
         valid = judge.dataset(seed, redraw=False)
     else:
         kept = events
-    data = kept.dataset(seed, redraw=True)
-
     judged = kept.choices() if valid is None else judge.choices()
 
     def losses(module: nn.Module) -> torch.Tensor:
@@ -303,6 +301,8 @@ def train_member(
     def candidate(build: Callable[[], nn.Module]) -> EventNet:
         with torch_seed(seed, device):
             module = build().to(device)
+        # Made anew for each: it is a fifth of all memory, and the refit comes after it.
+        data = kept.dataset(seed, redraw=True)
         net = train(
             module,
             data,
@@ -312,6 +312,7 @@ def train_member(
             device=device,
             seed=seed,
         )
+        del data
         if refit and isinstance(module, SeparableNetwork):
             _refit(module, kept.choices(), losses, seed)
         return net
