@@ -15,13 +15,14 @@ from torch import nn
 
 from ._device import torch_seed
 from ._set_tensors import EventTensors, PackedTensors
+from ._stacked import train_together, trains_together
 from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from .networks._build import check_takes
 from .networks._separable import dictionary_terms
 from .refinement import ChoiceSample, choice_losses, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 
-__all__ = ["ReweightingEvents", "auto_epochs", "make_module", "network_builds", "train_member"]
+__all__ = ["ReweightingEvents", "auto_epochs", "make_module", "network_builds", "train_members"]
 
 # Steps of gradient descent that max_epochs="auto" aims at, and the epochs it stays between. Sets
 # have so many features that more epochs than these only learn the fluctuations of the sample.
@@ -33,6 +34,8 @@ _WORSE_AT = 3.0
 # A second network replaces the first where its validation loss is lower by so many errors.
 _BETTER_AT = 2.0
 _LEAST_TO_CHOOSE = 500
+# Members of an ensemble that train at once: for each core of a processor, and elsewhere.
+_TOGETHER_PER_CORE, _TOGETHER_ELSEWHERE = 2, 64
 # What trains by default, the preferred one first, and default layers of each network.
 _NETWORKS: tuple[Any, ...] = (SeparableNetwork, MLP)
 _NETWORKS_OF_SETS: tuple[Any, ...] = (SeparableDeepSets,)
@@ -70,6 +73,11 @@ class ReweightingEvents:
     def has_both_classes(self) -> bool:
         """Whether each class has a positive total weight."""
         return all(float(self.weight[rows].sum()) > 0 for rows in (self.varied, self.reference))
+
+    @property
+    def n_rows(self) -> int:
+        """Number of events in either class, those in both counted twice."""
+        return int(self.varied.sum() + self.reference.sum())
 
     @property
     def prior_logit(self) -> float:
@@ -252,16 +260,16 @@ def make_module(
     return network
 
 
-def train_member(
+def train_members(
     events: ReweightingEvents,
     builds: Sequence[Callable[[], nn.Module]],
-    options: Callable[[int], TrainingOptions],
+    options: Callable[[int, int], TrainingOptions],
     *,
     validation_fraction: float,
     refit: bool,
-    seed: int,
-) -> EventNet:
-    """Train networks on all but the validation events, and return the best of them.
+    seeds: Sequence[int],
+) -> list[EventNet]:
+    """Train networks on all but the validation events, and return the best one for each seed.
 
     Parameters
     ----------
@@ -272,59 +280,118 @@ def train_member(
         later one must have a lower validation loss by more than chance. With few events only the
         first is trained.
     options : callable
-        Makes the training options from the number of events.
+        Makes the training options from the number of events and the number of the member.
     validation_fraction : float
         Share of events held out.
     refit : bool
         Whether to refit the couplings of a separable network.
-    seed : int
-        Seed of all that is random.
+    seeds : sequence of int
+        For each member the seed of all that is random.
     """
-    device = events.x.device
-    n = len(events.x)
-    n_valid = min(int(validation_fraction * n), _VALIDATION_ROWS)
-    held_out = torch.zeros(n, dtype=torch.bool)
-    held_out[torch.as_tensor(np.random.default_rng(seed).permutation(n)[:n_valid])] = True
-    held_out = held_out.to(device)
-    kept, judge = events.only(~held_out), events.only(held_out)
-    valid = None
-    if judge.has_both_classes and kept.has_both_classes:
-        valid = judge.dataset(seed, redraw=False)
-    else:
-        kept = events
-    judged = kept.choices() if valid is None else judge.choices()
+    members = [_Member(events, k, seed, validation_fraction) for k, seed in enumerate(seeds)]
+    best = _candidates(members, builds[0], options, refit)
+    for build in builds[1:]:
+        contested = [member for member in members if member.can_choose]
+        others = _candidates(contested, build, options, refit)
+        for member, other in zip(contested, others, strict=True):
+            first = best[member.number]
+            difference = member.losses(first.module_) - member.losses(other.module_)
+            if _excess(difference) > _BETTER_AT:
+                best[member.number] = other
+    return best
 
-    def losses(module: nn.Module) -> torch.Tensor:
+
+class _Member:
+    """A member of an ensemble: its seed, and the events that train and judge it."""
+
+    def __init__(
+        self, events: ReweightingEvents, number: int, seed: int, validation_fraction: float
+    ) -> None:
+        self.number, self.seed = number, seed
+        self.device = events.x.device
+        n = len(events.x)
+        self.n_valid = min(int(validation_fraction * n), _VALIDATION_ROWS)
+        held_out = torch.zeros(n, dtype=torch.bool)
+        order = np.random.default_rng(seed).permutation(n)
+        held_out[torch.as_tensor(order[: self.n_valid])] = True
+        held_out = held_out.to(self.device)
+        self.kept, judge = events.only(~held_out), events.only(held_out)
+        self.valid: EventDataset | None = None
+        if judge.has_both_classes and self.kept.has_both_classes:
+            self.valid = judge.dataset(seed, redraw=False)
+        else:
+            self.kept = judge = events
+        self._judged = judge.choices()
+
+    @property
+    def can_choose(self) -> bool:
+        """Whether there are events enough to compare networks."""
+        return self.valid is not None and self.n_valid >= _LEAST_TO_CHOOSE
+
+    def losses(self, module: nn.Module) -> torch.Tensor:
+        """Judge a network by each validation event."""
         module.eval()
-        return choice_losses(module, judged, seed=seed)
+        return choice_losses(module, self._judged, seed=self.seed)
 
-    def candidate(build: Callable[[], nn.Module]) -> EventNet:
-        with torch_seed(seed, device):
-            module = build().to(device)
-        # Made anew for each: it is a fifth of all memory, and the refit comes after it.
-        data = kept.dataset(seed, redraw=True)
-        net = train(
-            module,
-            data,
-            options(len(data)),
-            valid=valid,
-            prior_logit=kept.prior_logit,
-            device=device,
-            seed=seed,
+
+def _candidates(
+    members: Sequence[_Member],
+    build: Callable[[], nn.Module],
+    options: Callable[[int, int], TrainingOptions],
+    refit: bool,
+) -> list[EventNet]:
+    """Train a network for each member, together where that is faster."""
+    nets: list[EventNet] = []
+    on_processor = members and members[0].device.type == "cpu"
+    size = _TOGETHER_PER_CORE * torch.get_num_threads() if on_processor else _TOGETHER_ELSEWHERE
+    for first in range(0, len(members), size):
+        group = members[first : first + size]
+        modules = []
+        for member in group:
+            with torch_seed(member.seed, member.device):
+                modules.append(build().to(member.device))
+        nets += _train_group(group, modules, options)
+    for member, net in zip(members, nets, strict=True):
+        if refit and isinstance(net.module_, SeparableNetwork):
+            _refit(net.module_, member.kept.choices(), member.losses, member.seed)
+    return nets
+
+
+def _train_group(
+    group: Sequence[_Member],
+    modules: Sequence[nn.Module],
+    options: Callable[[int, int], TrainingOptions],
+) -> list[EventNet]:
+    first = group[0]
+    shared = options(first.kept.n_rows, first.number)
+    alike = len({(each.kept.n_rows, each.valid and len(each.valid)) for each in group}) == 1
+    if len(group) > 1 and alike and trains_together(modules[0], shared, first.device):
+        return train_together(
+            modules,
+            [member.kept.dataset(member.seed, redraw=True) for member in group],
+            shared,
+            valid=None if first.valid is None else [each.valid for each in group if each.valid],
+            prior_logits=[member.kept.prior_logit for member in group],
+            device=first.device,
+            seeds=[member.seed for member in group],
+        )
+    nets = []
+    for member, module in zip(group, modules, strict=True):
+        # Not kept longer than needed: data sets are a fifth of all memory, and a refit comes next.
+        data = member.kept.dataset(member.seed, redraw=True)
+        nets.append(
+            train(
+                module,
+                data,
+                options(len(data), member.number),
+                valid=member.valid,
+                prior_logit=member.kept.prior_logit,
+                device=member.device,
+                seed=member.seed,
+            )
         )
         del data
-        if refit and isinstance(module, SeparableNetwork):
-            _refit(module, kept.choices(), losses, seed)
-        return net
-
-    best = candidate(builds[0])
-    if valid is None or n_valid < _LEAST_TO_CHOOSE:
-        return best
-    for build in builds[1:]:
-        other = candidate(build)
-        if _excess(losses(best.module_) - losses(other.module_)) > _BETTER_AT:
-            best = other
-    return best
+    return nets
 
 
 def _refit(

@@ -33,7 +33,7 @@ from .reweighter_training import (
     ReweightingEvents,
     auto_epochs,
     network_builds,
-    train_member,
+    train_members,
 )
 from .training import EventNet, TrainingOptions
 
@@ -230,10 +230,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             )
         device = resolve_device(self.device)
         events, scaled_nominal = self._prepare(X, y, sample_weight, device)
-        self.nets_ = [
-            self._train_member(events, scaled_nominal, self._against_mixture, seed, k)
-            for k, seed in enumerate(seeds)
-        ]
+        self.nets_ = self._train_members(events, scaled_nominal, self._against_mixture, seeds)
         self.net_ = self.nets_[0]
 
     def _prepare(
@@ -297,15 +294,14 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             return repeated_near(theta, point), n_distinct
         return np.median(theta, axis=0).astype(np.float64) if most is None else most, n_distinct
 
-    def _train_member(
+    def _train_members(
         self,
         events: ReweightingEvents,
         theta_nominal: torch.Tensor,
         mixture: bool,
-        seed: int,
-        member: int,
-    ) -> EventNet:
-        def options(n_events: int) -> TrainingOptions:
+        seeds: Sequence[int],
+    ) -> list[EventNet]:
+        def options(n_events: int, member: int) -> TrainingOptions:
             return self._training_options(
                 auto_epochs(events, n_events, self.batch_size)
                 if self.max_epochs == "auto"
@@ -314,7 +310,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                 description=f"reweighter {member + 1} of {self.n_estimators}",
             )
 
-        return train_member(
+        return train_members(
             events,
             network_builds(
                 self.module,
@@ -328,7 +324,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             options,
             validation_fraction=self.validation_fraction,
             refit=self.refit,
-            seed=seed,
+            seeds=seeds,
         )
 
     def _bind(self, X: Events) -> NetworkWeights:

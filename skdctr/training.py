@@ -136,14 +136,39 @@ class TrainingOptions:
     accelerate: bool = False
 
 
-def _optimizer(options: TrainingOptions) -> tuple[Any, dict[str, Any]]:
-    optimizer, params = options.optimizer, dict(options.optimizer_params)
-    if isinstance(optimizer, str):
-        optimizer = getattr(torch.optim, optimizer)
+def optimizer_arguments(options: TrainingOptions) -> dict[str, Any]:
+    """Return what a skorch net takes of the optimizer."""
+    optimizer, params = _optimizer_class(options), dict(options.optimizer_params)
     if optimizer in (torch.optim.Adam, torch.optim.AdamW):
         # One kernel for all parameters: small networks spend half their time in the update else.
         params.setdefault("fused", True)
-    return optimizer, params
+    prefixed = {f"optimizer__{key}": value for key, value in params.items()}
+    return {"optimizer": optimizer, "lr": options.lr, **prefixed}
+
+
+def _optimizer_class(options: TrainingOptions) -> Any:
+    optimizer = options.optimizer
+    return getattr(torch.optim, optimizer) if isinstance(optimizer, str) else optimizer
+
+
+def schedule(options: TrainingOptions, steps_of_epoch: int) -> list[Callback]:
+    """Return the callback that moves the learning rate, if there is one."""
+    steps = options.max_epochs * steps_of_epoch
+    if options.lr_schedule != "one_cycle" or steps <= 1:
+        return []
+    optimizer = _optimizer_class(options)
+    return [
+        LRScheduler(
+            torch.optim.lr_scheduler.OneCycleLR,
+            step_every="batch",
+            event_name=None,
+            max_lr=options.lr,
+            total_steps=steps,
+            # The rise must not end on the first step: torch divides by its length.
+            pct_start=max(0.25, 1.5 / steps),
+            cycle_momentum=_cycles_momentum(optimizer, options.optimizer_params),
+        )
+    ]
 
 
 def _cycles_momentum(optimizer: Any, given: Mapping[str, Any]) -> bool:
@@ -188,28 +213,13 @@ def train(
         If the network's parameters are no longer finite.
     """
     batch_size = min(options.batch_size, len(data))
-    optimizer, optimizer_params = _optimizer(options)
     callbacks: list[Any] = []
     if valid is not None:
         patience = options.max_epochs + 1 if options.patience is None else options.patience
         callbacks.append(
             EarlyStopping("valid_loss", patience, threshold=0.0, sink=noop, load_best=True)
         )
-    if options.lr_schedule == "one_cycle":
-        steps = options.max_epochs * math.ceil(len(data) / batch_size)
-        if steps > 1:
-            callbacks.append(
-                LRScheduler(
-                    torch.optim.lr_scheduler.OneCycleLR,
-                    step_every="batch",
-                    event_name=None,
-                    max_lr=options.lr,
-                    total_steps=steps,
-                    # The rise must not end on the first step: torch divides by its length.
-                    pct_start=max(0.25, 1.5 / steps),
-                    cycle_momentum=_cycles_momentum(optimizer, options.optimizer_params),
-                )
-            )
+    callbacks += schedule(options, math.ceil(len(data) / batch_size))
     bar = ProgressBar(options.description)
     if options.verbose:
         callbacks.append(bar)
@@ -219,8 +229,6 @@ def train(
     net = make(
         module,
         criterion=WeightedCrossEntropy(prior_logit) if criterion is None else criterion,
-        optimizer=optimizer,
-        lr=options.lr,
         max_epochs=options.max_epochs,
         batch_size=batch_size,
         iterator_train=BatchLoader,
@@ -231,7 +239,7 @@ def train(
         train_split=None if valid is None else predefined_split(valid),
         callbacks=[*callbacks, *options.callbacks],
         verbose=0,
-        **{f"optimizer__{key}": value for key, value in optimizer_params.items()},
+        **optimizer_arguments(options),
     )
     try:
         with torch_seed(seed, device):
@@ -241,12 +249,17 @@ def train(
     finally:
         bar.close()
     net.release()
+    check_finite(module, options)
+    # Loaders and optimizer state hold the events; a fitted estimator must not carry them along.
+    net.set_params(train_split=None)
+    net.module_.eval()
+    return net
+
+
+def check_finite(module: nn.Module, options: TrainingOptions) -> None:
+    """Refuse a network that training drove to infinity."""
     if not all(bool(parameter.isfinite().all()) for parameter in module.parameters()):
         raise ValueError(
             f"training diverged: the network's parameters are not finite. Lower lr={options.lr:g}, "
             "or look for extreme features or weights."
         )
-    # Loaders and optimizer state hold the events; a fitted estimator must not carry them along.
-    net.set_params(train_split=None)
-    net.module_.eval()
-    return net
