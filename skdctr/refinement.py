@@ -53,6 +53,8 @@ _SINGLE = 1e-5
 _ROUGH_EVENTS = 300_000
 # Polynomials of this degree leave nothing to learned functions of θ, which are nearly the same.
 _ENOUGH_DEGREES = 6
+# What is learned of θ is expressed by polynomials at so many values.
+_EXPRESSED_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,7 @@ def _likelihood(
     n_learned = coupling.shape[1] - n if learned else 0
     if not learned:
         with torch.no_grad():
-            functions = network.parameter_functions(sample.varied_theta[:_ROUGH_EVENTS]).double()
+            functions = network.parameter_functions(sample.varied_theta[:_EXPRESSED_ROWS]).double()
         moments = functions.T @ functions
         ridge = torch.diag(1e-9 * scales(moments)[:n])
         expressed = torch.linalg.solve(moments[:n, :n] + ridge, moments[:n, n:])
