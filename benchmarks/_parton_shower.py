@@ -110,7 +110,7 @@ class Fit:
 
     Attributes
     ----------
-    row, method, jets, sample, seed
+    row, method, jets, sample, seed, epochs
         Which fit it is: no two in a file agree in all of these.
     values, errors : list of float
         A number for each parameter.
@@ -123,6 +123,7 @@ class Fit:
     jets: int
     sample: int
     seed: int
+    epochs: int | None = None
     values: list[float] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
     sources: dict[str, list[float]] = field(default_factory=dict)
@@ -135,7 +136,7 @@ class Fit:
     @property
     def key(self) -> tuple[Any, ...]:
         """What tells it from all others."""
-        return self.row, self.method, self.jets, self.sample, self.seed
+        return self.row, self.method, self.jets, self.sample, self.seed, self.epochs
 
 
 def by_observable(reweighter: Any, of: Samples, seed: int) -> Any:
@@ -191,9 +192,14 @@ def prepare(constituents: Any) -> PackedEvents:
     return packed
 
 
-def train(of: Samples, seed: int) -> Any:
-    """Learn the weights, with defaults."""
-    return DCTRReweighter(random_state=seed).fit(of.gen, of.theta)
+def train(of: Samples, seed: int, epochs: int | None) -> Any:
+    """Learn the weights, all else with defaults."""
+    return DCTRReweighter(max_epochs=epochs or "auto", random_state=seed).fit(of.gen, of.theta)
+
+
+def planned(arguments: argparse.Namespace, row: str, method: str, sample: int, seed: int) -> Fit:
+    """Name a fit, without its numbers."""
+    return Fit(row, method, arguments.jets, sample, seed, arguments.epochs)
 
 
 def new_fits(
@@ -204,13 +210,13 @@ def new_fits(
         for sample in arguments.samples:
             of = None
             for seed in range(arguments.seed, arguments.seed + arguments.seeds):
-                fits = [Fit(name, way, arguments.jets, sample, seed) for way in arguments.methods]
+                fits = [planned(arguments, name, way, sample, seed) for way in arguments.methods]
                 left = [fit for fit in fits if fit.key not in finished]
                 if not left:
                     continue
                 of = of or load(ROWS[name], arguments, sample)
                 start = time.perf_counter()
-                reweighter = train(of, seed)
+                reweighter = train(of, seed, arguments.epochs)
                 seconds = time.perf_counter() - start
                 for fit in left:
                     fit.seconds_of_weights = seconds
@@ -318,10 +324,10 @@ def table(arguments: argparse.Namespace, fits: Mapping[tuple[Any, ...], Fit]) ->
         row = ROWS[name]
         for method in arguments.methods:
             of = [
-                [fits[Fit(name, method, arguments.jets, sample, seed).key] for seed in seeds]
+                [fits[planned(arguments, name, method, sample, seed).key] for seed in seeds]
                 for sample in arguments.samples
             ]
-            first = of[0][0]
+            first = of[0][0]  # whose AUC and messages stand for all
             auc = f"{first.auc:.4f} ± {first.auc_error:.4f}" if np.isfinite(first.auc) else ""
             for k, (parameter, target) in enumerate(row.target.items()):
                 values, errors = (
@@ -371,8 +377,9 @@ def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--samples", type=int, nargs="+", default=[0], help="seeds of the jets")
     command.add_argument("--seeds", type=int, default=1, help="of networks, on the same jets")
     command.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
-    methods = list(METHODS)
-    command.add_argument("--methods", nargs="+", choices=methods, default=methods[:2])
+    ways = list(METHODS)
+    command.add_argument("--methods", nargs="+", choices=ways, default=ways[:2])
+    command.add_argument("--epochs", type=int, help="of the weights; default: theirs")
     command.add_argument("--path", type=Path, help="file that finished fits are kept in")
     command.add_argument("--n-jobs", type=int, help="processes that generate jets")
 
@@ -386,6 +393,5 @@ def run(arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
             with arguments.path.open("a") as file:
                 file.write(json.dumps(asdict(fit), ensure_ascii=False) + "\n")
     lines = table(arguments, finished)
-    title = f"{arguments.jets} jets of each kind, {arguments.seeds} seeds, "
-    title += f"samples {arguments.samples}."
+    title = f"{arguments.jets} jets a sample, {arguments.seeds} seeds, samples {arguments.samples}."
     return [title, "", *lines], {"lines": lines, "fits": [asdict(f) for f in finished.values()]}

@@ -51,7 +51,7 @@ def stub(n_events, *, target, random_state, **_):
     )
 
 
-def known_weights(of, seed):
+def known_weights(of, seed, epochs):
     exact = AnalyticReweighter(log_weight, {"alphaS": 0.1365}, theta_bounds=[(0.10, 0.18)])
     return exact.fit(of.sim)
 
