@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def trouble(record: Record) -> str:
         return f"> {record['limit']:g} s"
     # What reStructuredText would take for markup goes, so that any message can stand in a table.
     message = re.sub(r"[`*|\\<>]|_+(?=\W|$)", " ", record.get("message", ""))
-    return f"{record['status']}: {' '.join(message.split())}"
+    return f"{record['status']}: {shorten(message, 60, placeholder=' …')}"
 
 
 def discrete_row(record: Record) -> list[str]:
@@ -231,8 +232,10 @@ def plot(records: list[Record], path: Path) -> None:
     if not n_panels:
         return
     figure, axes = plt.subplots(
-        1, n_panels, figsize=(4 * n_panels, 4.2), layout="constrained", squeeze=False
+        1, n_panels, figsize=(4 * n_panels, 4.6), layout="constrained", squeeze=False
     )
+    for ax in axes[0][1 : len(features)]:
+        ax.sharey(axes[0][0])
     sizes = sorted({r["events"] for r in good if r["kind"] == "discrete"})
     for ax, n_features in zip(axes[0], features, strict=False):
         rows = [r for r in good if r["kind"] == "discrete" and r["features"] == n_features]
@@ -241,7 +244,8 @@ def plot(records: list[Record], path: Path) -> None:
             y = r["auc"] - 0.5
             if r["method"] in REFERENCES:
                 if r["method"] == "exact" and r["events"] == sizes[-1]:
-                    ax.axhspan(-2 * r["auc_error"], 2 * r["auc_error"], color="0.9", zorder=0)
+                    band = 2 * r["auc_error"]
+                    ax.axhspan(-band, band, color="0.9", zorder=0, label="±2 errors")
                 continue
             x = r["fit_cpu"] + r["predict_cpu"]
             ax.errorbar(x, y, r["auc_error"], marker=marker, color=_COLOURS[r["method"]], ms=7)
@@ -260,7 +264,7 @@ def plot(records: list[Record], path: Path) -> None:
                 axes[0][0].plot([], [], "o", color=_COLOURS[method], label=method)
         for size, marker in zip(sizes, "os^D", strict=False):
             axes[0][0].plot([], [], marker, color="0.5", mfc="none", label=f"{power(size)} events")
-        axes[0][0].legend(fontsize="small")
+        figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=9)
     if fits:
         _plot_fits(axes[0][-1], fits)
     figure.savefig(path, dpi=130)
