@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from skdctr import DCTRReweighter
@@ -75,9 +76,14 @@ def kernel_share(events: np.ndarray, theta: np.ndarray, batch_size: int) -> floa
     fit = reweighter(
         "cuda", module=SeparableNetwork, batch_size=batch_size, refit=False, max_epochs=5
     )
+    fit.fit(events[:4000], theta[:4000])
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
         wall = seconds(lambda: fit.fit(events, theta), "cuda")
-    busy = sum(event.self_device_time_total for event in profiler.key_averages())
+    busy = sum(
+        event.self_device_time_total
+        for event in profiler.key_averages()
+        if event.device_type == DeviceType.CUDA and not event.is_user_annotation
+    )
     return busy / 1e6 / wall
 
 
@@ -87,9 +93,9 @@ def measure(n_events: int, members: int, devices: list[str]) -> list[dict[str, A
     few = events[: n_events // 10], theta[: n_events // 10]
     rows: list[dict[str, Any]] = []
 
-    def add(task: str, unit: str, figure: Callable[[str], float]) -> None:
+    def add(task: str, unit: str, figure: Callable[[str], float], on: list[str] = devices) -> None:
         row: dict[str, Any] = {"task": task, "unit": unit}
-        for device in devices:
+        for device in on:
             row[device] = figure(device)
         rows.append(row)
         show(row)
@@ -109,7 +115,12 @@ def measure(n_events: int, members: int, devices: list[str]) -> list[dict[str, A
     if "cuda" in devices:
         moved["cuda"] = copy.deepcopy(fitted)
         moved["cuda"].net_.module_.to("cuda")
-        add("share of the time in kernels, batch 4000", "", lambda _: kernel_share(*few, 4000))
+        add(
+            "share of the time in kernels, batch 4000",
+            "",
+            lambda _: kernel_share(*few, 4000),
+            ["cuda"],
+        )
     add(
         "prediction",
         "events/s",
@@ -136,13 +147,20 @@ def measure(n_events: int, members: int, devices: list[str]) -> list[dict[str, A
     )
     if "cuda" in devices:
         logs = [moved[device].predict_log_weights(few[0], 0.5) for device in ("cpu", "cuda")]
-        add("largest difference of log w", "", lambda _: float(np.abs(logs[0] - logs[1]).max()))
+        add(
+            "largest difference of log w",
+            "",
+            lambda _: float(np.abs(logs[0] - logs[1]).max()),
+            ["cuda"],
+        )
     return rows
 
 
 def show(row: dict[str, Any]) -> None:
     """Print a row, with the ratio of the devices where there are two."""
-    figures = "  ".join(f"{row[device]:>12.4g}" for device in ("cpu", "cuda") if device in row)
+    figures = "  ".join(
+        f"{row[device]:>12.4g}" if device in row else " " * 12 for device in ("cpu", "cuda")
+    )
     ratio = f"  {row['cuda'] / row['cpu']:8.3g}" if {"cpu", "cuda"} <= row.keys() else ""
     print(f"{row['task']:<42} {row['unit']:<9} {figures}{ratio}", flush=True)
 

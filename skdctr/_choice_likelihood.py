@@ -44,6 +44,8 @@ class _Functions:
         """Return the functions of rows of any shape, (..., k)."""
         if self._kept is not None:
             return self._kept[rows]
+        if rows.numel() == 0:
+            return torch.zeros(*rows.shape, self.width, device=rows.device)
         return predict_logits(self._compute, self._given[rows.flatten()]).unflatten(0, rows.shape)
 
 
@@ -80,7 +82,7 @@ class ChoiceLikelihood:
         # Weighted events carry less information than their number; evidence must know.
         weights = (sample.varied_weight, sample.reference_weight)
         total = sum(float(weight.sum(dtype=torch.float64)) for weight in weights)
-        of_squares = sum(float(weight.double() @ weight.double()) for weight in weights)
+        of_squares = sum(float(weight.square().sum(dtype=torch.float64)) for weight in weights)
         self.scale = total / of_squares
         self._rotation: Tensor | None = None
         self.shape = (self._events.width, self._pool.width)

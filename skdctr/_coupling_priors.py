@@ -30,8 +30,9 @@ _LEAST_RATIO = 0.03
 # The evidence's prior shrinks many small couplings by a part of their error each, with one sign.
 # So much wider, in variance, it leaves a third of that for a small loss of precision.
 _WIDENED = 5.0
-# Rows without a coupling that the events know so well have nothing to lose by it.
-_SIGNAL = 0.99
+# Rows without a coupling that the events know as the first have nothing to lose by it; those
+# with one as the second get all of it. A step would turn rounding into a choice.
+_SIGNAL = (0.9, 0.99)
 # Variance to start from and least one, both of couplings in units of their own error.
 _WIDE, _TINY = 1e4, 1e-9
 
@@ -62,7 +63,7 @@ class Prior:
 
 
 def evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Tensor) -> Prior:
-    """Find the prior that maximises the evidence of the quadratic model of the log-likelihood.
+    """Find the prior that maximises the evidence of the quadratic model, and widen it.
 
     The model is ``-βᵀ curvature β / 2 + projectionᵀ β``. Directions among the functions of x come
     from the expectation-maximisation update of the rows' covariance, sizes from MacKay's fixed
@@ -199,8 +200,9 @@ def rowwise_prior(
         for k, degree in enumerate(degrees):
             factors[k] = _by_degree(factors[k], degree, ratio, known)
         of_row = of_row * (ratio.sum(dim=1) / known.sum(dim=1))[:, None]
-    signal = known.amax(dim=1, keepdim=True) > _SIGNAL
-    variance = torch.where(signal, _WIDENED, 1.0) * variances()
+    none, full = _SIGNAL
+    signal = ((known.amax(dim=1, keepdim=True) - none) / (full - none)).clamp(0.0, 1.0)
+    variance = _WIDENED**signal * variances()
     precision = 1 / variance.flatten()
     found = torch.linalg.solve(scaled + torch.diag(precision), target)
     return unit * unit * precision, found / unit

@@ -223,15 +223,18 @@ class BestOfMembers(Callback):
 
     @torch.no_grad()
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Restore the best parameters."""
-        if self.best_:
-            for kept, value in zip(self._kept, net.module_.values, strict=True):
-                value.copy_(kept)
+        """Restore the best parameters of each network that had a finite loss."""
+        rows = [k for k, loss in enumerate(self.best_) if math.isfinite(loss)]
+        for kept, value in zip(self._kept, net.module_.values, strict=True):
+            value[rows] = kept[rows]
         del self._kept
 
 
 # Optimizers that treat every parameter by itself, so that stacking changes nothing.
-_ELEMENTWISE = ("Adam", "AdamW", "SGD", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad")
+_ELEMENTWISE = tuple(
+    getattr(torch.optim, name)
+    for name in ("Adam", "AdamW", "SGD", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad")
+)
 # Networks whose forward pass can be mapped over their parameters.
 _STACKABLE = (SeparableNetwork, MLP)
 
@@ -241,11 +244,9 @@ def trains_together(module: nn.Module, options: TrainingOptions, device: torch.d
 
     Gain there is where the time goes into starting operations: not on a single thread.
     """
-    optimizer = options.optimizer
-    name = optimizer if isinstance(optimizer, str) else optimizer.__name__
     return (
         type(module) in _STACKABLE
-        and name in _ELEMENTWISE
+        and optimizer_arguments(options)["optimizer"] in _ELEMENTWISE
         and not options.callbacks
         and not options.accelerate
         and (device.type != "cpu" or torch.get_num_threads() > 1)
@@ -288,7 +289,7 @@ def train_together(
         iterator_train__shuffle=True,
         iterator_train__seeds=list(seeds),
         iterator_valid=StackedLoader,
-        iterator_valid__batch_size=events_at_once(data[0].x),
+        iterator_valid__batch_size=max(1, events_at_once(data[0].x) // len(modules)),
         train_split=None if valid is None else predefined_split(StackedDataset(valid)),
         callbacks=callbacks,
         verbose=0,

@@ -50,9 +50,10 @@ def fit_ensemble(
 ) -> Any:
     """Fit an ensemble member by member, each kept in a file as soon as it is trained.
 
-    The result is that of ``estimator.fit`` with the same int as `random_state`. Every member has
-    its own seed, which follows from `random_state` and its number only, so that neither `n_jobs`
-    nor an interruption nor a larger ensemble changes it.
+    The result is that of ``estimator.fit`` with the same int as `random_state`, but for rounding
+    where ``fit`` trains members together. Every member has its own seed, which follows from
+    `random_state` and its number only, so that neither `n_jobs` nor an interruption nor a larger
+    ensemble changes it.
 
     Parameters
     ----------

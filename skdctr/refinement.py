@@ -6,9 +6,10 @@ Newton's method solves it to the end.
 
 A few combinations of B(x) carry what θ changes, and polynomials of high degree in θ matter less
 than those of low degree, but how much less differs. So C has a matrix-normal prior: any covariance
-between rows, and a variance for each degree in each parameter. The evidence sets both. Couplings
-that the events do not need are thereby kept small together; none is switched off by itself, which
-would leave a bias for each. The posterior covariance says how well the weights are known.
+between rows, and a variance for each degree in each parameter. The evidence sets both, and they are
+widened. Couplings that the events do not need are thereby kept small together; none is switched off
+by itself, which would leave a bias for each. The posterior covariance says how well the weights are
+known.
 
 The likelihood is that of the choice: for each event, which of several values of θ made it? Many
 values in place of one halve the error of the weights. It also judges trained networks, with far
@@ -164,6 +165,9 @@ def refit_couplings(
     else:
         return None
     model = _quadratic_model(raw, beta)
+    if not float(model.curvature.diagonal().max()) > 0:
+        # Signed events without nominal ones have nothing to be compared with.
+        return None
     every = (_joint(raw, degrees, model), _rowwise(raw, degrees, model))
     fits = [fit for fit in every if fit is not None]
     if not fits:
@@ -230,8 +234,10 @@ def _likelihood(
     learned = highest < _ENOUGH_DEGREES
     n_learned = coupling.shape[1] - n if learned else 0
     if not learned:
+        # Evenly through the events, whose θ may be in order.
+        theta = sample.varied_theta[:: max(1, len(sample.varied_theta) // _EXPRESSED_ROWS)]
         with torch.no_grad():
-            functions = network.parameter_functions(sample.varied_theta[:_EXPRESSED_ROWS]).double()
+            functions = network.parameter_functions(theta).double()
         moments = functions.T @ functions
         ridge = torch.diag(1e-9 * scales(moments)[:n])
         expressed = torch.linalg.solve(moments[:n, :n] + ridge, moments[:n, n:])

@@ -1,4 +1,4 @@
-"""Training of one network of a reweighter: two classes of events, a fit, and the refit."""
+"""Training of the networks of a reweighter: two classes of events, fits, and the refit."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ _BETTER_AT = 2.0
 _LEAST_TO_CHOOSE = 500
 # Members of an ensemble that train at once: for each core of a processor, and elsewhere.
 _TOGETHER_PER_CORE, _TOGETHER_ELSEWHERE = 2, 64
+# Rows of all these members at the most.
+_TOGETHER_ROWS = 1 << 25
 # What trains by default, the preferred one first, and default layers of each network.
 _NETWORKS: tuple[Any, ...] = (SeparableNetwork, MLP)
 _NETWORKS_OF_SETS: tuple[Any, ...] = (SeparableDeepSets,)
@@ -255,7 +257,7 @@ def make_module(
             "as module__name=value."
         ) from error
     if isinstance(x, PackedTensors) and hasattr(made, "standardise"):
-        made.standardise(x, events.theta)
+        made.to(x.device).standardise(x, events.theta)
     network: nn.Module = made
     return network
 
@@ -280,7 +282,8 @@ def train_members(
         later one must have a lower validation loss by more than chance. With few events only the
         first is trained.
     options : callable
-        Makes the training options from the number of events and the number of the member.
+        Makes the training options from the number of events and the number of the member; members
+        that train together have those of the first.
     validation_fraction : float
         Share of events held out.
     refit : bool
@@ -288,17 +291,41 @@ def train_members(
     seeds : sequence of int
         For each member the seed of all that is random.
     """
-    members = [_Member(events, k, seed, validation_fraction) for k, seed in enumerate(seeds)]
-    best = _candidates(members, builds[0], options, refit)
-    for build in builds[1:]:
-        contested = [member for member in members if member.can_choose]
-        others = _candidates(contested, build, options, refit)
-        for member, other in zip(contested, others, strict=True):
-            first = best[member.number]
-            difference = member.losses(first.module_) - member.losses(other.module_)
-            if _excess(difference) > _BETTER_AT:
-                best[member.number] = other
-    return best
+    size = _group_size(events, builds[0], options, seeds)
+    nets: list[EventNet] = []
+    for first in range(0, len(seeds), size):
+        group = [
+            _Member(events, first + k, seed, validation_fraction)
+            for k, seed in enumerate(seeds[first : first + size])
+        ]
+        best = _candidates(group, builds[0], options, refit)
+        for build in builds[1:] if group[0].can_choose else []:
+            others = _candidates(group, build, options, refit)
+            for k, (member, other) in enumerate(zip(group, others, strict=True)):
+                difference = member.losses(best[k].module_) - member.losses(other.module_)
+                if _excess(difference) > _BETTER_AT:
+                    best[k] = other
+        nets += best
+    return nets
+
+
+def _group_size(
+    events: ReweightingEvents,
+    build: Callable[[], nn.Module],
+    options: Callable[[int, int], TrainingOptions],
+    seeds: Sequence[int],
+) -> int:
+    """Say how many members are at work at once; the others take no memory."""
+    device = events.x.device
+    if len(seeds) == 1:
+        return 1
+    with torch_seed(seeds[0], device):
+        module = build()
+    if not trains_together(module, options(events.n_rows, 0), device):
+        return 1
+    on_processor = device.type == "cpu"
+    size = _TOGETHER_PER_CORE * torch.get_num_threads() if on_processor else _TOGETHER_ELSEWHERE
+    return max(1, min(size, _TOGETHER_ROWS // events.n_rows))
 
 
 class _Member:
@@ -341,16 +368,11 @@ def _candidates(
     refit: bool,
 ) -> list[EventNet]:
     """Train a network for each member, together where that is faster."""
-    nets: list[EventNet] = []
-    on_processor = members and members[0].device.type == "cpu"
-    size = _TOGETHER_PER_CORE * torch.get_num_threads() if on_processor else _TOGETHER_ELSEWHERE
-    for first in range(0, len(members), size):
-        group = members[first : first + size]
-        modules = []
-        for member in group:
-            with torch_seed(member.seed, member.device):
-                modules.append(build().to(member.device))
-        nets += _train_group(group, modules, options)
+    modules = []
+    for member in members:
+        with torch_seed(member.seed, member.device):
+            modules.append(build().to(member.device))
+    nets = _train_group(members, modules, options)
     for member, net in zip(members, nets, strict=True):
         if refit and isinstance(net.module_, SeparableNetwork):
             _refit(net.module_, member.kept.choices(), member.losses, member.seed)

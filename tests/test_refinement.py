@@ -177,9 +177,12 @@ def test_not_finite_events_give_none(network):
     assert couplings(network, sample) is None
 
 
-def test_functions_not_kept_give_the_same(network, monkeypatch):
+@pytest.mark.parametrize("signed", [False, True])
+def test_functions_not_kept_give_the_same(network, monkeypatch, signed):
     """Beyond a size B(x) and A(θ) are computed again for each part of the events."""
     sample = draw(n=3_000)
+    if signed:
+        sample.varied_weight[::10] = -1.0
     beta = torch.linspace(-0.1, 0.1, network.coupling.numel(), dtype=torch.float64)
     results = []
     for held in (1 << 28, 0):
@@ -207,6 +210,19 @@ def test_rotated_functions_are_those_of_rotated_couplings(network):
     torch.testing.assert_close(
         turned, every.T @ likelihood.curvature(every @ beta) @ every, rtol=1e-4, atol=1e-2
     )
+
+
+def test_signed_events_without_nominal_ones_give_none(network):
+    """One value of θ competes at a time then, and there is none that it could compete with."""
+    sample = draw(n=1_000)
+    sample.varied_weight[::10] = -1.0
+    sample = replace(
+        sample,
+        reference=sample.reference[:0],
+        reference_weight=sample.reference_weight[:0],
+        prior_logit=np.inf,
+    )
+    assert couplings(network, sample) is None
 
 
 # --- weights --------------------------------------------------------------------------------

@@ -96,9 +96,10 @@ def test_unequal_data_sets_are_refused():
         StackedDataset([events(1, 10), events(2, 20)])
 
 
-def test_diverging_networks_are_refused():
+@pytest.mark.parametrize("valid", [True, False])
+def test_diverging_networks_are_refused(valid):
     with pytest.raises(ValueError, match="training diverged"):
-        by_both(optimizer="SGD", lr=1e30, lr_schedule="constant", valid=False)
+        by_both(optimizer="SGD", lr=1e30, lr_schedule="constant", valid=valid)
 
 
 @pytest.mark.parametrize(
