@@ -4,8 +4,8 @@ From one generator to another, all at once
 ==========================================
 
 Jets of e⁺e⁻ → Z → hadrons from Pythia 8 with its default, the Monash tune of 2013, are reweighted
-to those of its original settings, ``Tune:ee = 1``, which a dozen parameters of shower and
-hadronisation tell apart. There is no θ to vary, only two samples: the discrete reweighting of the
+to those of an older one, Montull's of 2007, ``Tune:ee = 2``, which a dozen parameters of shower
+and hadronisation tell apart. There is no θ to vary, only two samples: the discrete reweighting of the
 DCTR paper (arXiv:1907.08209, Fig. 1), on all particles of a jet, each with its momentum and its
 type. Any other generator would do in the place of the second tune, as Herwig did there.
 
@@ -31,7 +31,7 @@ except ImportError as error:
         f'this example generates events, and {error.name} is missing: pip install "skdctr[pythia]"'
     ) from error
 
-MONASH, ORIGINAL = 7, 1
+MONASH, MONTULL = 7, 2
 N_JETS = 20_000
 
 # %%
@@ -88,12 +88,12 @@ def hardest_jets(tune, n_events, seed):
 # The weights are learned from one pair of samples and judged on another. Of so few jets more
 # epochs would learn the fluctuations, and raise the validation loss.
 
-monash, original, sim, target = (
+monash, montull, sim, target = (
     hardest_jets(tune, N_JETS, seed)
-    for seed, tune in enumerate((MONASH, ORIGINAL, MONASH, ORIGINAL), start=1)
+    for seed, tune in enumerate((MONASH, MONTULL, MONASH, MONTULL), start=1)
 )
-gen = ParticlePreprocessor().fit_transform(PackedEvents.concatenate([monash, original]))
-tune = np.repeat([MONASH, ORIGINAL], N_JETS)
+gen = ParticlePreprocessor().fit_transform(PackedEvents.concatenate([monash, montull]))
+tune = np.repeat([MONASH, MONTULL], N_JETS)
 reweighter = DCTRReweighter(theta_nominal=MONASH, max_epochs=15, random_state=1, verbose=1)
 reweighter.fit(gen, tune)
 sim_jets, target_jets = (ParticlePreprocessor().fit_transform(jets) for jets in (sim, target))
@@ -126,7 +126,7 @@ for ax, (name, label) in zip(axes, names.items(), strict=True):
         wanted[name],
         weights,
         bins=bins[name],
-        target_name="Original tune",
+        target_name="Montull",
         xlabel=label,
         ax=ax,
     )
