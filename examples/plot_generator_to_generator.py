@@ -5,8 +5,8 @@ From one generator to another, all at once
 
 Jets of e⁺e⁻ → Z → hadrons from Pythia 8 with its default, the Monash tune of 2013, are reweighted
 to those of an older one, Montull's of 2007, ``Tune:ee = 2``, which a dozen parameters of shower
-and hadronisation tell apart. There is no θ to vary, only two samples: the discrete reweighting of the
-DCTR paper (arXiv:1907.08209, Fig. 1), on all particles of a jet, each with its momentum and its
+and hadronisation tell apart. There is no θ to vary, only two samples: the discrete reweighting of
+the DCTR paper (arXiv:1907.08209, Fig. 1), on all particles of a jet, each with its momentum and its
 type. Any other generator would do in the place of the second tune, as Herwig did there.
 
 Needs the extra ``[pythia]``.
