@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +68,14 @@ def smeared(
     x = np.linspace(low, high, _POINTS)
     y = np.linspace(low - 6 * width, high + 6 * width, _POINTS)
     seen = np.ones_like(x) if acceptance is None else acceptance(x)
-    kernel = np.exp(-0.5 * ((y[:, None] - x) / width) ** 2)
+
+    @cache
+    def kernel() -> FloatArray:
+        # Some hundred megabytes, for those tasks that need it.
+        return np.asarray(np.exp(-0.5 * ((y[:, None] - x) / width) ** 2))
 
     def reco(theta: FloatArray) -> FloatArray:
-        folded = kernel @ (density(x, theta) * seen)
+        folded = kernel() @ (density(x, theta) * seen)
         return np.asarray(folded / np.trapezoid(folded, y))
 
     def information(theta: FloatArray, steps: FloatArray) -> FloatArray:
