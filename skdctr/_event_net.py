@@ -68,8 +68,21 @@ class EventNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            size = len(batch[1][0])
-            total = total + step["loss"].detach() * size
+            size = self.events_in(batch)
+            total = total + self.loss_of(step).detach() * size
             rows += size
             self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.record_losses(prefix, total, rows)
+
+    def events_in(self, batch: Any) -> int:
+        """Count the events of a batch."""
+        return len(batch[1][0])
+
+    def loss_of(self, step: Any) -> Tensor:
+        """Return what is summed over the batches: the mean loss of one."""
+        loss: Tensor = step["loss"]
+        return loss
+
+    def record_losses(self, prefix: str, total: Tensor | float, rows: int) -> None:
+        """Write the mean over all events into the history."""
         self.history.record(prefix + "_loss", float(total) / rows)

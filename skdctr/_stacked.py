@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from ._batches import BatchLoader, EventDataset
-from ._event_net import EventNet, Interrupted
+from ._event_net import EventNet
 from ._prediction import events_at_once
 from .networks import MLP, SeparableNetwork
 from .training import (
@@ -31,6 +31,7 @@ from .training import (
     WeightedCrossEntropy,
     check_finite,
     optimizer_arguments,
+    run,
     schedule,
 )
 
@@ -158,21 +159,17 @@ class StackedNet(EventNet):
         self._losses = losses.detach()
         return losses.sum()
 
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> None:
-        """Run one pass; sums stay on the device until the pass ends."""
-        if iterator is None:
-            return
-        total: Tensor | float = 0.0
-        rows = 0
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            size = batch[1][0].shape[1]
-            total = total + self._losses * size
-            rows += size
-            self.notify("on_batch_end", batch=batch, training=training, **step)
+    def events_in(self, batch: Any) -> int:
+        """Count the events of each network in a batch."""
+        n_events: int = batch[1][0].shape[1]
+        return n_events
+
+    def loss_of(self, step: Any) -> Tensor:
+        """Return the mean loss of each network."""
+        return self._losses
+
+    def record_losses(self, prefix: str, total: Tensor | float, rows: int) -> None:
+        """Write the losses of all networks, and their mean, into the history."""
         losses = (torch.as_tensor(total) / rows).tolist()
         self.history.record(prefix + "_losses", losses)
         self.history.record(prefix + "_loss", sum(losses) / len(losses))
@@ -274,8 +271,7 @@ def train_together(
     batch_size = min(options.batch_size, len(data[0]))
     callbacks: list[Any] = []
     if valid is not None:
-        never = options.max_epochs + 1
-        callbacks.append(BestOfMembers(never if options.patience is None else options.patience))
+        callbacks.append(BestOfMembers(options.longest_wait))
     callbacks += schedule(options, math.ceil(len(data[0]) / batch_size))
     bar = ProgressBar(options.description)
     if options.verbose:
@@ -296,12 +292,7 @@ def train_together(
         **common,
         **optimizer_arguments(options),
     )
-    try:
-        net.fit(StackedDataset(data), None)
-    except Interrupted:
-        raise KeyboardInterrupt from None
-    finally:
-        bar.close()
+    run(net, StackedDataset(data), bar)
     stacked.unstack()
     nets = []
     for k, module in enumerate(modules):

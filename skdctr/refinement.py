@@ -74,10 +74,19 @@ class Refit:
     covariance: Tensor
 
 
+@dataclass(frozen=True)
+class _Point:
+    """Flattened couplings, with the log-likelihood and its gradient there."""
+
+    beta: Tensor
+    value: float
+    gradient: Tensor
+
+
 def _newton(
     likelihood: ChoiceLikelihood, beta: Tensor, penalty: Tensor | float, *, tolerance: float
-) -> Tensor | None:
-    """Maximise the penalised likelihood; None where it is not concave or does not rise.
+) -> _Point | None:
+    """Maximise the penalised likelihood.
 
     Parameters
     ----------
@@ -92,8 +101,9 @@ def _newton(
 
     Returns
     -------
-    Tensor of shape (k,), or None
-        Most probable couplings.
+    _Point or None
+        The most probable couplings; None where the likelihood is not concave, does not rise or is
+        not finite.
     """
     value, gradient = likelihood(beta)
     sample = likelihood.part(_CLIMB_EVENTS * len(beta))
@@ -126,7 +136,7 @@ def _newton(
         if expected > min(len(beta), before / 10):
             curvature = sample.curvature(beta)
         before = expected
-    return beta
+    return _Point(beta, value, gradient) if torch.isfinite(beta).all() else None
 
 
 def _positive_part(curvature: Tensor) -> Tensor:
@@ -159,12 +169,12 @@ def refit_couplings(
     rough, start = raw.part(_ROUGH_EVENTS), coupling.flatten()
     # Signed events may leave directions without curvature, that a larger ridge takes care of.
     for share in _RIDGES:
-        beta = _newton(rough, start, share, tolerance=_ROUGH_TOLERANCE)
-        if beta is not None:
+        found = _newton(rough, start, share, tolerance=_ROUGH_TOLERANCE)
+        if found is not None:
             break
     else:
         return None
-    model = _quadratic_model(raw, beta)
+    model = _quadratic_model(raw, _Point(found.beta, *raw(found.beta)))
     if not float(model.curvature.diagonal().max()) > 0:
         # Signed events without nominal ones have nothing to be compared with.
         return None
@@ -202,10 +212,9 @@ def _joint(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None
         rotation = rotation @ prior.rotation
         likelihood = raw.rotated(rotation)
         found = _newton(likelihood, prior.most_probable, prior.precision, tolerance=tolerance)
-        if found is None or not torch.isfinite(found).all():
+        if found is None:
             return None
-        beta = found
-        model = _quadratic_model(likelihood, beta)
+        beta, model = found.beta, _quadratic_model(likelihood, found)
     fit = _Fit.of(model, beta, posterior(model.curvature, prior.precision, beta.reshape(raw.shape)))
     back = torch.kron(rotation, torch.eye(n_theta, dtype=torch.float64, device=beta.device))
     return _Fit(back @ beta, back @ fit.covariance @ back.T, fit.criterion)
@@ -214,11 +223,11 @@ def _joint(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None
 def _rowwise(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None:
     """Fit with a prior for each function of x."""
     precision, start = rowwise_prior(model.curvature, model.projection, raw.shape[0], degrees)
-    beta = _newton(raw, start, precision, tolerance=_TOLERANCE)
-    if beta is None or not torch.isfinite(beta).all():
+    found = _newton(raw, start, precision, tolerance=_TOLERANCE)
+    if found is None:
         return None
-    model = _quadratic_model(raw, beta)
-    return _Fit.of(model, beta, torch.linalg.inv(model.curvature + torch.diag(precision)))
+    model = _quadratic_model(raw, found)
+    return _Fit.of(model, found.beta, torch.linalg.inv(model.curvature + torch.diag(precision)))
 
 
 def _likelihood(
@@ -262,8 +271,7 @@ class _Model:
     projection: Tensor
 
 
-def _quadratic_model(likelihood: ChoiceLikelihood, beta: Tensor) -> _Model:
-    sample = likelihood.part(_CURVATURE_EVENTS * len(beta))
-    curvature = _positive_part(sample.curvature(beta))
-    value, gradient = likelihood(beta)
-    return _Model(value, curvature, curvature @ beta + gradient)
+def _quadratic_model(likelihood: ChoiceLikelihood, point: _Point) -> _Model:
+    sample = likelihood.part(_CURVATURE_EVENTS * len(point.beta))
+    curvature = _positive_part(sample.curvature(point.beta))
+    return _Model(point.value, curvature, curvature @ point.beta + point.gradient)

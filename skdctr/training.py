@@ -135,6 +135,11 @@ class TrainingOptions:
     description: str = "training"
     accelerate: bool = False
 
+    @property
+    def longest_wait(self) -> int:
+        """Epochs without a better loss that training bears; more than there are if it waits."""
+        return self.max_epochs + 1 if self.patience is None else self.patience
+
 
 def optimizer_arguments(options: TrainingOptions) -> dict[str, Any]:
     """Return what a skorch net takes of the optimizer."""
@@ -215,9 +220,9 @@ def train(
     batch_size = min(options.batch_size, len(data))
     callbacks: list[Any] = []
     if valid is not None:
-        patience = options.max_epochs + 1 if options.patience is None else options.patience
+        wait = options.longest_wait
         callbacks.append(
-            EarlyStopping("valid_loss", patience, threshold=0.0, sink=noop, load_best=True)
+            EarlyStopping("valid_loss", wait, threshold=0.0, sink=noop, load_best=True)
         )
     callbacks += schedule(options, math.ceil(len(data) / batch_size))
     bar = ProgressBar(options.description)
@@ -241,19 +246,24 @@ def train(
         verbose=0,
         **optimizer_arguments(options),
     )
-    try:
-        with torch_seed(seed, device):
-            net.fit(data, None)
-    except Interrupted:
-        raise KeyboardInterrupt from None
-    finally:
-        bar.close()
+    with torch_seed(seed, device):
+        run(net, data, bar)
     net.release()
     check_finite(module, options)
     # Loaders and optimizer state hold the events; a fitted estimator must not carry them along.
     net.set_params(train_split=None)
     net.module_.eval()
     return net
+
+
+def run(net: EventNet, data: Any, bar: ProgressBar) -> None:
+    """Fit a net, and close its bar whatever happens; Ctrl-C is the user's again."""
+    try:
+        net.fit(data, None)
+    except Interrupted:
+        raise KeyboardInterrupt from None
+    finally:
+        bar.close()
 
 
 def check_finite(module: nn.Module, options: TrainingOptions) -> None:
