@@ -151,7 +151,8 @@ def _by_degree(factor: Tensor, degree: Tensor, ratio: Tensor, known: Tensor) -> 
     degree : Tensor of int of shape (t,)
         Of each function of θ.
     ratio, known : Tensor of shape (r, t)
-        Squares of the couplings over their variance, and how well the events determine them.
+        Squares of the couplings over their variance, and how well the events determine them; of
+        expectation maximisation the expected squares, and 1.
     """
     own = torch.zeros_like(factor).index_add_(1, degree, ratio * factor[:, degree])
     new = own / torch.zeros_like(factor).index_add_(1, degree, known).clamp_min(_TINY)
@@ -168,7 +169,8 @@ def rowwise_prior(
     """Find variances that raise the evidence for each function of x by itself, and widen them.
 
     Within the row of a function of x the variance is a product of a factor for each degree in each
-    parameter. Parameters are those of `evidence_prior`, and so is the fixed point.
+    parameter. Parameters are those of `evidence_prior`. Updates are those of expectation
+    maximisation: there are several optima, and between those MacKay's faster steps are chaotic.
 
     Returns
     -------
@@ -191,15 +193,16 @@ def rowwise_prior(
             of_theta = of_theta * factor[:, degree]
         return (of_row * of_theta * information).clamp_min(_TINY)
 
-    known = torch.zeros_like(information)
+    left = torch.zeros_like(information)
     for _ in range(_PRIOR_STEPS):
         variance = variances()
         covariance = torch.linalg.inv(scaled + torch.diag(1 / variance.flatten()))
-        ratio = (covariance @ target).reshape(shape).square() / variance
-        known = (1 - covariance.diagonal().reshape(shape) / variance).clamp(_TINY, 1.0)
+        left = covariance.diagonal().reshape(shape) / variance
+        ratio = (covariance @ target).reshape(shape).square() / variance + left
         for k, degree in enumerate(degrees):
-            factors[k] = _by_degree(factors[k], degree, ratio, known)
-        of_row = of_row * (ratio.sum(dim=1) / known.sum(dim=1))[:, None]
+            factors[k] = _by_degree(factors[k], degree, ratio, torch.ones_like(ratio))
+        of_row = of_row * ratio.mean(dim=1, keepdim=True)
+    known = (1 - left).clamp(_TINY, 1.0)
     none, full = _SIGNAL
     signal = ((known.amax(dim=1, keepdim=True) - none) / (full - none)).clamp(0.0, 1.0)
     variance = _WIDENED**signal * variances()
