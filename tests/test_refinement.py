@@ -157,6 +157,39 @@ def test_same_seed_same_bits(network):
 # --- degenerate samples ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_rounding_moves_weights_by_a_small_part_of_their_error(seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # noqa: TID251 - inside a fork of the generator's state
+        network = SeparableNetwork(
+            1,
+            1,
+            [0.0],
+            feature_terms=FEATURE_TERMS,
+            parameter_terms=tuple((0,) * degree for degree in range(1, 9)),
+        )
+    sample = draw(n=3_000, seed=seed)
+    x, theta = torch.linspace(-2, 2, 50)[:, None], torch.full((50, 1), 0.7)
+    log_weights = []
+    for change in (0.0, 1e-6, -1e-6, 2e-6, -2e-6):
+        changed = copy.deepcopy(network)
+        with torch.no_grad():
+            for parameter in changed.parameters():
+                parameter.mul_(1 + change)
+        refit = refit_couplings(changed, sample)
+        changed.coupling.copy_(refit.coupling)
+        with torch.no_grad():
+            log_weights.append(changed.log_ratio(x, theta))
+    with torch.no_grad():
+        functions = changed.event_functions(x)[:, :, None]
+        of_theta = changed.parameter_functions(theta, learned=False)[:, None]
+    gradient = (functions * of_theta).flatten(1)
+    errors = ((gradient @ refit.covariance) * gradient).sum(dim=1).sqrt()
+    spread = torch.stack(log_weights).std(dim=0)
+    # Far from the step that a choice between optima makes.
+    assert float((spread / errors).max()) < 0.005
+
+
 def test_too_few_events_are_no_error(network):
     for n in (1, 2, 5):
         fitted = couplings(network, draw(n=n))
