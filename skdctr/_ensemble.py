@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ._fit_report import UNKNOWN_WEIGHTS
 from ._validation import FloatArray
 from .results import FitResult
 
@@ -85,6 +86,7 @@ def combine_runs(
     }
     if len(used) > 1:
         sources["training"] = np.atleast_2d(np.cov(used.T)) / len(used)
+        messages = [m for m in messages if not m.startswith(UNKNOWN_WEIGHTS)]
     shape = (len(names), len(names))
     unknown = np.full(shape, np.nan)
     combined = replace(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from ._validation import FloatArray, ParameterSpace
+from ._weights import EventWeights, NetworkWeights
 from .exceptions import (
     ConvergenceWarning,
     ExtrapolationWarning,
@@ -20,11 +21,21 @@ from .exceptions import (
 from .objectives import Evaluation
 from .results import FitResult
 
-__all__ = ["at_bound", "doubtful_weights", "mismatch", "tried", "warn_of"]
+__all__ = [
+    "UNKNOWN_WEIGHTS",
+    "at_bound",
+    "doubtful_weights",
+    "mismatch",
+    "tried",
+    "unknown_weights",
+    "warn_of",
+]
 
 _LEAST_EFFECTIVE_SHARE = 0.02
 # p-value of the AUC at θ* below which the fit says that its model fails.
 _MISMATCH_BELOW = 1e-4
+
+UNKNOWN_WEIGHTS = "the error of the learned weights"
 
 _CATEGORIES: dict[str, type[Warning] | None] = {
     "not identified": IdentifiabilityWarning,
@@ -33,7 +44,7 @@ _CATEGORIES: dict[str, type[Warning] | None] = {
     "another population": PopulationWarning,
     "the model fails": ModelMismatchWarning,
     # A limit of the covariance that holds for every fit of this kind: in the result only.
-    "the error of the learned weights": None,
+    UNKNOWN_WEIGHTS: None,
 }
 
 
@@ -71,6 +82,14 @@ def doubtful_weights(
             "carry the weight at θ; simulate closer to the data"
         )
     return messages
+
+
+def unknown_weights(weights: EventWeights, sources: Mapping[str, FloatArray]) -> list[str]:
+    """Say that the covariance lacks the error of learned weights."""
+    if not isinstance(weights, NetworkWeights) or {"generator", "training"} & sources.keys():
+        return []
+    remedy = "pass a reweighter with n_estimators of 2 or more"
+    return [f"{UNKNOWN_WEIGHTS} is not in the covariance: {remedy}"]
 
 
 def tried(evaluations: list[Evaluation], names: list[str]) -> pd.DataFrame:

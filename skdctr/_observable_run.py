@@ -1,4 +1,4 @@
-"""From the samples of `SRGNFitter` to a fit of the optimal observable, and what it cannot know."""
+"""From the samples of `SRGNFitter` to a fit of the optimal observable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from ._resolve import bind, parameter_space
 from ._samples import Samples
 from ._validation import FloatArray, check_sample, check_theta_rows
-from ._weights import EventWeights, NetworkWeights
+from ._weights import EventWeights
 from .analytic import AnalyticReweighter
 from .generator_sample import Correction, GeneratorSample
 from .optimal_observable import (
@@ -106,7 +106,7 @@ def run_observable(
     n_folds: int,
     seed: int,
 ) -> ObservableFit:
-    """Fit θ, and say which part of the error the fit does not know.
+    """Fit θ, with the generator sample where it is of the simulation's population.
 
     Parameters
     ----------
@@ -144,28 +144,6 @@ def run_observable(
         n_folds=n_folds,
         seed=seed,
     )
-    sources = dict(found.sources)
-    if problem.generator is None and not exact:
-        spread = _spread_of_members(found)
-        if spread is not None:
-            sources["training"] = spread
-        else:
-            notes.append(
-                "the error of the learned weights is not in the covariance: pass gen and theta, or "
-                "a reweighter with n_estimators of 2 or more"
-            )
     if not found.converged:
         notes.append(f"θ still moved after {len(found.references)} references")
-    return replace(found, sources=sources, messages=[*found.messages, *notes])
-
-
-def _spread_of_members(found: ObservableFit) -> FloatArray | None:
-    """Estimate the error of the weights from θ of each member of an ensemble."""
-    weights = found.equation.problem.weights
-    if not isinstance(weights, NetworkWeights) or len(weights.networks) < 2:
-        return None
-    theta = np.stack(
-        [found.equation.with_weights(member).solve(found.theta) for member in weights.members()]
-    )
-    covariance: FloatArray = np.atleast_2d(np.cov(theta.T)) / len(theta)
-    return covariance
+    return replace(found, messages=[*found.messages, *notes])

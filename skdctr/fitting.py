@@ -23,7 +23,14 @@ from ._device import spawn_seeds
 from ._ensemble import combine_runs
 from ._estimator import NETWORK_CONSTRAINTS, all_or_nothing
 from ._fit_inference import FitInference
-from ._fit_report import at_bound, doubtful_weights, mismatch, tried, warn_of
+from ._fit_report import (
+    at_bound,
+    doubtful_weights,
+    mismatch,
+    tried,
+    unknown_weights,
+    warn_of,
+)
 from ._observable_run import observable_problem, run_observable
 from ._parallel import run_jobs
 from ._resolve import bind, parameter_space, resolve_reweighter
@@ -355,6 +362,7 @@ class SRGNFitter(FitInference):
             final = objective(found.theta)
             report(final)
         sources, messages = found.sources, [*found.messages]
+        messages += unknown_weights(weights, sources)
         limits = at_bound(found.theta, low, high, names)
         messages += [*limits, *doubtful_weights(found.theta, space, final, len(seen.sim))]
         covariance = sum(sources.values(), np.zeros((len(names), len(names))))

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from ._validation import FloatArray
+from ._weight_error import DERIVATIVE_ROWS
 from ._weights import EventWeights, NetworkWeights
 
 __all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_generator"]
@@ -37,7 +38,6 @@ _NODES = {1: 64, 2: 128}
 _MORE_DENSITY_NODES, _MORE_NODES = 1024, 256
 # Elements of the table of weights, events times nodes: 200 MB.
 _TABLE_SIZE = 50_000_000
-_DERIVATIVE_ROWS = 40_000
 # Weights that know their error are corrected only where the generator events exclude them so.
 _EXCLUDED_AT = 0.001
 # Degree of the polynomial that interpolates between the nodes.
@@ -186,7 +186,7 @@ class GeneratorSample:
         weight = self.mixture_weights(theta)
         centred = (values - weight @ values) * weight[:, None]
         # The mean of a derivative needs fewer events than the mean itself.
-        stride = math.ceil(len(weight) / _DERIVATIVE_ROWS)
+        stride = math.ceil(len(weight) / DERIVATIVE_ROWS)
         rows = slice(None, None, stride)
         centred = centred[rows] * (weight.sum() / weight[rows].sum())
         total = np.zeros((values.shape[1], values.shape[1]))

@@ -21,9 +21,11 @@ from tqdm import tqdm
 from ._covariance import sandwich
 from ._device import spawn_seeds
 from ._estimator import all_or_nothing
+from ._fit_report import unknown_weights
 from ._resolve import bind, parameter_space, resolve_reweighter
 from ._samples import check_fit_samples, check_score_samples
 from ._validation import FloatArray, ParameterSpace, check_bounds
+from ._weight_error import Dependence, coupling_covariance
 from ._weights import EventWeights
 from .exceptions import ConvergenceWarning, ExtrapolationWarning, IdentifiabilityWarning
 from .fitting import SRGNFitter
@@ -34,8 +36,8 @@ __all__ = ["DCTRFitter"]
 
 _STEP = 1e-4
 
-# Of the loss over the range of a parameter, in single precision.
-_LEAST_SLOPE = 1e-5
+# Slope, in units of its statistical error, that is as good as none.
+_LEAST_SLOPE = 0.01
 
 
 class _Likelihood:
@@ -95,6 +97,19 @@ class _Likelihood:
             covariance[source] = centred.T @ centred
         return covariance
 
+    def weight_covariance(self, theta: FloatArray, step: FloatArray) -> dict[str, FloatArray]:
+        """Return the covariance that learned weights give the gradient, where they know it."""
+        samples = []
+        for weights, share, sign in (
+            (self.sim, self.sim_share, 1.0),
+            (self.data, self.data_share, -1.0),
+        ):
+            f = expit(sign * weights.log_weights(theta))
+            slopes = (share * f * (1 - f))[:, None] * weights.gradient(theta)
+            samples.append(Dependence(weights, slopes, sign * share * f))
+        covariance = coupling_covariance(samples, theta, step)
+        return {} if covariance is None else {"generator": covariance}
+
 
 class DCTRFitter(BaseEstimator):
     """Fit θ where data and simulation are on one level, by gradient through the reweighter.
@@ -128,8 +143,8 @@ class DCTRFitter(BaseEstimator):
     theta_names_ : list of str of length p
         Their names.
     covariance_ : ndarray of shape (p, p)
-        Sandwich covariance H⁻¹ V H⁻¹ of data and simulation; NaN in the rows and columns of
-        parameters that the data do not fix.
+        Sandwich covariance H⁻¹ V H⁻¹ of data, simulation and, where the weights know it, the
+        finite generator sample; NaN in the rows and columns of parameters that the data do not fix.
     hessian_ : ndarray of shape (p, p)
         H, second derivative of the loss at θ.
     result_ : FitResult
@@ -282,8 +297,10 @@ class DCTRFitter(BaseEstimator):
         )
         theta = np.clip(start + found.x * width, low, high)
         # A line search fails where rounding of the weights hides what is left to gain.
-        slope = np.abs(found.jac[(theta > low) & (theta < high)]).max(initial=0.0)
-        converged = bool(found.success) or (found.status == 2 and slope < _LEAST_SLOPE)
+        free = (theta > low) & (theta < high)
+        errors = np.sqrt(np.diag(sum(likelihood.scatter(theta).values()))) * width
+        flat = bool((np.abs(found.jac) <= _LEAST_SLOPE * errors)[free].all())
+        converged = bool(found.success) or (found.status == 2 and flat)
         messages = [] if converged else [f"L-BFGS-B stopped early: {found.message}"]
         return theta, int(found.nit), converged, messages
 
@@ -337,7 +354,8 @@ class DCTRFitter(BaseEstimator):
         names = list(space.names)
         p = len(names)
         scale = np.outer(width, width)
-        scatter = {source: v * scale for source, v in likelihood.scatter(theta).items()}
+        by_source = likelihood.scatter(theta) | likelihood.weight_covariance(theta, _STEP * width)
+        scatter = {source: v * scale for source, v in by_source.items()}
         sources, unidentified = sandwich(hessian * scale, scatter, width, names)
         covariance = sum(sources.values(), np.zeros((p, p)))
         if unidentified:
@@ -376,7 +394,7 @@ class DCTRFitter(BaseEstimator):
             },
             converged=converged and not at_bound,
             method=f"DCTR, {self.solver}",
-            messages=messages,
+            messages=[*messages, *unknown_weights(likelihood.sim, sources)],
         )
 
     def score(

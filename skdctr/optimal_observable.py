@@ -6,7 +6,6 @@ optimal observable; θ* is where the simulation predicts the mean that the data 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +15,7 @@ from scipy.optimize import least_squares
 
 from ._covariance import sandwich
 from ._validation import Events, FloatArray
+from ._weight_error import mean_covariance
 from ._weights import EventWeights
 from .generator_sample import (
     Correction,
@@ -206,12 +206,6 @@ class EstimatingEquation:
             np.linalg.pinv(self.data_covariance, hermitian=True),
         )
 
-    def with_weights(self, weights: EventWeights) -> EstimatingEquation:
-        """Return the same equation of the same observable with other weights."""
-        other = copy.copy(self)
-        other.problem = replace(self.problem, weights=weights)
-        return other
-
     def __call__(self, theta: FloatArray) -> FloatArray:
         """Evaluate U(θ), (p,)."""
         weight = self.problem.sim_weights(theta)
@@ -230,8 +224,9 @@ class EstimatingEquation:
             "simulation": scatter.T @ scatter,
         }
         if self.generator is not None:
-            sources["generator"] = self.generator.covariance(theta)
-        return sources
+            return sources | {"generator": self.generator.covariance(theta)}
+        problem = self.problem
+        return sources | mean_covariance(problem.weights, self.h, problem.sim_weight, theta)
 
     def jacobian(self, theta: FloatArray) -> FloatArray:
         """Compute ∂U/∂θ, (p, p), by central differences."""

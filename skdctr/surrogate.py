@@ -18,6 +18,7 @@ from scipy.optimize import least_squares
 
 from ._covariance import sandwich
 from ._validation import FloatArray
+from ._weight_error import mean_covariance
 from .metrics import effective_sample_size
 from .objectives import ClassifierObjective, Evaluation, Placements
 from .search import SearchResult, distance, ignore, quadratic_minimum
@@ -61,6 +62,11 @@ class _Equations:
     def sim_covariance(self, theta: FloatArray) -> FloatArray:
         """Return the covariance that the finite simulation gives the residuals, (k, k)."""
         return _covariance(self.sim, self.objective.sim_weights(theta, coarse=self.coarse))
+
+    def weight_covariance(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """Return the covariance that learned weights give the residuals, by source, (k, k)."""
+        objective = self.objective
+        return mean_covariance(objective.weights, self.sim, objective.sim_weight, theta)
 
     def jacobian(self, theta: FloatArray, step: FloatArray) -> FloatArray:
         """Return the derivative of the residuals, (k, p), by central differences."""
@@ -279,7 +285,7 @@ def surrogate(
 def statistical_errors(
     objective: ClassifierObjective, theta: FloatArray, low: FloatArray, high: FloatArray
 ) -> tuple[dict[str, FloatArray], list[str]]:
-    """Compute the errors that data and simulation give θ, from the classifiers trained near it.
+    """Compute the errors of data, simulation and weights, from the classifiers trained near θ.
 
     For searches that read θ off the AUC or the loss itself. The objective must have kept the
     placements of `NEAREST` evaluations per parameter at least.
@@ -320,8 +326,10 @@ def _errors(
         "data": equations.data_covariance,
         "simulation": equations.sim_covariance(theta),
     }
+    # The equations are solved in units of these; the error of the weights goes with them.
     total = _regularised(sum(by_source.values(), np.zeros((len(slope), len(slope)))))
     combine = np.linalg.solve(total, slope).T
+    by_source |= equations.weight_covariance(theta)
     scatter = {source: combine @ covariance @ combine.T for source, covariance in by_source.items()}
     return sandwich(combine @ slope, scatter, width, names)
 

@@ -37,11 +37,18 @@ def exact(toy):
     return AnalyticReweighter(toy.log_weight, {"mu": 0.0}, theta_bounds=[(-2, 2)])
 
 
+QUICK = {
+    "module": SeparableNetwork,
+    "max_epochs": 5,
+    "batch_size": 1000,
+    "device": "cpu",
+    "random_state": 0,
+}
+
+
 @pytest.fixture(scope="module")
 def learned(toy):
-    return DCTRReweighter(
-        module=SeparableNetwork, max_epochs=5, batch_size=1000, device="cpu", random_state=0
-    ).fit(toy.gen, pd.DataFrame({"mu": np.ravel(toy.theta)}))
+    return DCTRReweighter(**QUICK).fit(toy.gen, pd.DataFrame({"mu": np.ravel(toy.theta)}))
 
 
 def fit(reweighter, toy, **options):
@@ -266,21 +273,14 @@ def test_nan_that_is_no_lost_event_is_an_error(exact, toy, change, message):
 # --- what the fit cannot know ---------------------------------------------------------------
 
 
-def test_frozen_weights_say_that_their_error_is_missing(learned, toy):
-    fitter = fit(learned, toy)
+def test_frozen_weights_without_a_refit_say_that_their_error_is_missing(toy):
+    fitter = fit(DCTRReweighter(**QUICK, refit=False).fit(toy.gen, toy.theta), toy)
     assert any("error of the learned weights" in note for note in fitter.result_.messages)
-    assert "training" not in fitter.result_.sources
+    assert set(fitter.result_.sources) == {"data", "simulation"}
 
 
-def test_an_ensemble_of_reweighters_estimates_the_error_of_the_weights(toy):
-    ensemble = DCTRReweighter(
-        module=SeparableNetwork,
-        max_epochs=2,
-        batch_size=1000,
-        n_estimators=3,
-        device="cpu",
-        random_state=0,
-    ).fit(toy.gen, toy.theta)
+def test_an_ensemble_without_a_refit_estimates_the_error_of_the_weights(toy):
+    ensemble = DCTRReweighter(**QUICK, n_estimators=3, refit=False).fit(toy.gen, toy.theta)
     fitter = fit(ensemble, toy)
     assert fitter.result_.sources["training"][0, 0] > 0
     assert not any("error of the learned" in note for note in fitter.result_.messages)

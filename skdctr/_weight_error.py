@@ -1,0 +1,135 @@
+"""The error that learned weights give to weighted means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._validation import FloatArray
+from ._weights import Couplings, EventWeights, NetworkWeights
+
+__all__ = ["DERIVATIVE_ROWS", "Dependence", "coupling_covariance", "mean_covariance"]
+
+# The mean of a derivative needs fewer events than the mean itself.
+DERIVATIVE_ROWS = 40_000
+
+
+@dataclass(frozen=True, eq=False)
+class Dependence:
+    """How k numbers depend on the weights of a sample.
+
+    Attributes
+    ----------
+    weights : EventWeights
+        Of n events.
+    slopes : ndarray of shape (n, k)
+        Derivative of each number by the log-weight of each event.
+    gradient_slopes : ndarray of shape (n,), or None
+        Derivative of the k-th by the k-th component of each event's ∇_θ log w.
+    """
+
+    weights: EventWeights
+    slopes: FloatArray
+    gradient_slopes: FloatArray | None = None
+
+    def couplings(self) -> list[Couplings]:
+        """Return what is known of the weights."""
+        return self.weights.couplings() if isinstance(self.weights, NetworkWeights) else []
+
+    def by_coupling(self, couplings: Couplings, theta: FloatArray, step: FloatArray) -> FloatArray:
+        """Return the derivative by each coupling, (k, b·a)."""
+        functions = couplings.event_functions.cpu().numpy().astype(np.float64)
+        here = couplings.parameter_functions(theta[None])[0]
+        rows = np.einsum("kb,a->kba", self.slopes.T @ functions, here)
+        if self.gradient_slopes is not None:
+            shift = np.diag(step)
+            above, below = (couplings.parameter_functions(theta + d) for d in (shift, -shift))
+            change = (above - below) / (2 * step[:, None])
+            rows += np.einsum("b,ka->kba", self.gradient_slopes @ functions, change)
+        return rows.reshape(len(rows), -1)
+
+
+def coupling_covariance(
+    samples: Sequence[Dependence], theta: FloatArray, step: FloatArray
+) -> FloatArray | None:
+    """Propagate the error of the weights' couplings to k numbers.
+
+    Parameters
+    ----------
+    samples : sequence of Dependence
+        Samples with weights of one reweighter.
+    theta : ndarray of shape (p,)
+        Where the weights are taken.
+    step : ndarray of shape (p,)
+        Of derivatives.
+
+    Returns
+    -------
+    ndarray of shape (k, k), or None
+        None where the weights do not know their error. Members of an ensemble have learned from
+        the same events: the mean of theirs.
+    """
+    every = [sample.couplings() for sample in samples]
+    if not every[0]:
+        return None
+    total = np.zeros(2 * samples[0].slopes.shape[1:])
+    for member in zip(*every, strict=True):
+        slopes = sum(
+            (
+                sample.by_coupling(couplings, theta, step)
+                for sample, couplings in zip(samples, member, strict=True)
+            ),
+            np.zeros(()),
+        )
+        total += slopes @ member[0].covariance @ slopes.T
+    covariance: FloatArray = total / len(every[0])
+    return covariance
+
+
+def mean_covariance(
+    weights: EventWeights, values: FloatArray, event_weight: FloatArray, theta: FloatArray
+) -> dict[str, FloatArray]:
+    """Compute the covariance that learned weights give to the means of k values, by source.
+
+    Parameters
+    ----------
+    weights : EventWeights
+        Of n events.
+    values : ndarray of shape (n, k)
+        What is averaged.
+    event_weight : ndarray of shape (n,)
+        Event weights before any reweighting.
+    theta : ndarray of shape (p,)
+        Where the weights are taken.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (k, k)
+        "generator", of weights that know what the finite generator sample leaves open; else
+        "training", from the spread of an ensemble's members; else empty.
+    """
+    if not isinstance(weights, NetworkWeights):
+        return {}
+    stride = math.ceil(len(values) / DERIVATIVE_ROWS)
+    rows = np.arange(0, len(values), stride)
+    part, values, event_weight = weights.subset(rows), values[rows], event_weight[rows]
+    weight = event_weight * _exponentials(part.log_weights(theta))
+    share = weight / weight.sum()
+    slopes = share[:, None] * (values - share @ values)
+    of_couplings = coupling_covariance([Dependence(part, slopes)], theta, np.ones(len(theta)))
+    if of_couplings is not None:
+        return {"generator": of_couplings}
+    members = part.member_log_weights(theta)
+    if len(members) < 2:
+        return {}
+    each = event_weight * np.stack([_exponentials(row) for row in members])
+    means = each @ values / each.sum(axis=1, keepdims=True)
+    return {"training": np.atleast_2d(np.cov(means.T)) / len(means)}
+
+
+def _exponentials(log_weights: FloatArray) -> FloatArray:
+    """Return weights on a scale that cannot overflow."""
+    return np.exp(log_weights - log_weights.max())

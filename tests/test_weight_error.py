@@ -1,0 +1,134 @@
+"""The error of learned weights against what changed weights do, and against fresh samples."""
+
+import numpy as np
+import pytest
+
+from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
+from skdctr._resolve import bind
+from skdctr._weight_error import Dependence, coupling_covariance, mean_covariance
+from skdctr.datasets import make_gaussian
+from skdctr.gradient_fitting import _Likelihood
+from skdctr.networks import MLP
+
+FAST = {"hidden_layer_sizes": (8,), "max_epochs": 4, "device": "cpu", "random_state": 0}
+THETA = np.array([0.7])
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return make_gaussian(2_000, random_state=3)
+
+
+@pytest.fixture(scope="module")
+def reweighter(toy):
+    fitted = DCTRReweighter(**FAST).fit(toy.gen, toy.theta)
+    assert fitted.nets_[0].module_.coupling_covariance is not None
+    return fitted
+
+
+def by_small_changes(reweighter, evaluate):
+    """Propagate the covariance of the couplings by changing one after another."""
+    module = reweighter.nets_[0].module_
+    covariance = module.coupling_covariance.numpy().astype(float)
+    n_columns = len(covariance) // len(module.coupling)
+    before, columns = module.coupling.clone(), []
+    for row in range(len(before)):
+        for column in range(n_columns):
+            values = []
+            for step in (0.05, -0.05):
+                module.coupling[row, column] += step
+                values.append(evaluate())
+                module.coupling.copy_(before)
+            columns.append((values[0] - values[1]) / 0.1)
+    slopes = np.stack(columns, axis=1)
+    return slopes @ covariance @ slopes.T
+
+
+def test_of_means_is_that_of_changed_couplings(toy, reweighter, rng):
+    values, event_weight = rng.normal(size=(2_000, 2)) + toy.sim_gen, rng.uniform(size=2_000)
+
+    def means():
+        weight = event_weight * reweighter.predict_weights(toy.sim_gen, 0.7)
+        return weight @ values / weight.sum()
+
+    found = mean_covariance(bind(reweighter, toy.sim_gen), values, event_weight, THETA)
+    assert set(found) == {"generator"}
+    expected = by_small_changes(reweighter, means)
+    np.testing.assert_allclose(found["generator"], expected, rtol=0.02, atol=1e-3 * expected.max())
+
+
+def test_of_the_gradient_is_that_of_changed_couplings(toy, reweighter):
+    ones = np.ones(2_000)
+
+    def likelihood():
+        sim, data = bind(reweighter, toy.sim_gen), bind(reweighter, toy.data_gen)
+        return _Likelihood(sim, data, ones, ones)
+
+    found = likelihood().weight_covariance(THETA, np.array([1e-2]))
+    expected = by_small_changes(reweighter, lambda: likelihood().gradient(THETA))
+    np.testing.assert_allclose(found["generator"], expected, rtol=0.02)
+
+
+def test_a_part_of_many_events_stands_for_all(reweighter):
+    sample = make_gaussian(90_000, random_state=5)
+    weights = bind(reweighter, sample.sim_gen)
+    values, ones = np.tanh(sample.sim_gen), np.ones(90_000)
+    weight = np.exp(weights.log_weights(THETA))
+    share = weight / weight.sum()
+    slopes = share[:, None] * (values - share @ values)
+    every = coupling_covariance([Dependence(weights, slopes)], THETA, np.ones(1))
+    part = mean_covariance(weights, values, ones, THETA)["generator"]
+    # 30 000 events; their weighted sums fluctuate by a percent or two.
+    np.testing.assert_allclose(part, every, rtol=0.1)
+
+
+def test_of_an_ensemble_that_does_not_know_its_error_the_members_spread(toy):
+    options = FAST | {"n_estimators": 3, "module": MLP}
+    reweighter = DCTRReweighter(**options).fit(toy.gen, toy.theta)
+    weights = bind(reweighter, toy.sim_gen)
+    found = mean_covariance(weights, toy.sim_gen, np.ones(2_000), THETA)
+    means = [
+        np.average(toy.sim_gen[:, 0], weights=np.exp(row))
+        for row in weights.member_log_weights(THETA)
+    ]
+    np.testing.assert_allclose(found["training"], [[np.var(means, ddof=1) / 3]], rtol=1e-6)
+
+
+def test_exact_weights_have_none(toy):
+    exact = bind(AnalyticReweighter(toy.log_weight, {"mu": 0.0}).fit(toy.sim_gen), toy.sim_gen)
+    assert mean_covariance(exact, toy.sim_gen, np.ones(2_000), THETA) == {}
+    assert coupling_covariance([Dependence(exact, toy.sim_gen)], THETA, np.ones(1)) is None
+
+
+@pytest.mark.parametrize("objective", ["auc", "optimal_observable"])
+@pytest.mark.parametrize("known", [True, False])
+def test_fits_have_it_as_a_source_or_say_that_it_lacks(toy, objective, known):
+    reweighter = DCTRReweighter(**FAST | {"batch_size": 100}, refit=known).fit(toy.gen, toy.theta)
+    fitter = SRGNFitter(reweighter, objective=objective, device="cpu", random_state=0)
+    result = fitter.fit(toy.sim_gen, toy.sim_reco, toy.data).result_
+    assert ("generator" in result.sources) == known
+    assert any("error of the learned weights" in note for note in result.messages) != known
+
+
+def test_dctr_fits_have_it_too(toy, reweighter):
+    result = DCTRFitter(reweighter).fit(toy.sim_gen, data=toy.data_gen).result_
+    assert result.sources["generator"][0, 0] > 0
+    assert not any("error of the learned weights" in note for note in result.messages)
+
+
+@pytest.mark.slow  # eight reweighters
+def test_spread_over_generator_samples_is_what_fits_quote():
+    """Of the gradient fit, which is quick; sixteen generator samples, one simulation and data."""
+    fixed = make_gaussian(20_000, random_state=99)
+    found = []
+    for seed in range(16):
+        sample = make_gaussian(1_000, n_gen=2_000, random_state=seed)
+        fitted = DCTRReweighter(device="cpu", random_state=seed, max_epochs=20)
+        fitter = DCTRFitter(fitted.fit(sample.gen, sample.theta)).fit(
+            fixed.sim_gen, data=fixed.data_gen
+        )
+        found.append((fitter.theta_[0], fitter.result_.sources["generator"][0, 0]))
+    theta, variance = np.array(found).T
+    ratio = np.var(theta, ddof=1) / np.mean(variance)
+    # χ² of 15 degrees of freedom, divided by them: between its quantiles of 0.1% and 99.9%.
+    assert 0.23 < ratio < 2.51
