@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from ._set_tensors import EventTensors, PackedTensors
 from ._stacked import train_together, trains_together
 from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from .networks._build import check_takes
+from .networks._joined import join_networks
 from .networks._separable import dictionary_terms
 from .refinement import ChoiceSample, choice_losses, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
@@ -304,7 +306,8 @@ def train_members(
             for k, (member, other) in enumerate(zip(group, others, strict=True)):
                 difference = member.losses(best[k].module_) - member.losses(other.module_)
                 if _excess(difference) > _BETTER_AT:
-                    best[k] = other
+                    joined = _joined(member, best[k], other) if refit else None
+                    best[k] = other if joined is None else joined
         nets += best
     return nets
 
@@ -414,6 +417,26 @@ def _train_group(
         )
         del data
     return nets
+
+
+def _joined(member: _Member, first: EventNet, other: EventNet) -> EventNet | None:
+    """Let a separable network have what another one has learned, so that its error is known.
+
+    Returns
+    -------
+    EventNet or None
+        None where that is no separable network, or worse than the other one.
+    """
+    module, sample = first.module_, member.kept.choices()
+    if not isinstance(module, SeparableNetwork) or not isinstance(sample.x, torch.Tensor):
+        return None
+    joined = copy.copy(first)
+    joined.module_ = join_networks(module, other.module_, sample.x, sample.varied_theta)
+    _refit(joined.module_, sample, member.losses, member.seed)
+    if joined.module_.coupling_covariance is None:
+        return None
+    worse = _excess(member.losses(joined.module_) - member.losses(other.module_)) > _BETTER_AT
+    return None if worse else joined
 
 
 def _refit(

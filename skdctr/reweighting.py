@@ -63,7 +63,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         Torch module with ``__init__(n_features, n_parameters, ...)`` and ``forward(x, theta)``
         that returns one logit per event. None trains :class:`skdctr.networks.SeparableNetwork`
         and :class:`skdctr.networks.MLP`, the network of the papers, and keeps the first unless
-        the validation loss of the second is lower by more than chance. For sets of particles None
+        the validation loss of the second is lower by more than chance; then the first takes over
+        what the second has learned and is refitted. For sets of particles None
         is :class:`skdctr.networks.SeparableDeepSets`; x is
         :class:`skdctr.networks.PackedTensors` then. Layers per particle are (32, 32, 32), or
         ``module__phi_sizes``.

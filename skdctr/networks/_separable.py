@@ -124,7 +124,7 @@ class SeparableNetwork(nn.Module):
         self.feature_terms = tuple(feature_terms)
         self.parameter_terms = tuple(parameter_terms)
         self.rank = rank
-        self.b = fully_connected((n_features, *hidden_layer_sizes, rank), activation)
+        self.b: nn.Module = fully_connected((n_features, *hidden_layer_sizes, rank), activation)
         self.a = fully_connected((n_parameters, *hidden_layer_sizes, rank + 1), activation)
         self.g = (
             fully_connected((n_features, *hidden_layer_sizes, 1), activation)
