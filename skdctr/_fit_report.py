@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 _LEAST_EFFECTIVE_SHARE = 0.02
+# Above it means of so many weights do not settle; arXiv:1507.02646.
+_HEAVY_TAIL = 0.7
 # p-value of the AUC at θ* below which the fit says that its model fails.
 _MISMATCH_BELOW = 1e-4
 
@@ -80,6 +82,12 @@ def doubtful_weights(
         messages.append(
             f"few effective events: {final.effective_sample_size:.0f} of {n_sim} simulated events "
             "carry the weight at θ; simulate closer to the data"
+        )
+    elif final.tail_index > _HEAVY_TAIL:
+        messages.append(
+            "few effective events: the weights at θ have a heavy tail (Pareto index "
+            f"{final.tail_index:.2f}), so that few events decide and the error may be several "
+            "times too small; simulate closer to the data"
         )
     return messages
 

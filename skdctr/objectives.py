@@ -22,7 +22,7 @@ from ._scaling import Scaling
 from ._set_tensors import EventTensors, join_events
 from ._validation import Events, FloatArray
 from ._weights import EventWeights
-from .metrics import auc_placements, effective_sample_size
+from .metrics import auc_placements, effective_sample_size, pareto_tail_index
 from .training import EventDataset, TrainingOptions, predict_logits, to_tensor, train
 
 __all__ = ["ClassifierObjective", "Evaluation", "Placements"]
@@ -50,7 +50,7 @@ class Evaluation:
     loss : float
         Mean cross-entropy on those events (SRGN Eq. 4, both classes of equal weight); log 2 where
         nothing can be told apart.
-    effective_sample_size : float
+    effective_sample_size, tail_index : float
         Of the reweighted simulation.
     sim_placement : ndarray of shape (n_sim,)
         Share of the data that g ranks above each simulated event. Its mean over the simulation
@@ -65,6 +65,7 @@ class Evaluation:
     auc_error: float
     loss: float
     effective_sample_size: float
+    tail_index: float
     sim_placement: Placements
     data_placement: Placements
 
@@ -256,6 +257,7 @@ class ClassifierObjective:
             auc_error=math.sqrt(variance) / total,
             loss=loss / total / 2,
             effective_sample_size=effective_sample_size(weight),
+            tail_index=pareto_tail_index(weight),
             sim_placement=sim_placement,
             data_placement=data_placement,
         )

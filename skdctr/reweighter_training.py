@@ -27,9 +27,10 @@ from .training import EventDataset, EventNet, TrainingOptions, train
 __all__ = ["ReweightingEvents", "auto_epochs", "make_module", "network_builds", "train_members"]
 
 # Steps of gradient descent that max_epochs="auto" aims at, and the epochs it stays between. Sets
-# have so many features that more epochs than these only learn the fluctuations of the sample.
+# have so many features that more epochs than these only learn the fluctuations of the sample: of
+# 5·10⁴ jets each validation loss is lowest after 10 to 20, of few sets after the least steps.
 _AUTO_STEPS, _AUTO_EPOCHS = 2500, (5, 100)
-_AUTO_STEPS_OF_SETS, _AUTO_EPOCHS_OF_SETS = 1000, (5, 60)
+_AUTO_STEPS_OF_SETS, _AUTO_EPOCHS_OF_SETS = (300, 1000), (5, 12, 60)
 _VALIDATION_ROWS = 100_000
 # A refit that raises the validation loss by more than chance is not taken.
 _WORSE_AT = 3.0
@@ -149,10 +150,12 @@ def _with_mean_one(weight: torch.Tensor) -> torch.Tensor:
 
 def auto_epochs(events: ReweightingEvents, n_events: int, batch_size: int) -> int:
     """Choose the number of passes over a training sample of n events."""
-    steps, epochs = _AUTO_STEPS, _AUTO_EPOCHS
-    if isinstance(events.x, PackedTensors):
-        steps, epochs = _AUTO_STEPS_OF_SETS, _AUTO_EPOCHS_OF_SETS
-    return int(np.clip(math.ceil(steps / math.ceil(n_events / batch_size)), *epochs))
+    of_an_epoch = math.ceil(n_events / batch_size)
+    if not isinstance(events.x, PackedTensors):
+        return int(np.clip(math.ceil(_AUTO_STEPS / of_an_epoch), *_AUTO_EPOCHS))
+    least, wanted = (math.ceil(steps / of_an_epoch) for steps in _AUTO_STEPS_OF_SETS)
+    fewest, enough, most = _AUTO_EPOCHS_OF_SETS
+    return int(np.clip(min(wanted, max(least, enough)), fewest, most))
 
 
 def network_builds(

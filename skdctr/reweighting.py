@@ -73,7 +73,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         keep their covariance. Ignored for other modules.
     max_epochs : int or "auto", default="auto"
         Passes over the events; "auto" makes about 2500 steps, in 5 to 100 epochs, and for sets of
-        particles about 1000, in 5 to 60.
+        particles up to 1000, in 5 to 12, or 300, in up to 60.
     batch_size : int, default=4000
         Events in a batch.
     lr : float, default=0.01

@@ -6,6 +6,7 @@ Statistical tolerances are four standard errors, at fixed seeds.
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr._ensemble import combine_runs, outliers
+from skdctr._fit_report import doubtful_weights, warn_of
+from skdctr._resolve import parameter_space
 from skdctr.datasets import gaussian_log_weight, make_gaussian, make_gaussian_2d
 from skdctr.exceptions import (
     ClosureFitWarning,
@@ -31,6 +34,8 @@ from skdctr.exceptions import (
     LowEffectiveSampleSizeWarning,
     NotFittedError,
 )
+from skdctr.metrics import effective_sample_size, pareto_tail_index
+from skdctr.objectives import Evaluation
 from skdctr.results import FitResult
 from skdctr.surrogate import surrogate
 
@@ -339,6 +344,28 @@ def test_few_effective_events_warn(toy):
     fitter = SRGNFitter(far, search="scan", n_points=3, bounds=[(3.5, 4.5)], **QUICK)
     with pytest.warns(LowEffectiveSampleSizeWarning, match="few effective events"):
         fitter.fit(toy.sim_gen, toy.sim_reco, toy.data + 4)
+
+
+def test_weights_of_infinite_variance_are_reported(rng):
+    # Width 1 reweighted to width 3: the effective size does not show what is missing.
+    sim = rng.normal(size=(4_000, 1))
+    weights = np.exp(sim[:, 0] ** 2 / 2 * (1 - 1 / 9))
+    evaluation = Evaluation(
+        theta=np.array([3.0]),
+        auc=0.5,
+        auc_error=0.01,
+        loss=0.69,
+        effective_sample_size=effective_sample_size(weights),
+        tail_index=pareto_tail_index(weights),
+        sim_placement=np.empty(0),
+        data_placement=np.empty(0),
+    )
+    space = parameter_space(AnalyticReweighter(gaussian_log_weight, {"mu": 0.0}).fit(sim))
+    (message,) = doubtful_weights(evaluation.theta, space, evaluation, 500)
+    with pytest.warns(LowEffectiveSampleSizeWarning, match="heavy tail"):
+        warn_of([message], stacklevel=1)
+    harmless = replace(evaluation, tail_index=0.5)
+    assert doubtful_weights(evaluation.theta, space, harmless, 500) == []
 
 
 def test_parameter_without_effect_is_not_identified(toy):

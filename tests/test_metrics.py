@@ -17,6 +17,7 @@ from skdctr.metrics import (
     auc_placements,
     effective_sample_size,
     histogram_chi2,
+    pareto_tail_index,
     weighted_auc,
 )
 
@@ -451,3 +452,30 @@ def test_bad_bins(options, match):
     arguments = {"target": [1.0, 2.0, 3.0], "sample": [3.0, 4.0], **options}
     with pytest.raises(ValueError, match=match):
         histogram_chi2(**arguments)
+
+
+# --- tail of the weights ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [0.2, 0.5, 0.9])
+def test_tail_index_of_a_pareto_distribution(index):
+    weights = np.random.default_rng(0).pareto(1 / index, 200_000)
+    # Error of a maximum-likelihood estimate, (1 + k)/√n, of the 1341 largest; four of them.
+    assert abs(pareto_tail_index(weights) - index) < 4 * (1 + index) / np.sqrt(1341)
+    assert pareto_tail_index(-7.0 * weights) == pytest.approx(pareto_tail_index(weights))
+
+
+def test_tail_index_of_bounded_weights_is_not_positive(rng):
+    assert pareto_tail_index(rng.uniform(size=10_000)) < -0.5
+    assert pareto_tail_index(np.ones(10_000)) == -np.inf
+    assert np.isnan(pareto_tail_index(np.ones(90)))
+
+
+def test_tail_index_of_reweighted_gaussians(rng):
+    """Infinite variance where the width in the weights is more than √2 of that in the sample."""
+    x = rng.normal(size=100_000)
+    shift = pareto_tail_index(np.exp(0.5 * x))
+    wider = pareto_tail_index(np.exp(x**2 / 2 * (1 - 1 / 2.0**2)))
+    # (1 − 1/σ²) in the limit of the largest; 0.06 is four errors of an estimate near it.
+    assert shift < 0.4
+    assert wider == pytest.approx(0.75, abs=0.2)

@@ -36,6 +36,7 @@ class Analytic:
             auc_error=0.001,
             loss=np.log(2) - square,
             effective_sample_size=100.0,
+            tail_index=0.0,
             sim_placement=np.empty(0),
             data_placement=np.empty(0),
         )

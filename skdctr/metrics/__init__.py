@@ -8,6 +8,7 @@ which nothing can be normalised.
 from skdctr.metrics._auc import AUCPlacements, auc_placements, weighted_auc
 from skdctr.metrics._effective_size import effective_sample_size
 from skdctr.metrics._histogram import Chi2Result, histogram_chi2
+from skdctr.metrics._tail import pareto_tail_index
 
 __all__ = [
     "AUCPlacements",
@@ -15,5 +16,6 @@ __all__ = [
     "auc_placements",
     "effective_sample_size",
     "histogram_chi2",
+    "pareto_tail_index",
     "weighted_auc",
 ]
