@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import platform
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _memory import peak
 
 Array = np.ndarray
 Predict = Callable[[Array], Array]
@@ -193,16 +193,6 @@ PACKAGES = {
     "skorch": ("skorch", "torch"),
     "SRGN protocol": ("tensorflow", "keras", "scipy"),
 }
-
-
-def peak() -> int:
-    """Return the largest memory this process has had, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # getrusage has that of the process that started this one, where it was larger.
-        return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 class Clock:

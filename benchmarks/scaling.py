@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _memory import peak
 
 from skdctr import DCTRReweighter
 
@@ -57,12 +57,6 @@ def make_events(folder: Path, n: int, n_features: int) -> None:
         part = rng.standard_normal((len(rows), n_features), dtype=np.float32)
         part[:, 0] += theta[rows]
         events[rows[0] : rows[-1] + 1] = part
-
-
-def peak() -> int:
-    """Return the largest memory this process has had, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def measure(task: str, folder: Path) -> dict[str, float]:
