@@ -218,9 +218,9 @@ class _Geometric:
         self.logarithms = information.new_full((len(information), len(used) + 1), _FIRST_SLOPE)
         self.logarithms[:, 0] = math.log(_LESS_WIDE) - information.mean(dim=1).log()
         # Learned functions, of degree 1 in a parameter of their own, have no scale.
-        highest = torch.where(used.amax(dim=1) > 1, 0.0, _NO_SCALE)
-        self.highest = highest
-        self.lowest = torch.where(used.amax(dim=1) > 1, math.log(_LEAST_RATIO), -_NO_SCALE)
+        polynomial = used.amax(dim=1) > 1
+        self.highest = torch.where(polynomial, 0.0, _NO_SCALE)
+        self.lowest = torch.where(polynomial, math.log(_LEAST_RATIO), -_NO_SCALE)
         self.n_sizes = self.logarithms.numel()
 
     def variances(self) -> Tensor:
@@ -269,7 +269,7 @@ def rowwise_prior(
     scaled = curvature / unit[:, None] / unit
     target = projection / unit
     information = (unit * unit).reshape(shape)
-    best = -math.inf
+    tried = []
     for family in (_ByDegree(information, degrees), _Geometric(information, degrees)):
         known = torch.zeros_like(information)
         for _ in range(_PRIOR_STEPS):
@@ -280,8 +280,8 @@ def rowwise_prior(
             family.update((covariance @ target).reshape(shape).square() / variance + left)
         variance = family.variances()
         score = _log_evidence(scaled, target, variance.flatten()) - _OF_A_SIZE * family.n_sizes
-        if score > best:
-            best, found, signal = score, variance, known.amax(dim=1, keepdim=True)
+        tried.append((score, variance, known.amax(dim=1, keepdim=True)))
+    _, found, signal = max(tried, key=lambda one: one[0])
     none, full = _SIGNAL
     widened = _WIDENED ** ((signal - none) / (full - none)).clamp(0.0, 1.0) * found
     precision = 1 / widened.flatten()
