@@ -170,9 +170,7 @@ class EstimatingEquation:
         seed: int = 0,
     ) -> None:
         self.problem, self.reference = problem, reference
-        weight = problem.sim_weights(reference)
-        score = problem.weights.gradient(reference)
-        score = score - np.average(score, axis=0, weights=weight)
+        weight, score = _score(problem, reference)
         self.information: FloatArray = (score * weight[:, None]).T @ score / weight.sum()
         folds = make_folds(len(score), n_folds, np.random.default_rng(seed))
         passed, data = problem.passed, problem.data_weight
@@ -329,7 +327,7 @@ def fit_observable(
         solved = equation.solve(theta)
         moved, theta = theta, _reachable(coarse, theta, solved)
         references.append(theta)
-        if _distance(theta - moved, equation.information) < _FAR:
+        if _distance(coarse, moved, theta) < _FAR:
             break
     converged = False
     for _ in range(_MAX_REFERENCES - 1):
@@ -337,7 +335,7 @@ def fit_observable(
             problem, theta, options, corrections=corrections, n_folds=n_folds, seed=seed
         )
         reference, theta = theta, equation.solve(theta)
-        converged = _distance(theta - reference, equation.information) < _CLOSE
+        converged = _distance(problem, reference, theta) < _CLOSE
         if converged:
             break
         references.append(theta)
@@ -356,9 +354,22 @@ def fit_observable(
     return ObservableFit(theta, sources, equation, references, converged, messages)
 
 
-def _distance(step: FloatArray, information: FloatArray) -> float:
-    """Length of a step in θ, in widths of the score."""
-    return float(np.sqrt(max(float(step @ information @ step), 0.0)))
+def _score(problem: ObservableProblem, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the weights of the simulation at θ, (n,), and its centred score, (n, p)."""
+    weight, score = problem.sim_weights(theta), problem.weights.gradient(theta)
+    return weight, score - np.average(score, axis=0, weights=weight)
+
+
+def _distance(problem: ObservableProblem, start: FloatArray, end: FloatArray) -> float:
+    """Length of a step in θ, in widths of the score at its ends, whichever is the narrower.
+
+    Where weights flatten, as they may at the edge of what was trained, any step looks short.
+    """
+    step, longest = end - start, 0.0
+    for theta in (start, end):
+        weight, score = _score(problem, theta)
+        longest = max(longest, float(np.average((score @ step) ** 2, weights=weight)))
+    return float(np.sqrt(longest))
 
 
 def _reachable(problem: ObservableProblem, start: FloatArray, end: FloatArray) -> FloatArray:

@@ -6,6 +6,7 @@ errors themselves are compared with those that the samples allow.
 
 import warnings
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from skdctr.exceptions import (
     PopulationWarning,
 )
 from skdctr.networks import SeparableNetwork
+from skdctr.optimal_observable import _distance
 
 N = 20_000
 N_SIGMA = 4
@@ -268,6 +270,21 @@ def test_the_auc_leaves_lost_events_out(exact, toy):
 def test_nan_that_is_no_lost_event_is_an_error(exact, toy, change, message):
     with pytest.raises(ValueError, match=message):
         SRGNFitter(exact, **FAST).fit(toy.sim_gen, change(toy.sim_reco), toy.data)
+
+
+def test_steps_are_measured_where_the_score_is_the_narrower():
+    """A fit must not stop because weights are flat where its last score was taken."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(1_000, 1))
+    slope = {0.0: 3.0, 1.0: 0.1}
+    problem = SimpleNamespace(
+        sim_weights=lambda theta: np.ones(len(x)),
+        weights=SimpleNamespace(gradient=lambda theta: slope[float(theta[0])] * x),
+    )
+    ends = np.array([0.0]), np.array([1.0])
+    expected = 3.0 * x.std()
+    assert _distance(problem, *ends) == pytest.approx(expected)
+    assert _distance(problem, *ends[::-1]) == pytest.approx(expected)
 
 
 # --- what the fit cannot know ---------------------------------------------------------------
