@@ -29,8 +29,8 @@ _FLAT = 1e-6
 # degrees off too soon.
 _LEAST_RATIO = 0.03
 # The evidence's prior shrinks many small couplings by a part of their error each, with one sign.
-# So much wider, in variance, it leaves a third of that for a small loss of precision.
-_WIDENED = 5.0
+# So much wider, in variance, it leaves little of that, for a loss of a tenth in precision.
+_WIDENED = 20.0
 # Rows without a coupling that the events know as the first have nothing to lose by it; those
 # with one as the second get all of it. A step would turn rounding into a choice.
 _SIGNAL = (0.9, 0.99)
