@@ -171,7 +171,7 @@ class EstimatingEquation:
     ) -> None:
         self.problem, self.reference = problem, reference
         weight, score = _score(problem, reference)
-        self.information: FloatArray = (score * weight[:, None]).T @ score / weight.sum()
+        self.information = _information(weight, score)
         folds = make_folds(len(score), n_folds, np.random.default_rng(seed))
         passed, data = problem.passed, problem.data_weight
         observable = cross_fit(
@@ -325,17 +325,17 @@ def fit_observable(
             coarse, theta, options, corrections=corrections, n_folds=n_folds, seed=seed
         )
         solved = equation.solve(theta)
-        moved, theta = theta, _reachable(coarse, theta, solved)
+        theta = _reachable(coarse, theta, solved)
         references.append(theta)
-        if _distance(coarse, moved, theta) < _FAR:
+        if _distance(equation, theta) < _FAR:
             break
     converged = False
     for _ in range(_MAX_REFERENCES - 1):
         equation = EstimatingEquation(
             problem, theta, options, corrections=corrections, n_folds=n_folds, seed=seed
         )
-        reference, theta = theta, equation.solve(theta)
-        converged = _distance(problem, reference, theta) < _CLOSE
+        theta = equation.solve(theta)
+        converged = _distance(equation, theta) < _CLOSE
         if converged:
             break
         references.append(theta)
@@ -360,16 +360,22 @@ def _score(problem: ObservableProblem, theta: FloatArray) -> tuple[FloatArray, F
     return weight, score - np.average(score, axis=0, weights=weight)
 
 
-def _distance(problem: ObservableProblem, start: FloatArray, end: FloatArray) -> float:
-    """Length of a step in θ, in widths of the score at its ends, whichever is the narrower.
+def _information(weight: FloatArray, score: FloatArray) -> FloatArray:
+    """Fisher information of one event, (p, p), of weights and centred scores."""
+    information: FloatArray = (score * weight[:, None]).T @ score / weight.sum()
+    return information
 
-    Where weights flatten, as they may at the edge of what was trained, any step looks short.
+
+def _distance(equation: EstimatingEquation, theta: FloatArray) -> float:
+    """Length of the step from the reference to θ, in widths of the score.
+
+    Of the score at either end, whichever is the narrower: where weights flatten, as they may at
+    the edge of what was trained, any step looks short.
     """
-    step, longest = end - start, 0.0
-    for theta in (start, end):
-        weight, score = _score(problem, theta)
-        longest = max(longest, float(np.average((score @ step) ** 2, weights=weight)))
-    return float(np.sqrt(longest))
+    step = theta - equation.reference
+    there = _information(*_score(equation.problem, theta))
+    longest = max(float(step @ known @ step) for known in (equation.information, there))
+    return float(np.sqrt(max(longest, 0.0)))
 
 
 def _reachable(problem: ObservableProblem, start: FloatArray, end: FloatArray) -> FloatArray:

@@ -281,10 +281,14 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
         sim_weights=lambda theta: np.ones(len(x)),
         weights=SimpleNamespace(gradient=lambda theta: slope[float(theta[0])] * x),
     )
-    ends = np.array([0.0]), np.array([1.0])
     expected = 3.0 * x.std()
-    assert _distance(problem, *ends) == pytest.approx(expected)
-    assert _distance(problem, *ends[::-1]) == pytest.approx(expected)
+    for start, end in ((0.0, 1.0), (1.0, 0.0)):
+        equation = SimpleNamespace(
+            problem=problem,
+            reference=np.array([start]),
+            information=np.array([[slope[start] ** 2 * x.var()]]),
+        )
+        assert _distance(equation, np.array([end])) == pytest.approx(expected)
 
 
 # --- what the fit cannot know ---------------------------------------------------------------
