@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from ._validation import FloatArray
-from ._weight_error import DERIVATIVE_ROWS
-from ._weights import EventWeights, NetworkWeights
+from ._weight_error import DERIVATIVE_ROWS, Dependence, coupling_covariance
+from ._weights import Couplings, EventWeights, NetworkWeights
 
 __all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_generator"]
 
@@ -88,6 +88,30 @@ class _Basis:
             for term in self.terms
         ]
         return np.stack(columns, axis=1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _OfMixture(Dependence):
+    """Dependence of means under w/q: the mixture q, too, moves with the couplings.
+
+    Attributes
+    ----------
+    nodes : ndarray of shape (q, p)
+        Values of θ that the mixture is made of.
+    shares : ndarray of shape (n, q)
+        Posterior share of each in each event.
+    """
+
+    nodes: FloatArray
+    shares: FloatArray
+
+    def by_coupling(self, couplings: Couplings, theta: FloatArray, step: FloatArray) -> FloatArray:
+        functions = couplings.event_functions.cpu().numpy().astype(np.float64)
+        mixture = self.shares @ couplings.parameter_functions(self.nodes)
+        of_mixture = np.stack(
+            [((column[:, None] * functions).T @ mixture).ravel() for column in self.slopes.T]
+        )
+        return super().by_coupling(couplings, theta, step) - of_mixture
 
 
 class GeneratorSample:
@@ -177,37 +201,24 @@ class GeneratorSample:
         Returns
         -------
         ndarray of shape (k, k), or None
-            None where the weights do not know their error. Members of an ensemble have learned
-            from the same events: the mean of theirs.
+            None where the weights do not know their error.
         """
-        known = self.weights.couplings() if isinstance(self.weights, NetworkWeights) else []
-        if not known:
+        if not self.knows_weights:
             return None
         weight = self.mixture_weights(theta)
         centred = (values - weight @ values) * weight[:, None]
         # The mean of a derivative needs fewer events than the mean itself.
-        stride = math.ceil(len(weight) / DERIVATIVE_ROWS)
-        rows = slice(None, None, stride)
+        rows = np.arange(0, len(weight), math.ceil(len(weight) / DERIVATIVE_ROWS))
         centred = centred[rows] * (weight.sum() / weight[rows].sum())
-        total = np.zeros((values.shape[1], values.shape[1]))
-        for couplings in known:
-            functions = couplings.event_functions[rows].cpu().numpy().astype(np.float64)
-            at_nodes = couplings.parameter_functions(self.density_nodes)
-            here = couplings.parameter_functions(theta[None])[0]
-            # The mixture, too, moves with the couplings.
-            mixture = self._node_shares(rows) @ at_nodes
-            slopes = np.stack(
-                [
-                    np.outer(column @ functions, here) - (column[:, None] * functions).T @ mixture
-                    for column in centred.T
-                ]
-            ).reshape(values.shape[1], -1)
-            total += slopes @ couplings.covariance @ slopes.T
-        return total / len(known)
+        mixture = self._node_shares(rows)
+        dependence = _OfMixture(
+            self.weights.subset(rows), centred, nodes=self.density_nodes, shares=mixture
+        )
+        return coupling_covariance([dependence], theta, np.ones(len(theta)))
 
-    def _node_shares(self, rows: slice) -> FloatArray:
+    def _node_shares(self, rows: IndexArray) -> FloatArray:
         """Return the posterior share of each density node in events of the table, (m, q)."""
-        part = self.weights.subset(np.arange(len(self.mixture_rows))[rows])
+        part = self.weights.subset(rows)
         shares = np.empty((len(self.log_density[rows]), len(self.density_nodes)))
         for k, (node, log_share) in enumerate(
             zip(self.density_nodes, self.log_shares, strict=True)
