@@ -28,16 +28,17 @@ _FLAT = 1e-6
 # The least that the variance of polynomials is of that one degree lower: evidence alone switches
 # degrees off too soon.
 _LEAST_RATIO = 0.03
-# The evidence's prior shrinks many small couplings by a part of their error each, with one sign.
-# So much wider, in variance, it leaves little of that, for a loss of a tenth in precision.
+# Where each degree has a size of its own, the evidence's prior shrinks many small couplings by a
+# part of their error each, with one sign. So much wider, in variance, it leaves little of that, for
+# a loss of a tenth in precision. Few sizes for all degrees do not follow the noise of each.
 _WIDENED = 20.0
 # Rows without a coupling that the events know as the first have nothing to lose by it; those
 # with one as the second get all of it. A step would turn rounding into a choice.
 _SIGNAL = (0.9, 0.99)
 # Variance to start from and least one, both of couplings in units of their own error.
 _WIDE, _TINY = 1e4, 1e-9
-# Of variances that fall from degree to degree: the first of all, the logarithm of their first
-# ratio, the logarithm that stands for no limit, and steps towards their most likely values.
+# Of variances that fall from degree to degree: the first of all, the logarithm of the ratios to
+# start from, the logarithm that stands for no limit, and steps towards their most likely values.
 _LESS_WIDE, _FIRST_SLOPE, _NO_SCALE, _SIZE_STEPS = 1e2, -2.0, 12.0, 3
 # What each size of a prior raises the evidence by in noise, where it may go to zero: Akaike's
 # unit, half of the time.
@@ -181,6 +182,8 @@ class _ByDegree:
         Of each function of θ in each parameter.
     """
 
+    widened = _WIDENED
+
     def __init__(self, information: Tensor, degrees: Tensor) -> None:
         self.information, self.degrees = information, degrees
         self.of_row = _WIDE / information.mean(dim=1, keepdim=True)
@@ -209,18 +212,29 @@ class _Geometric:
     ----------
     information, degrees
         As in `_ByDegree`.
+    crossed : bool
+        Whether the first degree in a parameter has a ratio of its own: that of a function of x
+        that depends on few of the parameters may be as small as it likes.
     """
 
-    def __init__(self, information: Tensor, degrees: Tensor) -> None:
+    widened = 1.0
+
+    def __init__(self, information: Tensor, degrees: Tensor, *, crossed: bool) -> None:
         self.log_information = information.log()
         used = degrees[degrees.amax(dim=1) > 0].to(information.dtype)
-        self.design = torch.cat([torch.ones_like(used[:1]), used]).T
-        self.logarithms = information.new_full((len(information), len(used) + 1), _FIRST_SLOPE)
-        self.logarithms[:, 0] = math.log(_LESS_WIDE) - information.mean(dim=1).log()
         # Learned functions, of degree 1 in a parameter of their own, have no scale.
         polynomial = used.amax(dim=1) > 1
-        self.highest = torch.where(polynomial, 0.0, _NO_SCALE)
-        self.lowest = torch.where(polynomial, math.log(_LEAST_RATIO), -_NO_SCALE)
+        lowest = torch.where(polynomial, math.log(_LEAST_RATIO), -_NO_SCALE)
+        highest = torch.where(polynomial, 0.0, _NO_SCALE)
+        if crossed:
+            beyond = (used[polynomial] - 1).clamp_min(0.0)
+            used = torch.cat([used.clamp_max(1.0), beyond])
+            lowest = torch.cat([torch.full_like(lowest, -_NO_SCALE), lowest[polynomial]])
+            highest = torch.cat([highest, highest[polynomial]])
+        self.design = torch.cat([torch.ones_like(used[:1]), used]).T
+        self.lowest, self.highest = lowest, highest
+        self.logarithms = information.new_full((len(information), len(used) + 1), _FIRST_SLOPE)
+        self.logarithms[:, 0] = math.log(_LESS_WIDE) - information.mean(dim=1).log()
         self.n_sizes = self.logarithms.numel()
 
     def variances(self) -> Tensor:
@@ -249,13 +263,13 @@ class _Geometric:
 def rowwise_prior(
     curvature: Tensor, projection: Tensor, n_x: int, degrees: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Find variances that raise the evidence for each function of x by itself, and widen them.
+    """Find variances that raise the evidence for each function of x by itself.
 
     Within the row of a function of x the variance is a product of a factor for each degree in each
-    parameter, or falls by one ratio from degree to degree where the evidence for more is less than
-    so many factors find in noise. Parameters are those of `evidence_prior`. Updates are those of
-    expectation maximisation: there are several optima, and between those MacKay's faster steps are
-    chaotic.
+    parameter, which is widened, or falls by one ratio from degree to degree, the first of which
+    may be another, where the evidence for more is less than so many factors find in noise.
+    Parameters are those of `evidence_prior`. Updates are those of expectation maximisation: there
+    are several optima, and between those MacKay's faster steps are chaotic.
 
     Returns
     -------
@@ -269,8 +283,14 @@ def rowwise_prior(
     scaled = curvature / unit[:, None] / unit
     target = projection / unit
     information = (unit * unit).reshape(shape)
+    families: list[_ByDegree | _Geometric] = [
+        _ByDegree(information, degrees),
+        _Geometric(information, degrees, crossed=False),
+    ]
+    if int((degrees.amax(dim=1) > 1).sum()) > 1:
+        families.append(_Geometric(information, degrees, crossed=True))
     tried = []
-    for family in (_ByDegree(information, degrees), _Geometric(information, degrees)):
+    for family in families:
         known = torch.zeros_like(information)
         for _ in range(_PRIOR_STEPS):
             variance = family.variances()
@@ -280,10 +300,10 @@ def rowwise_prior(
             family.update((covariance @ target).reshape(shape).square() / variance + left)
         variance = family.variances()
         score = _log_evidence(scaled, target, variance.flatten()) - _OF_A_SIZE * family.n_sizes
-        tried.append((score, variance, known.amax(dim=1, keepdim=True)))
-    _, found, signal = max(tried, key=lambda one: one[0])
+        tried.append((score, variance, known.amax(dim=1, keepdim=True), family.widened))
+    _, found, signal, wider = max(tried, key=lambda one: one[0])
     none, full = _SIGNAL
-    widened = _WIDENED ** ((signal - none) / (full - none)).clamp(0.0, 1.0) * found
+    widened = wider ** ((signal - none) / (full - none)).clamp(0.0, 1.0) * found
     precision = 1 / widened.flatten()
     couplings = torch.linalg.solve(scaled + torch.diag(precision), target)
     return unit * unit * precision, couplings / unit

@@ -117,3 +117,17 @@ def test_rowwise_prior_keeps_little_noise_where_the_signal_is_weak():
     # A size for each degree keeps 22, and 9 of it there.
     assert np.mean(losses) < 10 + 3 + 4 * np.sqrt(20 / 20)
     assert np.mean(kept) < 3
+
+
+def test_rows_may_depend_on_few_of_the_parameters():
+    terms = [(i, j) for i in range(4) for j in range(4) if 0 < i + j < 4]
+    degrees = torch.tensor([*zip(*terms, strict=True), [0] * len(terms)])
+    truth = torch.zeros(N_X, len(terms), dtype=torch.float64)
+    truth[1, terms.index((1, 0))] = 200.0
+    truth[2, [terms.index((0, d)) for d in (1, 2, 3)]] = torch.tensor([200.0, -60.0, 20.0]).double()
+    losses = []
+    for seed in range(20):
+        _, found = rowwise_prior(*quadratic_model(truth, seed), N_X, degrees)
+        losses.append(float((found.reshape(truth.shape) - truth)[1:].square().sum()))
+    # Of 45 couplings 4 are needed. χ² of 4 has variance 8; that of the sizes doubles it at most.
+    assert np.mean(losses) < 2 * (4 + 4 * np.sqrt(8 / 20))
