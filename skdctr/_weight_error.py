@@ -5,66 +5,78 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from ._validation import FloatArray
 from ._weights import Couplings, EventWeights, NetworkWeights
 
-__all__ = ["DERIVATIVE_ROWS", "Dependence", "coupling_covariance", "mean_covariance"]
+__all__ = [
+    "DERIVATIVE_ROWS",
+    "Dependence",
+    "DependsOnWeights",
+    "coupling_covariance",
+    "mean_covariance",
+]
 
 # The mean of a derivative needs fewer events than the mean itself.
 DERIVATIVE_ROWS = 40_000
 
 
-@dataclass(frozen=True, eq=False)
+class DependsOnWeights(Protocol):
+    """k numbers that depend on weights."""
+
+    weights: EventWeights
+
+    def by_coupling(self, couplings: Couplings) -> FloatArray:
+        """Return the derivative by each coupling, (k, b·a)."""
+
+
+@dataclass(eq=False)
 class Dependence:
-    """How k numbers depend on the weights of a sample.
+    """How k numbers depend on the weights that a sample has at θ.
 
     Attributes
     ----------
     weights : EventWeights
         Of n events.
+    theta : ndarray of shape (p,)
+        Where the weights are taken.
     slopes : ndarray of shape (n, k)
         Derivative of each number by the log-weight of each event.
     gradient_slopes : ndarray of shape (n,), or None
         Derivative of the k-th by the k-th component of each event's ∇_θ log w.
+    step : ndarray of shape (p,), or None
+        Of derivatives by θ, which only `gradient_slopes` needs.
     """
 
     weights: EventWeights
+    theta: FloatArray
     slopes: FloatArray
     gradient_slopes: FloatArray | None = None
+    step: FloatArray | None = None
 
-    def couplings(self) -> list[Couplings]:
-        """Return what is known of the weights."""
-        return self.weights.couplings() if isinstance(self.weights, NetworkWeights) else []
-
-    def by_coupling(self, couplings: Couplings, theta: FloatArray, step: FloatArray) -> FloatArray:
+    def by_coupling(self, couplings: Couplings) -> FloatArray:
         """Return the derivative by each coupling, (k, b·a)."""
         functions = couplings.event_functions.cpu().numpy().astype(np.float64)
-        here = couplings.parameter_functions(theta[None])[0]
+        here = couplings.parameter_functions(self.theta[None])[0]
         rows = np.einsum("kb,a->kba", self.slopes.T @ functions, here)
-        if self.gradient_slopes is not None:
-            shift = np.diag(step)
-            above, below = (couplings.parameter_functions(theta + d) for d in (shift, -shift))
-            change = (above - below) / (2 * step[:, None])
+        if self.gradient_slopes is not None and self.step is not None:
+            shift = np.diag(self.step)
+            above, below = (couplings.parameter_functions(self.theta + d) for d in (shift, -shift))
+            change = (above - below) / (2 * self.step[:, None])
             rows += np.einsum("b,ka->kba", self.gradient_slopes @ functions, change)
         return rows.reshape(len(rows), -1)
 
 
-def coupling_covariance(
-    samples: Sequence[Dependence], theta: FloatArray, step: FloatArray
-) -> FloatArray | None:
+def coupling_covariance(samples: Sequence[DependsOnWeights]) -> FloatArray | None:
     """Propagate the error of the weights' couplings to k numbers.
 
     Parameters
     ----------
-    samples : sequence of Dependence
-        Samples with weights of one reweighter.
-    theta : ndarray of shape (p,)
-        Where the weights are taken.
-    step : ndarray of shape (p,)
-        Of derivatives.
+    samples : sequence of DependsOnWeights
+        Samples with weights of one reweighter, whose contributions to the k numbers add up.
 
     Returns
     -------
@@ -72,20 +84,23 @@ def coupling_covariance(
         None where the weights do not know their error. Members of an ensemble have learned from
         the same events: the mean of theirs.
     """
-    every = [sample.couplings() for sample in samples]
+    every = [
+        sample.weights.couplings() if isinstance(sample.weights, NetworkWeights) else []
+        for sample in samples
+    ]
     if not every[0]:
         return None
-    total = np.zeros(2 * samples[0].slopes.shape[1:])
+    of_members = []
     for member in zip(*every, strict=True):
-        slopes = sum(
-            (
-                sample.by_coupling(couplings, theta, step)
+        slopes = np.sum(
+            [
+                sample.by_coupling(couplings)
                 for sample, couplings in zip(samples, member, strict=True)
-            ),
-            np.zeros(()),
+            ],
+            axis=0,
         )
-        total += slopes @ member[0].covariance @ slopes.T
-    covariance: FloatArray = total / len(every[0])
+        of_members.append(slopes @ member[0].covariance @ slopes.T)
+    covariance: FloatArray = np.mean(of_members, axis=0)
     return covariance
 
 
@@ -119,7 +134,7 @@ def mean_covariance(
     weight = event_weight * _exponentials(part.log_weights(theta))
     share = weight / weight.sum()
     slopes = share[:, None] * (values - share @ values)
-    of_couplings = coupling_covariance([Dependence(part, slopes)], theta, np.ones(len(theta)))
+    of_couplings = coupling_covariance([Dependence(part, theta, slopes)])
     if of_couplings is not None:
         return {"generator": of_couplings}
     members = part.member_log_weights(theta)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from ._validation import FloatArray
-from ._weight_error import DERIVATIVE_ROWS, Dependence, coupling_covariance
+from ._weight_error import DERIVATIVE_ROWS, coupling_covariance
 from ._weights import Couplings, EventWeights, NetworkWeights
 
 __all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_generator"]
@@ -90,28 +90,40 @@ class _Basis:
         return np.stack(columns, axis=1)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _OfMixture(Dependence):
-    """Dependence of means under w/q: the mixture q, too, moves with the couplings.
+@dataclass(eq=False)
+class _OfMixture:
+    """How sums of means at several θ depend on the weights: numerator w and mixture q.
 
     Attributes
     ----------
+    weights : EventWeights
+        Of n events.
+    theta : ndarray of shape (t, p)
+        Where the means are taken.
+    columns : ndarray of shape (k, n, t)
+        Derivative of each number by the log-weight of each event at each θ.
     nodes : ndarray of shape (q, p)
         Values of θ that the mixture is made of.
     shares : ndarray of shape (n, q)
         Posterior share of each in each event.
     """
 
+    weights: EventWeights
+    theta: FloatArray
+    columns: FloatArray
     nodes: FloatArray
     shares: FloatArray
 
-    def by_coupling(self, couplings: Couplings, theta: FloatArray, step: FloatArray) -> FloatArray:
+    def by_coupling(self, couplings: Couplings) -> FloatArray:
+        """Return the derivative by each coupling, (k, b·a)."""
         functions = couplings.event_functions.cpu().numpy().astype(np.float64)
+        there = couplings.parameter_functions(self.theta)
         mixture = self.shares @ couplings.parameter_functions(self.nodes)
-        of_mixture = np.stack(
-            [((column[:, None] * functions).T @ mixture).ravel() for column in self.slopes.T]
-        )
-        return super().by_coupling(couplings, theta, step) - of_mixture
+        slopes = [
+            functions.T @ column @ there - (functions * column.sum(axis=1)[:, None]).T @ mixture
+            for column in self.columns
+        ]
+        return np.stack([slope.ravel() for slope in slopes])
 
 
 class GeneratorSample:
@@ -188,15 +200,19 @@ class GeneratorSample:
         """Whether the weights know their own error."""
         return isinstance(self.weights, NetworkWeights) and bool(self.weights.couplings())
 
-    def weight_covariance(self, values: FloatArray, theta: FloatArray) -> FloatArray | None:
-        """Propagate the error of the weights' couplings to the means of values at θ.
+    def weight_covariance(
+        self, values: FloatArray, theta: FloatArray, combine: FloatArray | None = None
+    ) -> FloatArray | None:
+        """Propagate the error of the weights' couplings to means of values, or to sums of such.
 
         Parameters
         ----------
         values : ndarray of shape (m, k)
             Of the events of the table.
-        theta : ndarray of shape (p,)
-            Where.
+        theta : ndarray of shape (t, p)
+            Where the means are taken.
+        combine : ndarray of shape (t, k), optional
+            Share of the mean at each θ in each sum; 1 unless given.
 
         Returns
         -------
@@ -205,16 +221,17 @@ class GeneratorSample:
         """
         if not self.knows_weights:
             return None
-        weight = self.mixture_weights(theta)
-        centred = (values - weight @ values) * weight[:, None]
         # The mean of a derivative needs fewer events than the mean itself.
-        rows = np.arange(0, len(weight), math.ceil(len(weight) / DERIVATIVE_ROWS))
-        centred = centred[rows] * (weight.sum() / weight[rows].sum())
-        mixture = self._node_shares(rows)
-        dependence = _OfMixture(
-            self.weights.subset(rows), centred, nodes=self.density_nodes, shares=mixture
-        )
-        return coupling_covariance([dependence], theta, np.ones(len(theta)))
+        rows = np.arange(0, len(values), math.ceil(len(values) / DERIVATIVE_ROWS))
+        part = self.weights.subset(rows)
+        columns = np.empty((values.shape[1], len(rows), len(theta)))
+        for t, point in enumerate(theta):
+            weight = self.mixture_weights(point)
+            scale = weight.sum() / weight[rows].sum()
+            centred = (values[rows] - weight @ values) * (weight[rows] * scale)[:, None]
+            columns[:, :, t] = (centred if combine is None else centred * combine[t]).T
+        shares = self._node_shares(rows)
+        return coupling_covariance([_OfMixture(part, theta, columns, self.density_nodes, shares)])
 
     def _node_shares(self, rows: IndexArray) -> FloatArray:
         """Return the posterior share of each density node in events of the table, (m, q)."""
@@ -352,9 +369,18 @@ class GeneratorPrediction:
         influence = self.influence(theta)
         covariance: FloatArray = influence.T @ influence
         if self.correction.degree < 0:
-            of_weights = self.sample.weight_covariance(self.mixed, theta)
+            of_weights = self.sample.weight_covariance(self.mixed, theta[None])
             covariance = covariance if of_weights is None else covariance + of_weights
         return covariance
+
+    def correction_covariance(self, theta: FloatArray) -> FloatArray | None:
+        """Compute the covariance that the weights' own error gives the correction, (k, k).
+
+        The correction takes the means at all nodes away; None where the weights do not know.
+        """
+        combine = np.einsum("ntk,t->nk", self.combine, self.basis(theta[None])[0])
+        at_nodes = self.interpolation.T @ combine
+        return self.sample.weight_covariance(self.mixed, self.sample.nodes, at_nodes)
 
     def influence(self, theta: FloatArray) -> FloatArray:
         """Return what each generator event adds to the error of the mean, (n, k)."""
@@ -425,7 +451,7 @@ def predict_generator(
 
     if made[0].correction.degree < 0:
         off, between, _ = difference(made[0])
-        of_weights = sample.weight_covariance(made[0].mixed, reference)
+        of_weights = flexible.correction_covariance(reference)
         if of_weights is not None:
             distance = float(off @ np.linalg.pinv(between + of_weights, hermitian=True) @ off)
             if chi2.sf(distance, len(off)) > _EXCLUDED_AT:

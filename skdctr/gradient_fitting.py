@@ -106,8 +106,8 @@ class _Likelihood:
         ):
             f = expit(sign * weights.log_weights(theta))
             slopes = (share * f * (1 - f))[:, None] * weights.gradient(theta)
-            samples.append(Dependence(weights, slopes, sign * share * f))
-        covariance = coupling_covariance(samples, theta, step)
+            samples.append(Dependence(weights, theta, slopes, sign * share * f, step))
+        covariance = coupling_covariance(samples)
         return {} if covariance is None else {"generator": covariance}
 
 

@@ -7,6 +7,7 @@ from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr._resolve import bind
 from skdctr._weight_error import Dependence, coupling_covariance, mean_covariance
 from skdctr.datasets import make_gaussian
+from skdctr.generator_sample import GeneratorSample
 from skdctr.gradient_fitting import _Likelihood
 from skdctr.networks import MLP
 
@@ -69,6 +70,29 @@ def test_of_the_gradient_is_that_of_changed_couplings(toy, reweighter):
     np.testing.assert_allclose(found["generator"], expected, rtol=0.02)
 
 
+def test_of_sums_of_means_under_the_mixture_is_that_of_changed_couplings(toy, reweighter, rng):
+    theta, ones = np.asarray(toy.theta, dtype=float).reshape(-1, 1), np.ones(len(toy.gen))
+    values = rng.normal(size=(len(toy.gen), 2)) + toy.gen
+    points, combine = (
+        np.array([[-1.0], [0.3], [1.4]]),
+        np.array([[0.5, -1.0], [1.0, 0.2], [0.0, 2]]),
+    )
+
+    def sample():
+        weights = bind(reweighter, toy.gen)
+        return GeneratorSample(weights, theta, ones, np.zeros(1), np.random.default_rng(0))
+
+    def sums():
+        now = sample()
+        means = np.stack([now.mixture_weights(point) @ values for point in points])
+        return (combine * means).sum(axis=0)
+
+    assert len(sample().mixture_rows) == len(values)
+    found = sample().weight_covariance(values, points, combine)
+    expected = by_small_changes(reweighter, sums)
+    np.testing.assert_allclose(found, expected, rtol=0.02, atol=1e-3 * expected.max())
+
+
 def test_a_part_of_many_events_stands_for_all(reweighter):
     sample = make_gaussian(90_000, random_state=5)
     weights = bind(reweighter, sample.sim_gen)
@@ -76,7 +100,7 @@ def test_a_part_of_many_events_stands_for_all(reweighter):
     weight = np.exp(weights.log_weights(THETA))
     share = weight / weight.sum()
     slopes = share[:, None] * (values - share @ values)
-    every = coupling_covariance([Dependence(weights, slopes)], THETA, np.ones(1))
+    every = coupling_covariance([Dependence(weights, THETA, slopes)])
     part = mean_covariance(weights, values, ones, THETA)["generator"]
     # 30 000 events; their weighted sums fluctuate by a percent or two.
     np.testing.assert_allclose(part, every, rtol=0.1)
@@ -97,7 +121,7 @@ def test_of_an_ensemble_that_does_not_know_its_error_the_members_spread(toy):
 def test_exact_weights_have_none(toy):
     exact = bind(AnalyticReweighter(toy.log_weight, {"mu": 0.0}).fit(toy.sim_gen), toy.sim_gen)
     assert mean_covariance(exact, toy.sim_gen, np.ones(2_000), THETA) == {}
-    assert coupling_covariance([Dependence(exact, toy.sim_gen)], THETA, np.ones(1)) is None
+    assert coupling_covariance([Dependence(exact, THETA, toy.sim_gen)]) is None
 
 
 @pytest.mark.parametrize("objective", ["auc", "optimal_observable"])
