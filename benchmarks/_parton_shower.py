@@ -28,7 +28,7 @@ from tqdm import tqdm
 from skdctr import DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr.datasets import PARAMETERS, make_parton_shower_tuning
 from skdctr.exceptions import ConvergenceWarning, SkdctrWarning
-from skdctr.preprocessing import PackedEvents, ParticlePreprocessor
+from skdctr.preprocessing import PackedEvents, ParticleMoments, ParticlePreprocessor
 
 # Of a sample of the papers.
 PAPER_JETS = 9e5
@@ -185,11 +185,12 @@ def load(row: Row, arguments: argparse.Namespace, sample: int) -> Samples:
 
 
 def prepare(constituents: Any) -> PackedEvents:
-    """Pack jets, with their particles as the papers' networks see them."""
-    packed: PackedEvents = ParticlePreprocessor().fit_transform(
-        PackedEvents.from_events(constituents)
+    """Pack jets, their particles as the papers' networks see them and with moments."""
+    packed = PackedEvents.from_events(constituents)
+    prepared: PackedEvents = ParticleMoments().fit_transform(
+        ParticlePreprocessor().fit_transform(packed)
     )
-    return packed
+    return prepared
 
 
 def train(of: Samples, seed: int, epochs: int | None) -> Any:

@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skdctr.preprocessing import PackedEvents, ParticlePreprocessor
+from skdctr.preprocessing import PackedEvents, ParticleMoments, ParticlePreprocessor
 
 COUNTS = [4, 0, 1, 9, 2]
 
@@ -280,6 +280,7 @@ def test_clone_and_parameters():
 def test_output_of_pandas_is_not_forced(jets):
     with sklearn.config_context(transform_output="pandas"):
         assert isinstance(ParticlePreprocessor().fit_transform(jets), np.ndarray)
+        assert isinstance(ParticleMoments().fit_transform(jets), PackedEvents)
 
 
 @pytest.mark.parametrize("form", ["padded", "records", "lists", "packed"])
@@ -304,3 +305,48 @@ def test_pipeline_and_cross_validation(form, ak, rng):
     search = GridSearchCV(model, {"particlepreprocessor__center": [False, True]}, cv=3)
     search.fit(events, y)
     assert search.best_params_ == {"particlepreprocessor__center": True}
+
+
+# Moments
+
+
+def test_sums_of_moments_are_jet_shapes(jets):
+    prepared = ParticlePreprocessor().fit_transform(jets)
+    found = ParticleMoments().fit_transform(prepared)
+    assert found.counts.tolist() == COUNTS
+    z, eta, phi = prepared[3, :, 0], prepared[3, :, 1], prepared[3, :, 2]
+    expected = [z @ np.hypot(eta, phi), z @ eta**2, z @ phi**2, z @ (eta * phi), z @ z]
+    assert_allclose(found[3].features[:, 4:].sum(axis=0), expected)
+    assert_allclose(found[3].features[:, 0], np.log(z))
+    assert_array_equal(found[3].features[:, 1:4], prepared[3, :, 1:])
+
+
+def test_moments_of_named_features_keep_types_and_precision(records):
+    packed = PackedEvents.from_events(records)
+    moments = ParticleMoments()
+    found = moments.fit_transform(packed)
+    new = ["pt*r", "pt*eta^2", "pt*phi^2", "pt*eta*phi", "pt^2"]
+    assert found.feature_names == ("log(pt)", "eta", "phi", *new)
+    assert list(moments.get_feature_names_out()) == list(found.feature_names)
+    assert found.features.dtype == packed.features.dtype == np.float32
+    assert_array_equal(found.types, packed.types)
+    assert_allclose(moments.transform(records).features, found.features, rtol=1e-5, atol=1e-6)
+
+
+def test_momentum_of_zero_has_a_logarithm_and_a_negative_one_is_refused(jets):
+    jets[3, 2, 0] = 0.0
+    found = ParticleMoments().fit_transform(jets)
+    assert np.isfinite(found.features).all()
+    jets[3, 2, 0] = -1.0
+    with pytest.raises(ValueError, match="negative transverse momentum in event 3"):
+        ParticleMoments().fit_transform(jets)
+
+
+def test_moments_in_a_pipeline(jets):
+    pipeline = make_pipeline(ParticlePreprocessor(), ParticleMoments())
+    found = pipeline.fit_transform(jets)
+    assert found.features.shape == (sum(COUNTS), 9)
+    with pytest.raises(ValueError, match="X has the features 3, fit had 4"):
+        pipeline[1].transform(jets[..., :3])
+    with pytest.raises(NotFittedError):
+        clone(pipeline[1]).transform(jets)
