@@ -93,6 +93,12 @@ class ChoiceLikelihood:
         other._rotation = rotation
         return other
 
+    def of_first(self, n: int) -> ChoiceLikelihood:
+        """Return the same for the first n functions of x."""
+        other = copy.copy(self)
+        other.shape = (n, self.shape[1])
+        return other
+
     def part(self, n_events: int) -> ChoiceLikelihood:
         """Return the likelihood of the first groups, raised to that of all."""
         n_groups = math.ceil(n_events / GROUP)
@@ -105,7 +111,7 @@ class ChoiceLikelihood:
 
     def _probabilities(self, rows: slice, coupling: Tensor) -> tuple[Tensor, ...]:
         groups = self._groups
-        events = self._events(groups.rows[rows])
+        events = self._events(groups.rows[rows])[..., : self.shape[0]]
         own, shared = self._pool(groups.own[rows]), self._pool(groups.shared[rows])
         functions = events @ coupling
         log_own, log_shared, log_nominal = groups.log_probabilities(

@@ -16,7 +16,8 @@ values in place of one halve the error of the weights. It also judges trained ne
 less noise than the two classes' cross-entropy.
 
 Where the functions of x are the right ones already, priors that look at each by itself do better.
-Of the two results the one is taken that Akaike's criterion expects to predict better.
+Of the two results the one is taken that Akaike's criterion expects to predict better. Whether the
+learned functions of x are of use is not to be learned from the events that they were trained on.
 
 References
 ----------
@@ -146,8 +147,11 @@ def _positive_part(curvature: Tensor) -> Tensor:
 
 def refit_couplings(
     network: SeparableNetwork, sample: ChoiceSample, *, seed: int = 0
-) -> Refit | None:
-    """Return the most probable couplings of a trained network, or None where there are none.
+) -> list[Refit]:
+    """Return the most probable couplings of a trained network, and those without learned b(x).
+
+    Learned functions of x have seen the events: where the monomials suffice, what they have of
+    noise counts as evidence for them. Other events have to choose.
 
     Parameters
     ----------
@@ -160,11 +164,29 @@ def refit_couplings(
 
     Returns
     -------
-    Refit or None
-        None where the likelihood is not concave (too few events, or too many negative weights)
-        or Newton's method does not raise it.
+    list of Refit
+        Without such for which the likelihood is not concave (too few events, or too many negative
+        weights) or Newton's method does not raise it. Of a network without monomials there is one.
     """
     raw, coupling, degrees = _likelihood(network, sample, seed)
+    numbers = [len(coupling)]
+    if network.feature_terms and network.rank:
+        numbers.append(len(coupling) - network.rank)
+    refits = []
+    for n in numbers:
+        fit = _fit(raw.of_first(n), coupling[:n], degrees)
+        if fit is None:
+            continue
+        refitted = torch.zeros_like(network.coupling)
+        refitted[:n, : raw.shape[1]] = fit.beta.reshape(n, -1)
+        left_out = fit.covariance.new_zeros((len(coupling) - n) * raw.shape[1])
+        covariance = torch.block_diag(fit.covariance, torch.diag(left_out))
+        refits.append(Refit(refitted, covariance.float()))
+    return refits
+
+
+def _fit(raw: ChoiceLikelihood, coupling: Tensor, degrees: Tensor) -> _Fit | None:
+    """Fit couplings by each prior, from those that training has found, and choose."""
     # The rough optimum of a part of the events is near enough for the quadratic model of all.
     rough, start = raw.part(_ROUGH_EVENTS), coupling.flatten()
     # Signed events may leave directions without curvature, that a larger ridge takes care of.
@@ -180,12 +202,7 @@ def refit_couplings(
         return None
     every = (_joint(raw, degrees, model), _rowwise(raw, degrees, model))
     fits = [fit for fit in every if fit is not None]
-    if not fits:
-        return None
-    best = max(fits, key=lambda fit: fit.criterion)
-    refitted = torch.zeros_like(network.coupling)
-    refitted[:, : raw.shape[1]] = best.beta.reshape(raw.shape)
-    return Refit(refitted, best.covariance.float())
+    return max(fits, key=lambda fit: fit.criterion, default=None)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from .networks._build import check_takes
 from .networks._joined import join_networks
 from .networks._separable import dictionary_terms
-from .refinement import ChoiceSample, choice_losses, refit_couplings
+from .refinement import ChoiceSample, Refit, choice_losses, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 
 __all__ = ["ReweightingEvents", "auto_epochs", "make_module", "network_builds", "train_members"]
@@ -448,16 +448,19 @@ def _refit(
     losses: Callable[[nn.Module], torch.Tensor],
     seed: int,
 ) -> None:
-    refit = refit_couplings(module, sample, seed=seed)
-    if refit is None:
-        return
-    before = losses(module)
-    trained = module.coupling.clone()
-    module.coupling.copy_(refit.coupling)
-    module.coupling_covariance = refit.covariance
-    if not _excess(losses(module) - before) <= _WORSE_AT:
+    """Refit the couplings, with the functions of x that the validation events prefer."""
+    trained, before = module.coupling.clone(), losses(module)
+    best: tuple[Refit, torch.Tensor] | None = None
+    for refit in refit_couplings(module, sample, seed=seed):
+        module.coupling.copy_(refit.coupling)
+        after = losses(module)
+        if best is None or float(after.mean()) < float(best[1].mean()):
+            best = refit, after
+    if best is not None and _excess(best[1] - before) <= _WORSE_AT:
+        module.coupling.copy_(best[0].coupling)
+        module.coupling_covariance = best[0].covariance
+    else:
         module.coupling.copy_(trained)
-        module.coupling_covariance = None
 
 
 def _excess(difference: torch.Tensor) -> float:

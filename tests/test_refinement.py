@@ -62,8 +62,8 @@ def draw(n=N_EVENTS, seed=0, n_varied=None):
 
 
 def couplings(network, sample, **arguments):
-    refit = refit_couplings(network, sample, **arguments)
-    return None if refit is None else refit.coupling
+    refits = refit_couplings(network, sample, **arguments)
+    return refits[0].coupling if refits else None
 
 
 def standard_errors(network, sample):
@@ -94,7 +94,7 @@ def test_posterior_covariance_covers_the_truth(network):
     distances = []
     for seed in range(12):
         sample = draw(n=5_000, seed=seed)
-        refit = refit_couplings(network, sample)
+        refit, *_ = refit_couplings(network, sample)
         truth, errors = standard_errors(network, sample)
         used = errors.isfinite().flatten()
         off = (refit.coupling - truth).flatten()[used]
@@ -103,6 +103,19 @@ def test_posterior_covariance_covers_the_truth(network):
     # χ² of six couplings has a variance of 12; those that the prior holds near zero, where the
     # truth is, count less. Never above; not below that of the three that are needed.
     assert 3 - 3 * np.sqrt(6 / 12) < np.mean(distances) < 6 + 3 * np.sqrt(12 / 12)
+
+
+def test_learned_functions_of_x_are_left_out_in_a_second_refit(network):
+    with torch.no_grad():
+        network.b[-1].weight.fill_(1.0)
+    every, monomials = refit_couplings(network, draw(n=5_000))
+    learned = slice(-network.rank, None)
+    assert every.coupling[learned].any()
+    assert not monomials.coupling[learned].any()
+    shape = (*network.coupling.shape[:1], -1)
+    variances = monomials.covariance.diagonal().reshape(shape)
+    assert not variances[learned].any()
+    assert bool((variances[: -network.rank, 0] > 0).all())
 
 
 def test_unequal_classes_give_the_same_couplings(network):
@@ -176,7 +189,7 @@ def test_rounding_moves_weights_by_a_small_part_of_their_error(seed):
         with torch.no_grad():
             for parameter in changed.parameters():
                 parameter.mul_(1 + change)
-        refit = refit_couplings(changed, sample)
+        refit, *_ = refit_couplings(changed, sample)
         changed.coupling.copy_(refit.coupling)
         with torch.no_grad():
             log_weights.append(changed.log_ratio(x, theta))
@@ -422,12 +435,27 @@ def test_a_refit_that_makes_the_loss_worse_is_not_taken(small, monkeypatch):
     monkeypatch.setattr(
         reweighter_training,
         "refit_couplings",
-        lambda network, sample, *, seed: Refit(
-            torch.full_like(network.coupling, 30.0), torch.eye(network.coupling.numel())
-        ),
+        lambda network, sample, *, seed: [
+            Refit(torch.full_like(network.coupling, 30.0), torch.eye(network.coupling.numel()))
+        ],
     )
     trained, refused = (fit(*small, refit=refit).net_.module_.coupling for refit in (False, True))
     assert torch.equal(trained, refused)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_refit_that_other_events_prefer_is_taken(small, monkeypatch, order):
+    refits = []
+
+    def with_a_worse_one(network, sample, *, seed):
+        (good, *_), bad = refit_couplings(network, sample, seed=seed), network.coupling * 1.5
+        refits[:] = [good, Refit(bad, torch.eye(network.coupling.numel()))][::order]
+        return refits
+
+    monkeypatch.setattr(reweighter_training, "refit_couplings", with_a_worse_one)
+    taken = fit(*small).net_.module_
+    assert torch.equal(taken.coupling, refits[::order][0].coupling)
+    assert torch.equal(taken.coupling_covariance, refits[::order][0].covariance)
 
 
 @pytest.mark.parametrize("n_events", [6, 20, 60])
