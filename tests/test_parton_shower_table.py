@@ -151,6 +151,13 @@ def test_particles_are_prepared_as_fractions_and_directions_from_the_axis(table)
         np.array([211, 22], dtype=np.int32),
         "pid",
     )
-    np.testing.assert_allclose(
-        table.prepare(jet).features, [[0.75, 0, -0.1], [0.25, 0, 0.3]], atol=1e-6
+    prepared = table.prepare(jet)
+    expected = [[np.log(0.75), 0, -0.1], [np.log(0.25), 0, 0.3]]
+    np.testing.assert_allclose(prepared.features[:, :3], expected, atol=1e-6)
+    assert prepared.feature_names[3:] == (
+        "pt*r",
+        "pt*eta^2",
+        "pt*phi^2",
+        "pt*eta*phi",
+        "pt^2",
     )
