@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -19,6 +20,8 @@ __all__ = ["PackedEvents", "ParticleMoments", "ParticlePreprocessor"]
 
 # Of its jet. The logarithm of less, which no detector sees, is no smaller.
 _LEAST_FRACTION = 1e-5
+
+_Floats = NDArray[np.float64]
 
 
 class _OfParticles(  # type: ignore[call-arg]
@@ -151,6 +154,12 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
         the jet's own transverse momentum, which the papers' do not.
     center : bool, default=True
         Whether to subtract the axis.
+    align : bool, default=False
+        Whether to turn each jet about its axis, in η and φ, so that the second moments of its
+        transverse momentum are largest along η, and to reflect it so that the third moments along
+        η and φ are positive. How a jet lies about its axis says next to nothing of how it came
+        about; without it a network need not learn that shapes alike are alike, and learns as much
+        from a fraction of the jets. The papers' networks see jets as they lie.
 
     Attributes
     ----------
@@ -187,10 +196,40 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
         *,
         pt_fraction: bool = True,
         center: bool = True,
+        align: bool = False,
     ) -> None:
         super().__init__(pt, eta, phi)
         self.pt_fraction = pt_fraction
         self.center = center
+        self.align = align
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the events and remember their features.
+
+        Parameters
+        ----------
+        X : awkward array, ndarray of shape (n, particles, f) or PackedEvents
+            Events, as `PackedEvents.from_events` takes them.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        object
+            Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the events are no sets of particles, or lack one of the three features, or are to
+            be aligned but not centered.
+        """
+        if self.align and not self.center:
+            raise ValueError(
+                "align=True turns each jet about its axis, which center=False leaves where it is; "
+                "set center=True, or align=False."
+            )
+        return super().fit(X, y)
 
     def transform(self, X: Any) -> Any:
         """Transform events.
@@ -243,7 +282,7 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
         pt, eta, phi = packed.features[:, columns].astype(np.float64).T
         rows = np.repeat(np.arange(len(packed)), packed.counts)
 
-        def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        def total(values: _Floats) -> _Floats:
             return np.bincount(rows, weights=values, minlength=len(packed)).astype(np.float64)
 
         sum_pt = total(pt)
@@ -263,6 +302,8 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
             relative = _wrap(phi - near[rows])
             prepared[:, columns[2]] = _wrap(relative - (total(pt * relative) / safe)[rows])
             prepared[:, columns[1]] = eta - (total(pt * eta) / safe)[rows]
+        if self.align:
+            prepared[:, columns[1:]] = _aligned(prepared[:, columns[1:]], pt, rows, total)
         if self.pt_fraction:
             prepared[:, columns[0]] = pt / safe[rows]
         return prepared
@@ -362,8 +403,22 @@ class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore
         return np.append(names, np.array(new, dtype=object))
 
 
-def _wrap(phi: NDArray[np.float64]) -> NDArray[np.float64]:
-    wrapped: NDArray[np.float64] = np.remainder(phi + np.pi, 2 * np.pi) - np.pi
+def _aligned(
+    directions: NDArray[Any],
+    pt: _Floats,
+    rows: NDArray[np.intp],
+    total: Callable[[_Floats], _Floats],
+) -> _Floats:
+    """Turn η and φ, (particles, 2), of jets whose axis is at 0 to their principal axis."""
+    eta, phi = directions.astype(np.float64).T
+    angle = np.arctan2(2 * total(pt * eta * phi), total(pt * (eta**2 - phi**2))) / 2
+    cos, sin = np.cos(angle)[rows], np.sin(angle)[rows]
+    turned = cos * eta + sin * phi, cos * phi - sin * eta
+    return np.stack([x * np.where(total(pt * x**3) < 0, -1.0, 1.0)[rows] for x in turned], axis=1)
+
+
+def _wrap(phi: _Floats) -> _Floats:
+    wrapped: _Floats = np.remainder(phi + np.pi, 2 * np.pi) - np.pi
     return wrapped
 
 

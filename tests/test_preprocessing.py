@@ -110,6 +110,39 @@ def test_parts_of_it(jets):
     assert_array_equal(only_axis[:, 0], jets[real][:, 0])
 
 
+@pytest.mark.parametrize("mirror", [1, -1])
+@pytest.mark.parametrize("angle", [0.3, 2.0, -1.2])
+def test_how_an_aligned_jet_lies_does_not_matter(jets, angle, mirror):
+    cos, sin = np.cos(angle), np.sin(angle)
+    lying = ParticlePreprocessor().fit_transform(jets)
+    turned = lying.copy()
+    turned[..., 1] = cos * lying[..., 1] - sin * lying[..., 2]
+    turned[..., 2] = mirror * (sin * lying[..., 1] + cos * lying[..., 2])
+    first, second = (ParticlePreprocessor(align=True).fit_transform(X) for X in (lying, turned))
+    # Two particles lie on a line, beside which only rounding has a sign.
+    assert_allclose(first, second, atol=1e-12)
+    assert_allclose(first[..., [0, 3]], lying[..., [0, 3]], rtol=1e-12)
+
+
+def test_aligned_jets_are_as_far_apart_along_their_axis(jets):
+    lying, aligned = (
+        np.nan_to_num(ParticlePreprocessor(align=align).fit_transform(jets))
+        for align in (False, True)
+    )
+    tensor, expected = (
+        np.einsum("ij,ijk,ijl->ikl", X[..., 0], X[..., 1:3], X[..., 1:3]) for X in (aligned, lying)
+    )
+    assert_allclose(tensor[:, 0, 1], 0, atol=1e-12)
+    assert_allclose(tensor[:, [0, 1], [0, 1]], np.linalg.eigvalsh(expected)[:, ::-1], atol=1e-12)
+    third = np.einsum("ij,ijk->ik", aligned[..., 0], aligned[..., 1:3] ** 3)
+    assert (third > -1e-12).all()
+
+
+def test_what_is_aligned_has_to_be_centered(jets):
+    with pytest.raises(ValueError, match="set center=True"):
+        ParticlePreprocessor(align=True, center=False).fit(jets)
+
+
 # The forms
 
 
