@@ -185,10 +185,10 @@ def load(row: Row, arguments: argparse.Namespace, sample: int) -> Samples:
 
 
 def prepare(constituents: Any) -> PackedEvents:
-    """Pack jets, their particles as the papers' networks see them and with moments."""
+    """Pack jets as the papers do, aligned, and with moments."""
     packed = PackedEvents.from_events(constituents)
     prepared: PackedEvents = ParticleMoments().fit_transform(
-        ParticlePreprocessor().fit_transform(packed)
+        ParticlePreprocessor(align=True).fit_transform(packed)
     )
     return prepared
 
