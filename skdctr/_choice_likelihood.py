@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -37,12 +37,15 @@ class _Functions:
         self._compute, self._given = compute, given
         self.width = compute(given[:1]).shape[1]
         n_bytes = 4 * self.width * len(given)
-        kept = n_bytes <= max(_HELD_BYTES, given.nbytes)
-        self._kept = predict_logits(compute, given) if kept else None
+        self._keeps = n_bytes <= max(_HELD_BYTES, given.nbytes)
+
+    @cached_property
+    def _kept(self) -> Tensor:
+        return predict_logits(self._compute, self._given)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Return the functions of rows of any shape, (..., k)."""
-        if self._kept is not None:
+        if self._keeps:
             return self._kept[rows]
         if rows.numel() == 0:
             return torch.zeros(*rows.shape, self.width, device=rows.device)
@@ -60,8 +63,6 @@ class ChoiceLikelihood:
         The events.
     seed : int
         Of the values of θ that compete.
-    learned : bool
-        Whether to use learned functions of θ, or polynomials alone.
 
     Attributes
     ----------
@@ -72,13 +73,11 @@ class ChoiceLikelihood:
     """
 
     @torch.no_grad()
-    def __init__(
-        self, network: SeparableNetwork, sample: ChoiceSample, seed: int, *, learned: bool = True
-    ) -> None:
+    def __init__(self, network: SeparableNetwork, sample: ChoiceSample, seed: int) -> None:
         self._groups = Groups.draw(sample, seed)
-        of_theta = partial(network.parameter_functions, learned=learned)
+        self._network, self._theta = network, sample.varied_theta
         self._events = _Functions(network.event_functions, self._groups.x)
-        self._pool = _Functions(of_theta, sample.varied_theta)
+        self._pool = _Functions(network.parameter_functions, self._theta)
         # Weighted events carry less information than their number; evidence must know.
         weights = (sample.varied_weight, sample.reference_weight)
         total = sum(float(weight.sum(dtype=torch.float64)) for weight in weights)
@@ -93,10 +92,16 @@ class ChoiceLikelihood:
         other._rotation = rotation
         return other
 
-    def of_first(self, n: int) -> ChoiceLikelihood:
-        """Return the same for the first n functions of x."""
-        other = copy.copy(self)
-        other.shape = (n, self.shape[1])
+    @torch.no_grad()
+    def of(self, n: int, columns: Tensor) -> ChoiceLikelihood:
+        """Return the same for the first n functions of x and some of those of θ."""
+        other, network = copy.copy(self), self._network
+        learned = int(columns.max()) >= network.coupling.shape[1] - network.rank - 1
+        other._pool = _Functions(
+            lambda theta: network.parameter_functions(theta, learned=learned)[:, columns],
+            self._theta,
+        )
+        other.shape = (n, len(columns))
         return other
 
     def part(self, n_events: int) -> ChoiceLikelihood:

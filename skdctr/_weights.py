@@ -128,7 +128,9 @@ class Couplings:
     parameters : ParameterScaling
         Of θ.
     event_functions : Tensor of shape (n, b)
-        B(x) of the events that the weights are bound to.
+        Those B(x) whose couplings were fitted, of the events that the weights are bound to.
+    columns : Tensor of int of shape (a,)
+        Those A(θ) whose couplings were fitted.
     covariance : ndarray of shape (b·a, b·a)
         Posterior covariance of the flattened couplings.
     """
@@ -136,16 +138,16 @@ class Couplings:
     module: SeparableNetwork
     parameters: ParameterScaling
     event_functions: Tensor
+    columns: Tensor
     covariance: FloatArray
 
     @torch.no_grad()
     def parameter_functions(self, theta: FloatArray) -> FloatArray:
-        """Evaluate those A(θ) of which the couplings have errors: (m, p) to (m, a)."""
+        """Evaluate the A(θ): (m, p) to (m, a)."""
         device = self.event_functions.device
         values = self.module.parameter_functions(to_tensor(self.parameters(theta), device))
-        n_columns = self.covariance.shape[0] // self.event_functions.shape[1]
-        columns: FloatArray = values[:, :n_columns].cpu().numpy().astype(np.float64)
-        return columns
+        functions: FloatArray = values[:, self.columns].cpu().numpy().astype(np.float64)
+        return functions
 
 
 class NetworkWeights:
@@ -209,11 +211,14 @@ class NetworkWeights:
         known = []
         for network, seen in zip(self.networks, self.inputs, strict=True):
             module = network.module
-            covariance = getattr(module, "coupling_covariance", None)
-            if not isinstance(module, SeparableNetwork) or covariance is None:
+            if not isinstance(module, SeparableNetwork):
                 return []
-            covariance = covariance.cpu().numpy().astype(np.float64)
-            known.append(Couplings(module, self.parameters, seen, covariance))
+            covariance, columns = module.coupling_covariance, module.coupled_columns
+            if covariance is None or columns is None:
+                return []
+            fitted = seen[:, : len(covariance) // len(columns)]
+            of_fitted = covariance.cpu().numpy().astype(np.float64)
+            known.append(Couplings(module, self.parameters, fitted, columns, of_fitted))
         return known
 
     def _scaled(self, theta: FloatArray) -> Tensor:

@@ -67,11 +67,14 @@ class Refit:
     ----------
     coupling : Tensor of shape (b, a)
         In place of the network's.
-    covariance : Tensor of shape (b·a, b·a)
-        Posterior covariance of the flattened couplings.
+    columns : Tensor of int of shape (k,)
+        Those that were fitted, in the first rows; all else is zero.
+    covariance : Tensor of shape (n·k, n·k)
+        Posterior covariance of what was fitted, n first rows and these columns, flattened.
     """
 
     coupling: Tensor
+    columns: Tensor
     covariance: Tensor
 
 
@@ -151,7 +154,8 @@ def refit_couplings(
     """Return the most probable couplings of a trained network, and those without learned b(x).
 
     Learned functions of x have seen the events: where the monomials suffice, what they have of
-    noise counts as evidence for them. Other events have to choose.
+    noise counts as evidence for them. Other events have to choose. The couplings that they would
+    take are spent on more polynomials of θ.
 
     Parameters
     ----------
@@ -168,20 +172,21 @@ def refit_couplings(
         Without such for which the likelihood is not concave (too few events, or too many negative
         weights) or Newton's method does not raise it. Of a network without monomials there is one.
     """
-    raw, coupling, degrees = _likelihood(network, sample, seed)
-    numbers = [len(coupling)]
+    likelihood = ChoiceLikelihood(network, sample, seed)
+    n_terms, n_further = len(network.parameter_terms), len(network.further_parameter_terms)
+    choices = [(len(network.coupling), n_terms)]
     if network.feature_terms and network.rank:
-        numbers.append(len(coupling) - network.rank)
+        choices.append((1 + len(network.feature_terms), n_terms + n_further))
     refits = []
-    for n in numbers:
-        fit = _fit(raw.of_first(n), coupling[:n], degrees)
+    for n, n_polynomials in choices:
+        columns, start = _columns(network, sample.varied_theta, n_polynomials)
+        degrees = _degrees(network)[:, columns]
+        fit = _fit(likelihood.of(n, columns), start[:n], degrees)
         if fit is None:
             continue
         refitted = torch.zeros_like(network.coupling)
-        refitted[:n, : raw.shape[1]] = fit.beta.reshape(n, -1)
-        left_out = fit.covariance.new_zeros((len(coupling) - n) * raw.shape[1])
-        covariance = torch.block_diag(fit.covariance, torch.diag(left_out))
-        refits.append(Refit(refitted, covariance.float()))
+        refitted[:n, columns] = fit.beta.reshape(n, -1).float()
+        refits.append(Refit(refitted, columns, fit.covariance.float()))
     return refits
 
 
@@ -247,36 +252,42 @@ def _rowwise(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | No
     return _Fit.of(model, found.beta, torch.linalg.inv(model.curvature + torch.diag(precision)))
 
 
-def _likelihood(
-    network: SeparableNetwork, sample: ChoiceSample, seed: int
-) -> tuple[ChoiceLikelihood, Tensor, Tensor]:
-    """Return the likelihood, couplings to start from, and degrees of the functions of θ.
+def _columns(network: SeparableNetwork, theta: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Choose functions of θ, the first n polynomials among them, and couplings to start from.
 
-    Where there are polynomials enough, what is learned of θ is expressed by them.
+    What is learned of θ is one where there are not polynomials enough. Otherwise they express it.
     """
     coupling = network.coupling.double()
-    terms = network.parameter_terms
-    n, highest = len(terms), max(map(len, terms), default=0)
-    learned = highest < _ENOUGH_DEGREES
-    n_learned = coupling.shape[1] - n if learned else 0
-    if not learned:
-        # Evenly through the events, whose θ may be in order.
-        theta = sample.varied_theta[:: max(1, len(sample.varied_theta) // _EXPRESSED_ROWS)]
-        with torch.no_grad():
-            functions = network.parameter_functions(theta).double()
-        moments = functions.T @ functions
-        ridge = torch.diag(1e-9 * scales(moments)[:n])
-        expressed = torch.linalg.solve(moments[:n, :n] + ridge, moments[:n, n:])
-        coupling = coupling[:, :n] + coupling[:, n:] @ expressed.T
+    terms = (network.parameter_terms + network.further_parameter_terms)[:n]
+    every = torch.arange(coupling.shape[1], device=coupling.device)
+    learned = every >= coupling.shape[1] - network.rank - 1
+    used = every < n
+    if max(map(len, terms), default=0) < _ENOUGH_DEGREES:
+        used |= learned
+        return every[used], coupling[:, used]
+    # Evenly through the events, whose θ may be in order.
+    some = theta[:: max(1, len(theta) // _EXPRESSED_ROWS)]
+    with torch.no_grad():
+        functions = network.parameter_functions(some).double()
+    moments = functions.T @ functions
+    ridge = torch.diag(1e-9 * scales(moments)[used])
+    expressed = torch.linalg.solve(moments[used][:, used] + ridge, moments[used][:, learned])
+    return every[used], coupling[:, used] + coupling[:, learned] @ expressed.T
+
+
+def _degrees(network: SeparableNetwork) -> Tensor:
+    """Return the degree of each function of θ in each parameter, (p + 1, a).
+
+    Learned functions have a variance of their own, as if they were another parameter's.
+    """
+    terms = network.parameter_terms + network.further_parameter_terms
     n_parameters = network.theta_nominal.shape[1]
-    degrees = torch.zeros(n_parameters + 1, n + n_learned, dtype=torch.long)
+    degrees = torch.zeros(n_parameters + 1, network.coupling.shape[1], dtype=torch.long)
     for column, term in enumerate(terms):
         for parameter in term:
             degrees[parameter, column] += 1
-    # Learned functions have a variance of their own, as if they were another parameter's.
-    degrees[-1, n:] = 1
-    likelihood = ChoiceLikelihood(network, sample, seed, learned=learned)
-    return likelihood, coupling, degrees.to(coupling.device)
+    degrees[-1, len(terms) :] = 1
+    return degrees.to(network.coupling.device)
 
 
 @dataclass(frozen=True)

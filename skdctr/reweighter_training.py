@@ -238,16 +238,13 @@ def make_module(
         n_features, n_variables = x.n_features, 0
     else:
         n_features = n_variables = x.shape[1]
-    feature_terms, parameter_terms = dictionary_terms(
-        n_variables, n_parameters, further.get("rank", 4)
-    )
+    terms = dictionary_terms(n_variables, n_parameters, further.get("rank", 4))
     offered = {
         "n_features": n_features,
         "n_parameters": n_parameters,
         "n_types": x.n_types if isinstance(x, PackedTensors) else 0,
         "theta_nominal": theta_nominal[0].tolist(),
-        "feature_terms": feature_terms,
-        "parameter_terms": parameter_terms,
+        **terms._asdict(),
         "free_reference": mixture,
         **layers,
     }
@@ -458,6 +455,7 @@ def _refit(
             best = refit, after
     if best is not None and _excess(best[1] - before) <= _WORSE_AT:
         module.coupling.copy_(best[0].coupling)
+        module.coupled_columns = best[0].columns
         module.coupling_covariance = best[0].covariance
     else:
         module.coupling.copy_(trained)

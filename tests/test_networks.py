@@ -62,7 +62,7 @@ def test_monomials_are_products_of_their_factors(seeded):
 @pytest.mark.parametrize("n_parameters", [1, 2, 6])
 @pytest.mark.parametrize("rank", [1, 4, 8])
 def test_dictionary_keeps_its_budget(n_features, n_parameters, rank, seeded):
-    features, parameters = dictionary_terms(n_features, n_parameters, rank)
+    features, parameters, further = dictionary_terms(n_features, n_parameters, rank)
     network = SeparableNetwork(
         n_features,
         n_parameters,
@@ -72,6 +72,10 @@ def test_dictionary_keeps_its_budget(n_features, n_parameters, rank, seeded):
         parameter_terms=parameters,
     )
     assert network.coupling.numel() <= 600
+    assert (1 + len(features)) * (len(parameters) + len(further)) <= 600
+    assert not set(parameters) & set(further)
+    if not features:
+        assert not further
     # Large enough for a Gaussian of unknown mean and width where that fits in.
     if n_features == 1 and n_parameters <= 2 and rank <= 4:
         assert (0, 0) in features
@@ -80,11 +84,20 @@ def test_dictionary_keeps_its_budget(n_features, n_parameters, rank, seeded):
 
 def test_larger_budget_never_drops_terms():
     sizes = [
-        tuple(map(len, dictionary_terms(3, 2, 4, budget=budget))) for budget in (40, 100, 200, 1000)
+        tuple(map(len, dictionary_terms(3, 2, 4, budget=budget)))[:2]
+        for budget in (40, 100, 200, 1000)
     ]
     n_features = [features for features, _ in sizes]
     assert n_features == sorted(n_features)
     assert sizes[-1] == (9, 44)
+
+
+def test_powers_of_one_parameter_go_further_than_products():
+    # Five features and three parameters: the pole of a correlation's density needs degree 6.
+    features, parameters, further = dictionary_terms(5, 3, 4)
+    assert len(features) == 20
+    assert set(parameters) == set(monomial_exponents(3, 3))
+    assert set(further) == {(k,) * power for k in range(3) for power in (4, 5, 6)}
 
 
 # --- MLP ------------------------------------------------------------------------------------
@@ -117,10 +130,8 @@ def test_mlp_has_the_layers_asked_for(seeded):
 @pytest.mark.parametrize("monomials", [False, True])
 def test_separable_is_exactly_zero_at_nominal(n_parameters, monomials, generator, seeded):
     nominal = [0.3, -0.7, 0.123456789][:n_parameters]
-    features, parameters = dictionary_terms(2, n_parameters, 4) if monomials else ((), ())
-    network = SeparableNetwork(
-        2, n_parameters, nominal, feature_terms=features, parameter_terms=parameters
-    )
+    terms = dictionary_terms(2, n_parameters, 4)._asdict() if monomials else {}
+    network = SeparableNetwork(2, n_parameters, nominal, **terms)
     network.coupling.copy_(torch.randn(network.coupling.shape, generator=generator))
     x = 10 * torch.randn(1000, 2, generator=generator)
     at_nominal = torch.tensor([nominal]).expand(1000, -1)
@@ -130,7 +141,7 @@ def test_separable_is_exactly_zero_at_nominal(n_parameters, monomials, generator
 
 
 def test_log_ratio_is_a_product_of_event_and_parameter_functions(generator, seeded):
-    features, parameters = dictionary_terms(2, 2, 4)
+    features, parameters, _ = dictionary_terms(2, 2, 4)
     network = SeparableNetwork(
         2, 2, [0.0, 0.5], feature_terms=features, parameter_terms=parameters, free_reference=True
     )
@@ -144,7 +155,7 @@ def test_log_ratio_is_a_product_of_event_and_parameter_functions(generator, seed
 
 
 def test_gaussian_mean_is_exact_within_the_dictionary(generator, seeded):
-    features, parameters = dictionary_terms(1, 1, 4)
+    features, parameters, _ = dictionary_terms(1, 1, 4)
     network = SeparableNetwork(1, 1, [0.0], feature_terms=features, parameter_terms=parameters)
     network.coupling.copy_(coupling_of(network, {((0,), (0,)): 1.0, ((), (0, 0)): -0.25}))
     x, mu = torch.randn(200, 1, generator=generator), torch.rand(200, 1, generator=generator)
@@ -153,7 +164,7 @@ def test_gaussian_mean_is_exact_within_the_dictionary(generator, seeded):
 
 def test_gaussian_width_is_exact_in_its_natural_parameters(generator, seeded):
     """With θ = (μ/σ², 1/σ²) the log-ratio of Eq. 11 is linear in θ but for its normalisation."""
-    features, _ = dictionary_terms(1, 2, 2)
+    features, *_ = dictionary_terms(1, 2, 2)
     network = SeparableNetwork(
         1, 2, [0.0, 1.0], rank=2, feature_terms=features, parameter_terms=[(0,), (1,)]
     )

@@ -98,6 +98,7 @@ def test_posterior_covariance_covers_the_truth(network):
         truth, errors = standard_errors(network, sample)
         used = errors.isfinite().flatten()
         off = (refit.coupling - truth).flatten()[used]
+        assert refit.columns.tolist() == list(range(network.coupling.shape[1]))
         covariance = refit.covariance.double()[used][:, used]
         distances.append(float(off @ torch.linalg.pinv(covariance, hermitian=True) @ off))
     # χ² of six couplings has a variance of 12; those that the prior holds near zero, where the
@@ -112,10 +113,31 @@ def test_learned_functions_of_x_are_left_out_in_a_second_refit(network):
     learned = slice(-network.rank, None)
     assert every.coupling[learned].any()
     assert not monomials.coupling[learned].any()
-    shape = (*network.coupling.shape[:1], -1)
-    variances = monomials.covariance.diagonal().reshape(shape)
-    assert not variances[learned].any()
-    assert bool((variances[: -network.rank, 0] > 0).all())
+    n_x, n_theta = network.coupling.shape
+    assert every.covariance.shape == (n_x * n_theta,) * 2
+    assert monomials.covariance.shape == ((n_x - network.rank) * n_theta,) * 2
+    assert bool((monomials.covariance.diagonal() > 0).all())
+
+
+def test_monomials_alone_have_further_polynomials(network):
+    """x has a mean of θ: exact with θ² in the constant, which the refit with b(x) leaves out."""
+    smaller = SeparableNetwork(
+        1,
+        1,
+        [0.0],
+        rank=1,
+        feature_terms=FEATURE_TERMS,
+        parameter_terms=PARAMETER_TERMS[:1],
+        further_parameter_terms=PARAMETER_TERMS[1:],
+    )
+    sample = draw(n=5_000)
+    every, monomials = refit_couplings(smaller, sample)
+    assert every.columns.tolist() == [0, 2, 3]
+    assert not every.coupling[:, 1].any()
+    assert monomials.columns.tolist() == [0, 1, 2, 3]
+    truth, errors = standard_errors(network, sample)
+    used = errors.isfinite()
+    assert float(((monomials.coupling - truth) / errors)[used].abs().max()) < 4
 
 
 def test_unequal_classes_give_the_same_couplings(network):
@@ -431,12 +453,16 @@ def test_refit_changes_the_couplings_and_nothing_else(small):
         assert torch.equal(value, states[1][name]) == (name != "coupling"), name
 
 
+def with_every_column(coupling):
+    return Refit(coupling, torch.arange(coupling.shape[1]), torch.eye(coupling.numel()))
+
+
 def test_a_refit_that_makes_the_loss_worse_is_not_taken(small, monkeypatch):
     monkeypatch.setattr(
         reweighter_training,
         "refit_couplings",
         lambda network, sample, *, seed: [
-            Refit(torch.full_like(network.coupling, 30.0), torch.eye(network.coupling.numel()))
+            with_every_column(torch.full_like(network.coupling, 30.0))
         ],
     )
     trained, refused = (fit(*small, refit=refit).net_.module_.coupling for refit in (False, True))
@@ -449,7 +475,7 @@ def test_the_refit_that_other_events_prefer_is_taken(small, monkeypatch, order):
 
     def with_a_worse_one(network, sample, *, seed):
         (good, *_), bad = refit_couplings(network, sample, seed=seed), network.coupling * 1.5
-        refits[:] = [good, Refit(bad, torch.eye(network.coupling.numel()))][::order]
+        refits[:] = [good, with_every_column(bad)][::order]
         return refits
 
     monkeypatch.setattr(reweighter_training, "refit_couplings", with_a_worse_one)

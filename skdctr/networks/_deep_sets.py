@@ -245,7 +245,7 @@ class SeparableDeepSets(SeparableNetwork):
         As in `DeepSets`.
     n_parameters, theta_nominal, hidden_layer_sizes, activation, rank, free_reference
         As in `SeparableNetwork`.
-    feature_terms, parameter_terms : sequence of tuple of int
+    feature_terms, parameter_terms, further_parameter_terms : sequence of tuple of int
         As in `SeparableNetwork`; of x the indices are those of the features, and beyond these of
         the particle types, or of the number of particles.
     """
@@ -265,6 +265,7 @@ class SeparableDeepSets(SeparableNetwork):
         rank: int = 4,
         feature_terms: Sequence[tuple[int, ...]] = (),
         parameter_terms: Sequence[tuple[int, ...]] = (),
+        further_parameter_terms: Sequence[tuple[int, ...]] = (),
         free_reference: bool = False,
     ) -> None:
         encoder = SetEncoder(n_features, 0, phi_sizes, activation, n_types, embedding_size)
@@ -277,6 +278,7 @@ class SeparableDeepSets(SeparableNetwork):
             rank,
             feature_terms,
             parameter_terms,
+            further_parameter_terms,
             free_reference,
         )
         self.encoder = encoder

@@ -96,5 +96,5 @@ def join_networks(
     joined = copy.deepcopy(separable)
     joined.b = _Both(joined.b, added)
     joined.coupling = torch.nn.functional.pad(separable.coupling, (0, 0, 0, n))
-    joined.coupling_covariance = None
+    joined.coupled_columns = joined.coupling_covariance = None
     return joined

@@ -5,19 +5,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ._layers import fully_connected
 
-__all__ = ["SeparableNetwork", "dictionary_terms", "monomial_exponents"]
+__all__ = ["Dictionary", "SeparableNetwork", "dictionary_terms", "monomial_exponents"]
+
+_HIGHEST_DEGREE = 8
+
+Terms = tuple[tuple[int, ...], ...]
 
 
-def monomial_exponents(
-    n_variables: int, degree: int, *, cross_terms: bool = True
-) -> tuple[tuple[int, ...], ...]:
+def monomial_exponents(n_variables: int, degree: int, *, cross_terms: bool = True) -> Terms:
     """List the variables of each monomial of degree 1 to `degree`, e.g. (0, 0, 1) for z₀²z₁."""
     if cross_terms:
         return tuple(
@@ -28,10 +30,21 @@ def monomial_exponents(
     return tuple((k,) * d for d in range(1, degree + 1) for k in range(n_variables))
 
 
+class Dictionary(NamedTuple):
+    """Terms of a `SeparableNetwork`, which has arguments of these names."""
+
+    feature_terms: Terms
+    parameter_terms: Terms
+    further_parameter_terms: Terms
+
+
 def dictionary_terms(
     n_features: int, n_parameters: int, rank: int, *, budget: int = 600
-) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+) -> Dictionary:
     """Choose the terms in x and θ of a `SeparableNetwork`, the most that a budget allows.
+
+    Without learned functions the budget allows more of θ. Densities with a pole beyond the range of
+    a parameter, such as that of a correlation, need high powers of it, but of one at a time.
 
     Parameters
     ----------
@@ -42,7 +55,7 @@ def dictionary_terms(
 
     Returns
     -------
-    feature_terms, parameter_terms : tuple of tuple of int
+    Dictionary
     """
     features = [
         monomial_exponents(n_features, 2),
@@ -51,12 +64,23 @@ def dictionary_terms(
         (),
     ]
     # Parameters stay within [-1, 1], where high degrees are harmless; features do not.
-    parameters = [monomial_exponents(n_parameters, degree) for degree in range(8, 0, -1)]
-    for feature_terms, parameter_terms in itertools.product(features, parameters):
-        n_couplings = (1 + len(feature_terms) + rank) * (1 + len(parameter_terms) + rank)
-        if n_couplings <= budget:
-            return feature_terms, parameter_terms
-    return (), ()
+    degrees = range(_HIGHEST_DEGREE, 0, -1)
+    for feature_terms, degree in itertools.product(features, degrees):
+        parameter_terms = monomial_exponents(n_parameters, degree)
+        if (1 + len(feature_terms) + rank) * (1 + len(parameter_terms) + rank) <= budget:
+            break
+    else:
+        return Dictionary((), (), ())
+    further: Terms = ()
+    for degree in degrees if feature_terms else ():
+        terms = monomial_exponents(n_parameters, degree)
+        room = budget // (1 + len(feature_terms)) - len(terms)
+        if room >= 0:
+            powers = range(degree + 1, min(_HIGHEST_DEGREE, degree + room // n_parameters) + 1)
+            terms += tuple((k,) * power for power in powers for k in range(n_parameters))
+            further = tuple(term for term in terms if term not in set(parameter_terms))
+            break
+    return Dictionary(feature_terms, parameter_terms, further)
 
 
 def _monomials(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
@@ -103,6 +127,8 @@ class SeparableNetwork(nn.Module):
     feature_terms, parameter_terms : sequence of tuple of int
         Monomials of x, each as the indices of its factors, and in the same way the degrees of
         products of Chebyshev polynomials of θ.
+    further_parameter_terms : sequence of tuple of int
+        Such products that only the monomials of x are coupled with.
     free_reference : bool
         Add a function of x alone to the logit. Training against a mixture of all θ needs it;
         it cancels in the ratio to θ₀.
@@ -118,11 +144,13 @@ class SeparableNetwork(nn.Module):
         rank: int = 4,
         feature_terms: Sequence[tuple[int, ...]] = (),
         parameter_terms: Sequence[tuple[int, ...]] = (),
+        further_parameter_terms: Sequence[tuple[int, ...]] = (),
         free_reference: bool = False,
     ) -> None:
         super().__init__()
         self.feature_terms = tuple(feature_terms)
         self.parameter_terms = tuple(parameter_terms)
+        self.further_parameter_terms = tuple(further_parameter_terms)
         self.rank = rank
         self.b: nn.Module = fully_connected((n_features, *hidden_layer_sizes, rank), activation)
         self.a = fully_connected((n_parameters, *hidden_layer_sizes, rank + 1), activation)
@@ -133,17 +161,19 @@ class SeparableNetwork(nn.Module):
         )
         self.theta_nominal: Tensor
         self.register_buffer("theta_nominal", torch.as_tensor([tuple(theta_nominal)]).float())
-        coupling = torch.zeros(
-            1 + len(self.feature_terms) + rank, len(self.parameter_terms) + rank + 1
-        )
+        n_polynomials = len(self.parameter_terms) + len(self.further_parameter_terms)
+        coupling = torch.zeros(1 + len(self.feature_terms) + rank, n_polynomials + rank + 1)
         # Each learned b meets its own a; the constant meets the last a, which normalises.
         for k in range(rank):
-            coupling[1 + len(self.feature_terms) + k, len(self.parameter_terms) + k] = 1.0
+            coupling[1 + len(self.feature_terms) + k, n_polynomials + k] = 1.0
         coupling[0, -1] = 1.0
         # Not trained: b and a absorb it. The refit replaces it, monomials included.
         self.coupling: Tensor
         self.register_buffer("coupling", coupling)
-        # Posterior covariance of the flattened coupling, or of its first columns, after a refit.
+        # After a refit: which columns it knows, and the posterior covariance of what it has fitted
+        # there, first rows of the coupling and these columns of it, flattened.
+        self.coupled_columns: Tensor | None
+        self.register_buffer("coupled_columns", None)
         self.coupling_covariance: Tensor | None
         self.register_buffer("coupling_covariance", None)
 
@@ -169,7 +199,8 @@ class SeparableNetwork(nn.Module):
     def parameter_functions(self, theta: Tensor, *, learned: bool = True) -> Tensor:
         """Evaluate A(θ) − A(θ₀): (m, p) to (m, terms + rank + 1), or polynomials alone."""
         both = torch.cat([theta, self.theta_nominal])
-        parts = [_chebyshev(both, self.parameter_terms)] if self.parameter_terms else []
+        terms = self.parameter_terms + self.further_parameter_terms
+        parts = [_chebyshev(both, terms)] if terms else []
         if learned:
             parts.append(self.a(both))
         values = torch.cat(parts, dim=1)
