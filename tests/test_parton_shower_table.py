@@ -143,7 +143,7 @@ def test_summary_scales_to_the_papers_jets(table):
     assert several.pull == pytest.approx(2 / (3 / np.sqrt(3)))
 
 
-def test_particles_are_prepared_as_fractions_and_directions_from_the_axis(table):
+def test_particles_are_prepared_as_fractions_and_directions_from_the_aligned_axis(table):
     jet = PackedEvents(
         np.array([[3.0, 0.2, 0.1], [1.0, 0.2, 0.5]], dtype=np.float32),
         np.array([0, 2]),
@@ -152,7 +152,7 @@ def test_particles_are_prepared_as_fractions_and_directions_from_the_axis(table)
         "pid",
     )
     prepared = table.prepare(jet)
-    expected = [[np.log(0.75), 0, -0.1], [np.log(0.25), 0, 0.3]]
+    expected = [[np.log(0.75), -0.1, 0], [np.log(0.25), 0.3, 0]]
     np.testing.assert_allclose(prepared.features[:, :3], expected, atol=1e-6)
     assert prepared.feature_names[3:] == (
         "pt*r",
