@@ -4,7 +4,8 @@ The nominal simulation is reweighted to αs and compared with jets generated the
 observables that the network was not told of, and a classifier that has not seen the events. χ² is
 given twice, for the events alone and with the error that the weights know of themselves.
 
-Usage: python benchmarks/parton_shower_closure.py [--jets N] [--values A [A ...]] [--json FILE]
+Usage: python benchmarks/parton_shower_closure.py [--jets N] [--gen-jets N] [--values A [A ...]]
+           [--rank R] [--epochs E] [--json FILE]
 """
 
 from __future__ import annotations
@@ -131,6 +132,9 @@ def main() -> None:
     """Learn the weights, and compare at every value."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--jets", type=int, default=200_000, help="of each sample")
+    parser.add_argument("--gen-jets", type=int, help="that the weights learn from; default: --jets")
+    parser.add_argument("--rank", type=int, default=4, help="learned functions of the weights")
+    parser.add_argument("--epochs", type=int, help="of the weights; default: theirs")
     parser.add_argument("--values", type=float, nargs="+", default=list(VALUES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=None, help="processes that generate jets")
@@ -138,6 +142,7 @@ def main() -> None:
     given = parser.parse_args()
     bunch = make_parton_shower_tuning(
         given.jets,
+        n_gen=given.gen_jets,
         vary=["alphaS"],
         target={"alphaS": PARAMETERS["alphaS"].target},
         observables=OBSERVABLES,
@@ -146,9 +151,9 @@ def main() -> None:
         random_state=given.seed,
         verbose=1,
     )
-    reweighter = DCTRReweighter(random_state=given.seed).fit(
-        prepare(bunch.gen_constituents), bunch.theta
-    )
+    reweighter = DCTRReweighter(
+        module__rank=given.rank, max_epochs=given.epochs or "auto", random_state=given.seed
+    ).fit(prepare(bunch.gen_constituents), bunch.theta)
     simulation = (prepare(bunch.sim_gen_constituents), pd.DataFrame(bunch.sim_gen))
     results = []
     for k, value in enumerate(given.values):
