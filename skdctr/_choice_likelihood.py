@@ -96,7 +96,7 @@ class ChoiceLikelihood:
     def of(self, n: int, columns: Tensor) -> ChoiceLikelihood:
         """Return the same for the first n functions of x and some of those of θ."""
         other, network = copy.copy(self), self._network
-        learned = int(columns.max()) >= network.coupling.shape[1] - network.rank - 1
+        learned = int(columns.max()) >= len(network.polynomials)
         other._pool = _Functions(
             lambda theta: network.parameter_functions(theta, learned=learned)[:, columns],
             self._theta,

@@ -54,8 +54,10 @@ class _OfParticles(  # type: ignore[call-arg]
         Raises
         ------
         TypeError, ValueError
-            If the events are no sets of particles, or lack one of the three features.
+            If the events are no sets of particles, or lack one of the three features, or if
+            parameters exclude each other.
         """
+        self._check_parameters()
         packed = _pack(X)
         self._columns(packed)
         self.n_features_in_ = packed.n_features
@@ -64,6 +66,9 @@ class _OfParticles(  # type: ignore[call-arg]
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         return self
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that exclude each other."""
 
     def _checked(self, X: Any) -> PackedEvents:
         check_is_fitted(self)
@@ -203,33 +208,12 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
         self.center = center
         self.align = align
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the events and remember their features.
-
-        Parameters
-        ----------
-        X : awkward array, ndarray of shape (n, particles, f) or PackedEvents
-            Events, as `PackedEvents.from_events` takes them.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        object
-            Itself.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the events are no sets of particles, or lack one of the three features, or are to
-            be aligned but not centered.
-        """
+    def _check_parameters(self) -> None:
         if self.align and not self.center:
             raise ValueError(
                 "align=True turns each jet about its axis, which center=False leaves where it is; "
                 "set center=True, or align=False."
             )
-        return super().fit(X, y)
 
     def transform(self, X: Any) -> Any:
         """Transform events.
@@ -286,9 +270,7 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
             return np.bincount(rows, weights=values, minlength=len(packed)).astype(np.float64)
 
         sum_pt = total(pt)
-        if (pt < 0).any():
-            event = rows[int(np.argmax(pt < 0))]
-            raise ValueError(f"X has a negative transverse momentum in event {event}.")
+        _check_momenta(pt, packed)
         empty = (sum_pt == 0) & (packed.counts > 0)
         if empty.any():
             raise ValueError(
@@ -370,10 +352,7 @@ class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore
         packed = self._checked(X)
         columns = self._columns(packed)
         z, eta, phi = packed.features[:, columns].astype(np.float64).T
-        if (z < 0).any():
-            particle = int(np.argmax(z < 0))
-            event = int(np.searchsorted(packed.offsets, particle, side="right")) - 1
-            raise ValueError(f"X has a negative transverse momentum in event {event}.")
+        _check_momenta(z, packed)
         features = packed.features.copy()
         features[:, columns[0]] = np.log(np.maximum(z, _LEAST_FRACTION))
         moments = [z * np.hypot(eta, phi), z * eta**2, z * phi**2, z * eta * phi, z**2]
@@ -401,6 +380,13 @@ class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore
         names[names == z] = f"log({z})"
         new = [f"{z}*r", f"{z}*{eta}^2", f"{z}*{phi}^2", f"{z}*{eta}*{phi}", f"{z}^2"]
         return np.append(names, np.array(new, dtype=object))
+
+
+def _check_momenta(pt: _Floats, packed: PackedEvents) -> None:
+    if (pt < 0).any():
+        particle = int(np.argmax(pt < 0))
+        event = int(np.searchsorted(packed.offsets, particle, side="right")) - 1
+        raise ValueError(f"X has a negative transverse momentum in event {event}.")
 
 
 def _aligned(

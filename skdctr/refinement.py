@@ -173,15 +173,14 @@ def refit_couplings(
         weights) or Newton's method does not raise it. Of a network without monomials there is one.
     """
     likelihood = ChoiceLikelihood(network, sample, seed)
-    n_terms, n_further = len(network.parameter_terms), len(network.further_parameter_terms)
-    choices = [(len(network.coupling), n_terms)]
+    degrees = _degrees(network)
+    choices = [(len(network.coupling), len(network.parameter_terms))]
     if network.feature_terms and network.rank:
-        choices.append((1 + len(network.feature_terms), n_terms + n_further))
+        choices.append((1 + len(network.feature_terms), len(network.polynomials)))
     refits = []
     for n, n_polynomials in choices:
         columns, start = _columns(network, sample.varied_theta, n_polynomials)
-        degrees = _degrees(network)[:, columns]
-        fit = _fit(likelihood.of(n, columns), start[:n], degrees)
+        fit = _fit(likelihood.of(n, columns), start[:n], degrees[:, columns])
         if fit is None:
             continue
         refitted = torch.zeros_like(network.coupling)
@@ -258,11 +257,10 @@ def _columns(network: SeparableNetwork, theta: Tensor, n: int) -> tuple[Tensor, 
     What is learned of θ is one where there are not polynomials enough. Otherwise they express it.
     """
     coupling = network.coupling.double()
-    terms = (network.parameter_terms + network.further_parameter_terms)[:n]
     every = torch.arange(coupling.shape[1], device=coupling.device)
-    learned = every >= coupling.shape[1] - network.rank - 1
+    learned = every >= len(network.polynomials)
     used = every < n
-    if max(map(len, terms), default=0) < _ENOUGH_DEGREES:
+    if max(map(len, network.polynomials[:n]), default=0) < _ENOUGH_DEGREES:
         used |= learned
         return every[used], coupling[:, used]
     # Evenly through the events, whose θ may be in order.
@@ -280,7 +278,7 @@ def _degrees(network: SeparableNetwork) -> Tensor:
 
     Learned functions have a variance of their own, as if they were another parameter's.
     """
-    terms = network.parameter_terms + network.further_parameter_terms
+    terms = network.polynomials
     n_parameters = network.theta_nominal.shape[1]
     degrees = torch.zeros(n_parameters + 1, network.coupling.shape[1], dtype=torch.long)
     for column, term in enumerate(terms):

@@ -161,7 +161,7 @@ class SeparableNetwork(nn.Module):
         )
         self.theta_nominal: Tensor
         self.register_buffer("theta_nominal", torch.as_tensor([tuple(theta_nominal)]).float())
-        n_polynomials = len(self.parameter_terms) + len(self.further_parameter_terms)
+        n_polynomials = len(self.polynomials)
         coupling = torch.zeros(1 + len(self.feature_terms) + rank, n_polynomials + rank + 1)
         # Each learned b meets its own a; the constant meets the last a, which normalises.
         for k in range(rank):
@@ -176,6 +176,11 @@ class SeparableNetwork(nn.Module):
         self.register_buffer("coupled_columns", None)
         self.coupling_covariance: Tensor | None
         self.register_buffer("coupling_covariance", None)
+
+    @property
+    def polynomials(self) -> Terms:
+        """Terms of the first columns of the couplings; those of learned functions of θ follow."""
+        return self.parameter_terms + self.further_parameter_terms
 
     takes_sets = False
     # Functions of x, once computed, serve any θ.
@@ -199,8 +204,7 @@ class SeparableNetwork(nn.Module):
     def parameter_functions(self, theta: Tensor, *, learned: bool = True) -> Tensor:
         """Evaluate A(θ) − A(θ₀): (m, p) to (m, terms + rank + 1), or polynomials alone."""
         both = torch.cat([theta, self.theta_nominal])
-        terms = self.parameter_terms + self.further_parameter_terms
-        parts = [_chebyshev(both, terms)] if terms else []
+        parts = [_chebyshev(both, self.polynomials)] if self.polynomials else []
         if learned:
             parts.append(self.a(both))
         values = torch.cat(parts, dim=1)
