@@ -104,11 +104,11 @@ class ChoiceLikelihood:
         other.shape = (n, len(columns))
         return other
 
-    def part(self, n_events: int) -> ChoiceLikelihood:
+    def part(self, n_events: float) -> ChoiceLikelihood:
         """Return the likelihood of the first groups, raised to that of all."""
-        n_groups = math.ceil(n_events / GROUP)
-        if n_groups >= len(self._groups.rows):
+        if n_events > GROUP * (len(self._groups.rows) - 1):
             return self
+        n_groups = math.ceil(n_events / GROUP)
         other = copy.copy(self)
         other._groups = self._groups.first(n_groups)
         other.scale *= self._groups.total_weight / other._groups.total_weight

@@ -67,8 +67,13 @@ def resolve_reweighter(
         )
     analytic = isinstance(reweighter, AnalyticReweighter)
     if gen is not None and not analytic:
-        fresh = DCTRReweighter() if reweighter is None else clone(reweighter)
-        return _seeded(fresh, seed).fit(gen, theta)
+        fresh = _seeded(DCTRReweighter() if reweighter is None else clone(reweighter), seed)
+        try:
+            return fresh.fit(gen, theta)
+        except ValueError as error:
+            if type(error) is not ValueError:
+                raise
+            raise ValueError(f"gen, theta (the reweighter's X, y): {error}") from error
     if reweighter is None or analytic:
         # What is analytic learns nothing from θ, and its nominal sample is the simulation.
         fresh = AnalyticReweighter() if reweighter is None else clone(reweighter)

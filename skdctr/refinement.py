@@ -80,11 +80,15 @@ class Refit:
 
 @dataclass(frozen=True)
 class _Point:
-    """Flattened couplings, with the log-likelihood and its gradient there."""
+    """Flattened couplings, with the log-likelihood and its gradient there.
+
+    `needs_all` says that a part of the events has not their curvature.
+    """
 
     beta: Tensor
     value: float
     gradient: Tensor
+    needs_all: bool = False
 
 
 def _newton(
@@ -113,7 +117,7 @@ def _newton(
     sample = likelihood.part(_CLIMB_EVENTS * len(beta))
     curvature = sample.curvature(beta)
     precision = penalty if isinstance(penalty, Tensor) else penalty * scales(curvature)
-    before = math.inf
+    before, needs_all = math.inf, False
     for _ in range(_NEWTON_STEPS):
         steady = precision + _SINGLE * scales(curvature)
         factor, failed = torch.linalg.cholesky_ex(curvature + torch.diag(steady))
@@ -130,17 +134,24 @@ def _newton(
                 break
             step = step / 2
         else:
-            return None
+            if sample is likelihood:
+                return None
+            # What few events have may have no curvature in a part of them.
+            sample, before, needs_all = likelihood, math.inf, True
+            curvature, (value, gradient) = sample.curvature(beta), likelihood(beta)
+            continue
         beta = trial
         if expected < tolerance:
             break
         # An old curvature serves while the steps become short.
-        if expected > before / 10:
+        if expected > before / 10 and sample is not likelihood:
             sample = likelihood.part(_CURVATURE_EVENTS * len(beta))
         if expected > min(len(beta), before / 10):
             curvature = sample.curvature(beta)
         before = expected
-    return _Point(beta, value, gradient) if torch.isfinite(beta).all() else None
+    if not torch.isfinite(beta).all():
+        return None
+    return _Point(beta, value, gradient, needs_all)
 
 
 def _positive_part(curvature: Tensor) -> Tensor:
@@ -200,7 +211,7 @@ def _fit(raw: ChoiceLikelihood, coupling: Tensor, degrees: Tensor) -> _Fit | Non
             break
     else:
         return None
-    model = _quadratic_model(raw, _Point(found.beta, *raw(found.beta)))
+    model = _quadratic_model(raw, _Point(found.beta, *raw(found.beta), found.needs_all))
     if not float(model.curvature.diagonal().max()) > 0:
         # Signed events without nominal ones have nothing to be compared with.
         return None
@@ -298,6 +309,7 @@ class _Model:
 
 
 def _quadratic_model(likelihood: ChoiceLikelihood, point: _Point) -> _Model:
-    sample = likelihood.part(_CURVATURE_EVENTS * len(point.beta))
+    n_events = math.inf if point.needs_all else _CURVATURE_EVENTS * len(point.beta)
+    sample = likelihood.part(n_events)
     curvature = _positive_part(sample.curvature(point.beta))
     return _Model(point.value, curvature, curvature @ point.beta + point.gradient)

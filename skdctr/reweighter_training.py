@@ -20,7 +20,7 @@ from ._stacked import train_together, trains_together
 from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from .networks._build import check_takes
 from .networks._joined import join_networks
-from .networks._separable import dictionary_terms
+from .networks._separable import determined_terms, dictionary_terms
 from .refinement import ChoiceSample, Refit, choice_losses, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 
@@ -239,6 +239,8 @@ def make_module(
     else:
         n_features = n_variables = x.shape[1]
     terms = dictionary_terms(n_variables, n_parameters, further.get("rank", 4))
+    if isinstance(x, torch.Tensor):
+        terms = terms._replace(feature_terms=determined_terms(terms.feature_terms, x))
     offered = {
         "n_features": n_features,
         "n_parameters": n_parameters,

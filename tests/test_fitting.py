@@ -580,6 +580,15 @@ def test_unfitted_reweighter_names_both_ways_out(small):
         SRGNFitter(DCTRReweighter()).fit(*args, theta=small.theta)
 
 
+def test_bad_generator_samples_are_named(small):
+    args = (small.sim_gen, small.sim_reco, small.data)
+    gen = small.gen.copy()
+    gen[3] = np.nan
+    for bad in ({"gen": gen, "theta": small.theta}, {"gen": small.gen, "theta": small.theta[1:]}):
+        with pytest.raises(ValueError, match="gen, theta"):
+            SRGNFitter(DCTRReweighter()).fit(*args, **bad)
+
+
 def test_unfitted_fitter_does_not_score(small):
     with pytest.raises(SklearnNotFittedError, match="not fitted"):
         SRGNFitter().score(small.sim_gen)

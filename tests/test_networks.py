@@ -14,6 +14,7 @@ from skdctr.networks import (
     dictionary_terms,
     monomial_exponents,
 )
+from skdctr.networks._separable import determined_terms
 
 
 @pytest.fixture
@@ -80,6 +81,20 @@ def test_dictionary_keeps_its_budget(n_features, n_parameters, rank, seeded):
     if n_features == 1 and n_parameters <= 2 and rank <= 4:
         assert (0, 0) in features
         assert (0,) * 2 in parameters
+
+
+@pytest.mark.parametrize("n_flagged", [0, 5, 40])
+def test_monomials_of_few_events_are_left_out(rng, n_flagged):
+    x = rng.standard_normal((20_000, 3))
+    x[:, 1] = np.arange(len(x)) < n_flagged
+    if n_flagged:
+        x[:, 1] = (x[:, 1] - x[:, 1].mean()) / x[:, 1].std()
+    x[:, 2] = np.tan(np.pi * (rng.random(len(x)) - 0.5))
+    kept = determined_terms(monomial_exponents(3, 2), torch.tensor(x).float())
+    assert {(0,), (0, 0)} <= set(kept)
+    # Of a Cauchy distribution a few events have nearly all of the variance.
+    assert not any(2 in term for term in kept)
+    assert ((1,) in kept) == (n_flagged == 40)
 
 
 def test_larger_budget_never_drops_terms():

@@ -455,6 +455,16 @@ def test_refit_changes_the_couplings_and_nothing_else(small):
         assert torch.equal(value, states[1][name]) == (name != "coupling"), name
 
 
+@pytest.mark.parametrize("n_flagged", [3, 12])
+def test_what_few_events_have_does_not_prevent_a_refit(n_flagged):
+    rng = np.random.default_rng(0)
+    theta = np.r_[np.zeros(10_000), rng.uniform(-1, 1, 10_000)]
+    flag = np.zeros(len(theta))
+    flag[rng.choice(len(theta), n_flagged, replace=False)] = 1
+    x = np.column_stack([rng.normal(theta), flag])
+    assert fit(x, theta).net_.module_.coupling_covariance is not None
+
+
 def with_every_column(coupling):
     return Refit(coupling, torch.arange(coupling.shape[1]), torch.eye(coupling.numel()))
 

@@ -12,9 +12,17 @@ from torch import Tensor, nn
 
 from ._layers import fully_connected
 
-__all__ = ["Dictionary", "SeparableNetwork", "dictionary_terms", "monomial_exponents"]
+__all__ = [
+    "Dictionary",
+    "SeparableNetwork",
+    "determined_terms",
+    "dictionary_terms",
+    "monomial_exponents",
+]
 
 _HIGHEST_DEGREE = 8
+# Monomials that fewer events determine are left out, and so many rows are at work at once.
+_LEAST_EVENTS, _MOMENT_ROWS = 10, 1 << 14
 
 Terms = tuple[tuple[int, ...], ...]
 
@@ -81,6 +89,41 @@ def dictionary_terms(
             further = tuple(term for term in terms if term not in set(parameter_terms))
             break
     return Dictionary(feature_terms, parameter_terms, further)
+
+
+@torch.no_grad()
+def determined_terms(terms: Terms, x: Tensor) -> Terms:
+    """Leave out monomials whose variance is that of a handful of events.
+
+    A flag that three events have, or the tail of a Cauchy distribution, would be fitted to the θ of
+    these events, and is extrapolated wherever else it is large.
+
+    Parameters
+    ----------
+    terms : sequence of tuple of int
+        Monomials, as in `SeparableNetwork`.
+    x : Tensor of shape (n, n_features)
+        Standardised events.
+
+    Returns
+    -------
+    tuple of tuple of int
+    """
+    if not terms:
+        return terms
+    moments = torch.zeros(4, len(terms), dtype=torch.float64, device=x.device)
+    for rows in x.split(_MOMENT_ROWS):
+        values = power = _monomials(rows, terms).double()
+        for moment in moments:
+            moment += power.sum(dim=0)
+            power = power * values
+    first, second, third, fourth = moments / len(x)
+    variance = second - first**2
+    central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+    # The number of events, were the variance shared by equal ones.
+    n_events = len(x) * variance**2 / central.clamp_min(1e-300)
+    kept = (variance > 1e-9 * second) & (n_events >= _LEAST_EVENTS)
+    return tuple(term for term, keep in zip(terms, kept.tolist(), strict=True) if keep)
 
 
 def _monomials(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
