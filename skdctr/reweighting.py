@@ -77,7 +77,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
     batch_size : int, default=4000
         Events in a batch.
     lr : float, default=0.01
-        Largest learning rate.
+        Largest learning rate, for layers of up to about 50 nodes. Wider ones want less: those of a
+        particle flow network, of 100 to 128 nodes, reach a lower loss at 0.003.
     optimizer : str or type, default="Adam"
         Optimizer of torch.optim.
     lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
