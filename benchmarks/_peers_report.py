@@ -157,7 +157,7 @@ def _leads(rows: list[Record]) -> list[str]:
         return []
     lines = []
     figures: list[tuple[str, Callable[[Record], float]]] = [
-        ("AUC", lambda r: r["auc"]),
+        ("distance of the AUC from 0.5", lambda r: abs(r["auc"] - 0.5)),
         ("error of ln w", lambda r: r["log_error"]),
         ("CPU seconds", lambda r: r["fit_cpu"] + r["predict_cpu"]),
     ]
@@ -165,6 +165,9 @@ def _leads(rows: list[Record]) -> list[str]:
         best = min(peers, key=figure)
         mine, theirs = figure(ours[0]), figure(best)
         verdict = "ours leads" if mine <= theirs else f"{best['method']} LEADS"
+        error = math.hypot(ours[0]["auc_error"], best["auc_error"])
+        if "AUC" in name and abs(mine - theirs) < error:
+            verdict = "level within the errors"
         lines.append(f"{name}: {verdict}, ours {mine:.4g}, {best['method']} {theirs:.4g}")
     return lines
 

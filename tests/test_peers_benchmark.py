@@ -184,9 +184,12 @@ def test_the_last_record_of_a_task_counts(modules):
 
 def test_verdicts_say_who_leads(modules):
     verdicts = modules["_peers_report"].verdicts
-    records = [record("skdctr", auc=0.502), record("hep_ml", auc=0.501, fit_cpu=30.0)]
+    records = [record("skdctr", auc=0.52), record("hep_ml", auc=0.501, fit_cpu=30.0)]
     closure, _, time = verdicts(records)
     assert "hep_ml LEADS" in closure
+    # Below 0.5 is no better than above, and what the errors allow is no lead.
+    assert "level within the errors" in verdicts([record("skdctr", auc=0.4999), record("sbi")])[0]
+    assert "sbi LEADS" in verdicts([record("skdctr", auc=0.48), record("sbi")])[0]
     assert "ours leads" in time
     fits = [
         fit_record("skdctr, optimal observable", 10.0, 0.002),
