@@ -227,6 +227,7 @@ def plot(records: list[Record], path: Path) -> None:
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     good = [r for r in records if r["status"] == "ok"]
     features = sorted({r["features"] for r in good if r["kind"] == "discrete"})
@@ -238,15 +239,17 @@ def plot(records: list[Record], path: Path) -> None:
         1, n_panels, figsize=(4 * n_panels, 4.6), layout="constrained", squeeze=False
     )
     for ax in axes[0][1 : len(features)]:
+        ax.sharex(axes[0][0])
         ax.sharey(axes[0][0])
     sizes = sorted({r["events"] for r in good if r["kind"] == "discrete"})
     for ax, n_features in zip(axes[0], features, strict=False):
         rows = [r for r in good if r["kind"] == "discrete" and r["features"] == n_features]
+        largest = max(r["events"] for r in rows)
         for r in rows:
             marker = "os^D"[sizes.index(r["events"]) % 4]
             y = r["auc"] - 0.5
             if r["method"] in REFERENCES:
-                if r["method"] == "exact" and r["events"] == sizes[-1]:
+                if r["method"] == "exact" and r["events"] == largest:
                     band = 2 * r["auc_error"]
                     ax.axhspan(-band, band, color="0.9", zorder=0, label="±2 errors")
                 continue
@@ -259,6 +262,8 @@ def plot(records: list[Record], path: Path) -> None:
             title=f"{n_features} feature{'s' * (n_features > 1)}",
         )
         ax.set_yscale("symlog", linthresh=0.01)
+        # Figures at parts of a decade would overlap.
+        ax.xaxis.set_minor_formatter(NullFormatter())
     if features:
         axes[0][0].set_ylabel("AUC of held-out events − ½")
         methods = dict.fromkeys(r["method"] for r in good if r["kind"] == "discrete")
@@ -275,6 +280,8 @@ def plot(records: list[Record], path: Path) -> None:
 
 
 def _plot_fits(ax: Any, fits: list[Record]) -> None:
+    from matplotlib.ticker import NullFormatter
+
     sizes = sorted({r["events"] for r in fits})
     for method in dict.fromkeys(r["method"] for r in fits):
         for size in sizes:
@@ -286,5 +293,6 @@ def _plot_fits(ax: Any, fits: list[Record]) -> None:
         ax.plot([], [], "o", color=_COLOURS[method], label=method)
     for size, marker in zip(sizes, "os^D", strict=False):
         ax.plot([], [], marker, color="0.5", mfc="none", label=f"{power(size)} events")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="whole fit [CPU s]", ylabel="error of μ", title="Gaussian fit")
     ax.legend(fontsize="small")
