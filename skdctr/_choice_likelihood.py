@@ -20,6 +20,8 @@ __all__ = ["ChoiceLikelihood"]
 
 # Functions that take more than this, and more than what they are functions of, are not kept.
 _HELD_BYTES = 1 << 26
+# Products of functions of x of so many events are at work at once.
+_PAIRED_EVENTS = 1 << 10
 
 
 class _Functions:
@@ -152,28 +154,29 @@ class ChoiceLikelihood:
         """Return minus the Hessian."""
         coupling = self._coupling(beta)
         n_x, n_theta = self.shape
-        table = beta.new_zeros(n_x, n_theta, n_x, n_theta)
+        # It is symmetric in the functions of x, and in those of θ.
+        i, j = torch.triu_indices(n_x, n_x, device=beta.device)
+        k, m = torch.triu_indices(n_theta, n_theta, device=beta.device)
+        pairs = beta.new_zeros(len(i), len(k))
         for rows in self._groups.chunks():
             events, own, shared, p_own, p_shared, _ = self._probabilities(rows, coupling)
             weight = self._groups.weights(rows) * self.scale
             mean = p_own[..., None] * own + p_shared @ shared
-            for first in range(n_x):
-                for second in range(first, n_x):
-                    share = events[..., first] * events[..., second] * weight
-                    block = _moments(own, share * p_own) - _moments(mean, share)
-                    # The events of a group share these values of θ.
-                    block += _moments(shared, (share[:, None] @ p_shared).squeeze(1))
-                    table[first, :, second] += block
-        for first in range(n_x):
-            for second in range(first):
-                table[first, :, second] = table[second, :, first]
+            # The events of a group share these values of θ.
+            spread = p_shared @ (shared[..., k] * shared[..., m])
+            spread += p_own[..., None] * own[..., k] * own[..., m] - mean[..., k] * mean[..., m]
+            spread *= weight[..., None]
+            for x, covariance in zip(
+                events.flatten(0, 1).split(_PAIRED_EVENTS),
+                spread.flatten(0, 1).split(_PAIRED_EVENTS),
+                strict=True,
+            ):
+                pairs += ((x[:, i] * x[:, j]).T @ covariance).double()
+        of_theta = beta.new_zeros(len(i), n_theta, n_theta)
+        of_theta[:, k, m] = of_theta[:, m, k] = pairs
+        table = beta.new_zeros(n_x, n_theta, n_x, n_theta)
+        table[i, :, j] = table[j, :, i] = of_theta
         if self._rotation is not None:
             turn = self._rotation
             table = torch.einsum("ik,iajb,jl->kalb", turn, table, turn)
         return table.reshape(len(beta), len(beta))
-
-
-def _moments(values: Tensor, weight: Tensor) -> Tensor:
-    """Sum products of each two of the last index, weighted."""
-    flat = values.flatten(0, 1)
-    return (flat.T @ (flat * weight.reshape(-1, 1))).double()
