@@ -19,10 +19,10 @@ __all__ = ["CHUNK_GROUPS", "GROUP", "ChoiceSample", "Groups", "choice_losses"]
 # Events that share their competing values of θ, and the number of these. Each value serves once
 # where both classes are of one size: as often as an event stands for it, so that the
 # distribution of θ adds no noise.
-GROUP = 32
-_SHARED = 16
+GROUP = 64
+_SHARED = 32
 _SIGNED_REPEATS = 4
-CHUNK_GROUPS = 512
+CHUNK_GROUPS = 256
 # Events placed in their groups at once.
 _PART = 1 << 20
 

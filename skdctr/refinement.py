@@ -38,7 +38,14 @@ from ._choices import ChoiceSample, choice_losses
 from ._coupling_priors import evidence_prior, posterior, rowwise_prior, scales
 from .networks import SeparableNetwork
 
-__all__ = ["ChoiceSample", "Refit", "choice_losses", "refit_couplings"]
+__all__ = [
+    "ChoiceSample",
+    "GaussianPrior",
+    "Refit",
+    "choice_losses",
+    "refit_again",
+    "refit_couplings",
+]
 
 _NEWTON_STEPS = 12
 # Penalties tried one after another, in units of each coupling's curvature.
@@ -71,11 +78,33 @@ class Refit:
         Those that were fitted, in the first rows; all else is zero.
     covariance : Tensor of shape (n·k, n·k)
         Posterior covariance of what was fitted, n first rows and these columns, flattened.
+    n_functions : int
+        n, the functions of x that take part.
+    prior : GaussianPrior
+        Of what was fitted.
     """
 
     coupling: Tensor
     columns: Tensor
     covariance: Tensor
+    n_functions: int
+    prior: GaussianPrior
+
+
+@dataclass(frozen=True)
+class GaussianPrior:
+    """A prior of couplings, diagonal in a basis of the functions of x.
+
+    Attributes
+    ----------
+    precision : Tensor of shape (k,)
+        Of each coupling.
+    rotation : Tensor of shape (b, b), or None
+        The basis, which came from the events as well; None is the network's own.
+    """
+
+    precision: Tensor
+    rotation: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -192,12 +221,46 @@ def refit_couplings(
     for n, n_polynomials in choices:
         columns, start = _columns(network, sample.varied_theta, n_polynomials)
         fit = _fit(likelihood.of(n, columns), start[:n], degrees[:, columns])
-        if fit is None:
-            continue
-        refitted = torch.zeros_like(network.coupling)
-        refitted[:n, columns] = fit.beta.reshape(n, -1).float()
-        refits.append(Refit(refitted, columns, fit.covariance.float()))
+        if fit is not None:
+            refits.append(_refit(network, n, columns, fit))
     return refits
+
+
+def refit_again(
+    network: SeparableNetwork, refit: Refit, sample: ChoiceSample, *, seed: int = 0
+) -> Refit | None:
+    """Return the most probable couplings of more events, with the prior that some of them set.
+
+    Parameters
+    ----------
+    network : SeparableNetwork
+        It is left as it is.
+    refit : Refit
+        Of some of the events.
+    sample : ChoiceSample
+        Events of both classes.
+    seed : int
+        Seed of the values of θ that compete.
+
+    Returns
+    -------
+    Refit or None
+        None where Newton's method does not raise the likelihood.
+    """
+    n, columns, prior = refit.n_functions, refit.columns, refit.prior
+    start = refit.coupling[:n, columns].double()
+    if prior.rotation is not None:
+        start = torch.linalg.solve(prior.rotation, start)
+    likelihood = ChoiceLikelihood(network, sample, seed).of(n, columns)
+    solved = _solve(likelihood, start.flatten(), prior)
+    return None if solved is None else _refit(network, n, columns, solved[0])
+
+
+def _refit(network: SeparableNetwork, n: int, columns: Tensor, fit: _Fit) -> Refit:
+    """Put what was fitted in its place among all couplings."""
+    coupling = torch.zeros_like(network.coupling)
+    coupling[:n, columns] = fit.beta.reshape(n, -1).float()
+    return Refit(coupling, columns, fit.covariance.float(), n, fit.prior)
 
 
 def _fit(raw: ChoiceLikelihood, coupling: Tensor, degrees: Tensor) -> _Fit | None:
@@ -227,39 +290,52 @@ class _Fit:
     beta: Tensor
     covariance: Tensor
     criterion: float
+    prior: GaussianPrior
 
-    @classmethod
-    def of(cls, model: _Model, beta: Tensor, covariance: Tensor) -> _Fit:
-        """Count the couplings that the events determine."""
-        n_effective = float((model.curvature * covariance).sum())
-        return cls(beta, covariance, model.value - n_effective)
+
+def _solve(
+    raw: ChoiceLikelihood, start: Tensor, prior: GaussianPrior, *, tolerance: float = _TOLERANCE
+) -> tuple[_Fit, _Model] | None:
+    """Fit with a given prior, from couplings in its basis; the model stays in that basis."""
+    rotation = prior.rotation
+    likelihood = raw if rotation is None else raw.rotated(rotation)
+    found = _newton(likelihood, start, prior.precision, tolerance=tolerance)
+    if found is None:
+        return None
+    beta, model = found.beta, _quadratic_model(likelihood, found)
+    if rotation is None:
+        covariance = torch.linalg.inv(model.curvature + torch.diag(prior.precision))
+    else:
+        covariance = posterior(model.curvature, prior.precision, beta.reshape(raw.shape))
+    # The couplings that the events determine.
+    n_effective = float((model.curvature * covariance).sum())
+    if rotation is not None:
+        of_theta = torch.eye(raw.shape[1], dtype=beta.dtype, device=beta.device)
+        back = torch.kron(rotation, of_theta)
+        beta, covariance = back @ beta, back @ covariance @ back.T
+    return _Fit(beta, covariance, model.value - n_effective, prior), model
 
 
 def _joint(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None:
     """Fit with the matrix-normal prior."""
-    n_x, n_theta = raw.shape
+    n_x = raw.shape[0]
     rotation = torch.eye(n_x, dtype=torch.float64, device=model.curvature.device)
     for tolerance in (_ROUGH_TOLERANCE, _TOLERANCE):
-        prior = evidence_prior(model.curvature, model.projection, n_x, degrees)
-        rotation = rotation @ prior.rotation
-        likelihood = raw.rotated(rotation)
-        found = _newton(likelihood, prior.most_probable, prior.precision, tolerance=tolerance)
-        if found is None:
+        found = evidence_prior(model.curvature, model.projection, n_x, degrees)
+        rotation = rotation @ found.rotation
+        prior = GaussianPrior(found.precision, rotation)
+        solved = _solve(raw, found.most_probable, prior, tolerance=tolerance)
+        if solved is None:
             return None
-        beta, model = found.beta, _quadratic_model(likelihood, found)
-    fit = _Fit.of(model, beta, posterior(model.curvature, prior.precision, beta.reshape(raw.shape)))
-    back = torch.kron(rotation, torch.eye(n_theta, dtype=torch.float64, device=beta.device))
-    return _Fit(back @ beta, back @ fit.covariance @ back.T, fit.criterion)
+        fit, model = solved
+    return fit
 
 
 def _rowwise(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None:
     """Fit with a prior for each function of x."""
     precision, start = rowwise_prior(model.curvature, model.projection, raw.shape[0], degrees)
-    found = _newton(raw, start, precision, tolerance=_TOLERANCE)
-    if found is None:
-        return None
-    model = _quadratic_model(raw, found)
-    return _Fit.of(model, found.beta, torch.linalg.inv(model.curvature + torch.diag(precision)))
+    solved = _solve(raw, start, GaussianPrior(precision))
+    return None if solved is None else solved[0]
 
 
 def _columns(network: SeparableNetwork, theta: Tensor, n: int) -> tuple[Tensor, Tensor]:

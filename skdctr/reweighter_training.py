@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from .networks._build import check_takes
 from .networks._joined import join_networks
 from .networks._separable import determined_terms, dictionary_terms
-from .refinement import ChoiceSample, Refit, choice_losses, refit_couplings
+from .refinement import ChoiceSample, Refit, choice_losses, refit_again, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 
 __all__ = ["ReweightingEvents", "auto_epochs", "make_module", "network_builds", "train_members"]
@@ -306,12 +306,21 @@ def train_members(
         for build in builds[1:] if group[0].can_choose else []:
             others = _candidates(group, build, options, refit)
             for k, (member, other) in enumerate(zip(group, others, strict=True)):
-                difference = member.losses(best[k].module_) - member.losses(other.module_)
+                difference = member.losses(best[k].net.module_) - member.losses(other.net.module_)
                 if _excess(difference) > _BETTER_AT:
-                    joined = _joined(member, best[k], other) if refit else None
+                    joined = _joined(member, best[k].net, other.net) if refit else None
                     best[k] = other if joined is None else joined
-        nets += best
+        for member, chosen in zip(group, best, strict=True):
+            _refit_on_all(member, chosen)
+            nets.append(chosen.net)
     return nets
+
+
+class _Candidate(NamedTuple):
+    """A trained network, and the refit that it has taken."""
+
+    net: EventNet
+    refit: Refit | None
 
 
 def _group_size(
@@ -339,7 +348,7 @@ class _Member:
     def __init__(
         self, events: ReweightingEvents, number: int, seed: int, validation_fraction: float
     ) -> None:
-        self.number, self.seed = number, seed
+        self.events, self.number, self.seed = events, number, seed
         self.device = events.x.device
         n = len(events.x)
         self.n_valid = min(int(validation_fraction * n), _VALIDATION_ROWS)
@@ -371,17 +380,19 @@ def _candidates(
     build: Callable[[], nn.Module],
     options: Callable[[int, int], TrainingOptions],
     refit: bool,
-) -> list[EventNet]:
+) -> list[_Candidate]:
     """Train a network for each member, together where that is faster."""
     modules = []
     for member in members:
         with torch_seed(member.seed, member.device):
             modules.append(build().to(member.device))
-    nets = _train_group(members, modules, options)
-    for member, net in zip(members, nets, strict=True):
+    candidates = []
+    for member, net in zip(members, _train_group(members, modules, options), strict=True):
+        taken = None
         if refit and isinstance(net.module_, SeparableNetwork):
-            _refit(net.module_, member.kept.choices(), member.losses, member.seed)
-    return nets
+            taken = _refit(net.module_, member.kept.choices(), member.losses, member.seed)
+        candidates.append(_Candidate(net, taken))
+    return candidates
 
 
 def _train_group(
@@ -421,12 +432,12 @@ def _train_group(
     return nets
 
 
-def _joined(member: _Member, first: EventNet, other: EventNet) -> EventNet | None:
+def _joined(member: _Member, first: EventNet, other: EventNet) -> _Candidate | None:
     """Let a separable network have what another one has learned, so that its error is known.
 
     Returns
     -------
-    EventNet or None
+    _Candidate or None
         None where that is no separable network, or worse than the other one.
     """
     module, sample = first.module_, member.kept.choices()
@@ -434,11 +445,11 @@ def _joined(member: _Member, first: EventNet, other: EventNet) -> EventNet | Non
         return None
     joined = copy.copy(first)
     joined.module_ = join_networks(module, other.module_, sample.x, sample.varied_theta)
-    _refit(joined.module_, sample, member.losses, member.seed)
-    if joined.module_.coupling_covariance is None:
+    taken = _refit(joined.module_, sample, member.losses, member.seed)
+    if taken is None:
         return None
     worse = _excess(member.losses(joined.module_) - member.losses(other.module_)) > _BETTER_AT
-    return None if worse else joined
+    return None if worse else _Candidate(joined, taken)
 
 
 def _refit(
@@ -446,7 +457,7 @@ def _refit(
     sample: ChoiceSample,
     losses: Callable[[nn.Module], torch.Tensor],
     seed: int,
-) -> None:
+) -> Refit | None:
     """Refit the couplings, with the functions of x that the validation events prefer."""
     trained, before = module.coupling.clone(), losses(module)
     best: tuple[Refit, torch.Tensor] | None = None
@@ -455,12 +466,26 @@ def _refit(
         after = losses(module)
         if best is None or float(after.mean()) < float(best[1].mean()):
             best = refit, after
-    if best is not None and _excess(best[1] - before) <= _WORSE_AT:
-        module.coupling.copy_(best[0].coupling)
-        module.coupled_columns = best[0].columns
-        module.coupling_covariance = best[0].covariance
-    else:
+    if best is None or _excess(best[1] - before) > _WORSE_AT:
         module.coupling.copy_(trained)
+        return None
+    _take(module, best[0])
+    return best[0]
+
+
+def _take(module: SeparableNetwork, refit: Refit) -> None:
+    module.coupling.copy_(refit.coupling)
+    module.coupled_columns, module.coupling_covariance = refit.columns, refit.covariance
+
+
+def _refit_on_all(member: _Member, chosen: _Candidate) -> None:
+    """Let the events that have judged take part in the couplings of the network that was chosen."""
+    module, taken = chosen.net.module_, chosen.refit
+    if taken is None or member.valid is None:
+        return
+    refit = refit_again(module, taken, member.events.choices(), seed=member.seed)
+    if refit is not None:
+        _take(module, refit)
 
 
 def _excess(difference: torch.Tensor) -> float:

@@ -13,7 +13,14 @@ import torch
 from skdctr import _choice_likelihood, _choices, reweighter_training
 from skdctr._choice_likelihood import ChoiceLikelihood
 from skdctr.networks import SeparableNetwork
-from skdctr.refinement import ChoiceSample, Refit, choice_losses, refit_couplings
+from skdctr.refinement import (
+    ChoiceSample,
+    GaussianPrior,
+    Refit,
+    choice_losses,
+    refit_again,
+    refit_couplings,
+)
 
 N_EVENTS = 20_000
 FEATURE_TERMS = ((0,), (0, 0))
@@ -466,7 +473,10 @@ def test_what_few_events_have_does_not_prevent_a_refit(n_flagged):
 
 
 def with_every_column(coupling):
-    return Refit(coupling, torch.arange(coupling.shape[1]), torch.eye(coupling.numel()))
+    n = coupling.numel()
+    prior = GaussianPrior(torch.ones(n, dtype=torch.float64))
+    columns = torch.arange(coupling.shape[1])
+    return Refit(coupling, columns, torch.eye(n), len(coupling), prior)
 
 
 def test_a_refit_that_makes_the_loss_worse_is_not_taken(small, monkeypatch):
@@ -491,9 +501,40 @@ def test_the_refit_that_other_events_prefer_is_taken(small, monkeypatch, order):
         return refits
 
     monkeypatch.setattr(reweighter_training, "refit_couplings", with_a_worse_one)
+    monkeypatch.setattr(reweighter_training, "refit_again", lambda *args, **options: None)
     taken = fit(*small).net_.module_
     assert torch.equal(taken.coupling, refits[::order][0].coupling)
     assert torch.equal(taken.coupling_covariance, refits[::order][0].covariance)
+
+
+def test_events_that_have_judged_take_part_in_the_end(small, monkeypatch):
+    def error_and_couplings():
+        module = fit(*small, validation_fraction=0.5).net_.module_
+        return module.coupling_covariance.trace(), module.coupling.clone()
+
+    error, coupling = error_and_couplings()
+    monkeypatch.setattr(reweighter_training, "refit_again", lambda *args, **options: None)
+    error_of_half, coupling_of_half = error_and_couplings()
+    assert not torch.equal(coupling, coupling_of_half)
+    # Twice the events; what the prior knows does not get better.
+    assert 0.45 < error / error_of_half < 0.8
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_refit_of_the_same_events_with_the_same_prior_stays(network, rotated):
+    sample = draw(n=5_000)
+    first, *_ = refit_couplings(network, sample)
+    n = first.n_functions * len(first.columns)
+    # Among the monomials, as the constant has no part in the prior, and learned functions vanish.
+    turn = torch.eye(first.n_functions, dtype=torch.float64)
+    turn[1:3, 1:3] = torch.tensor([[0.6, -0.8], [0.8, 0.6]])
+    prior = GaussianPrior(torch.ones(n, dtype=torch.float64), turn if rotated else None)
+    once = refit_again(network, replace(first, prior=prior), sample)
+    again = refit_again(network, once, sample)
+    spread = once.covariance.diagonal().sqrt().reshape(first.n_functions, -1)
+    change = (again.coupling - once.coupling)[: first.n_functions, first.columns]
+    # Newton's method stops where a step would raise the log-likelihood by less than 0.05.
+    assert (change.abs() <= 0.35 * spread).all()
 
 
 @pytest.mark.parametrize("n_events", [6, 20, 60])

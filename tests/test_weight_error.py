@@ -31,10 +31,10 @@ def by_small_changes(reweighter, evaluate):
     """Propagate the covariance of the couplings by changing one after another."""
     module = reweighter.nets_[0].module_
     covariance = module.coupling_covariance.numpy().astype(float)
-    n_columns = len(covariance) // len(module.coupling)
+    coupled = module.coupled_columns.tolist()
     before, columns = module.coupling.clone(), []
-    for row in range(len(before)):
-        for column in range(n_columns):
+    for row in range(len(covariance) // len(coupled)):
+        for column in coupled:
             values = []
             for step in (0.05, -0.05):
                 module.coupling[row, column] += step
