@@ -20,8 +20,8 @@ __all__ = ["ChoiceLikelihood"]
 
 # Functions that take more than this, and more than what they are functions of, are not kept.
 _HELD_BYTES = 1 << 26
-# Products of functions of x of so many events are at work at once.
-_PAIRED_EVENTS = 1 << 10
+# Groups whose products of functions are at work at once: what a cache holds, and on a GPU.
+_PAIRED_GROUPS = {False: 16, True: 256}
 
 
 class _Functions:
@@ -158,20 +158,14 @@ class ChoiceLikelihood:
         i, j = torch.triu_indices(n_x, n_x, device=beta.device)
         k, m = torch.triu_indices(n_theta, n_theta, device=beta.device)
         pairs = beta.new_zeros(len(i), len(k))
+        at_once = _PAIRED_GROUPS[beta.is_cuda]
         for rows in self._groups.chunks():
             events, own, shared, p_own, p_shared, _ = self._probabilities(rows, coupling)
             weight = self._groups.weights(rows) * self.scale
             mean = p_own[..., None] * own + p_shared @ shared
-            # The events of a group share these values of θ.
-            spread = p_shared @ (shared[..., k] * shared[..., m])
-            spread += p_own[..., None] * own[..., k] * own[..., m] - mean[..., k] * mean[..., m]
-            spread *= weight[..., None]
-            for x, covariance in zip(
-                events.flatten(0, 1).split(_PAIRED_EVENTS),
-                spread.flatten(0, 1).split(_PAIRED_EVENTS),
-                strict=True,
-            ):
-                pairs += ((x[:, i] * x[:, j]).T @ covariance).double()
+            parts = (events * weight[..., None], events, own, mean, shared, p_own, p_shared)
+            for some in zip(*(part.split(at_once) for part in parts), strict=True):
+                pairs += _paired_sum(*some).double()
         of_theta = beta.new_zeros(len(i), n_theta, n_theta)
         of_theta[:, k, m] = of_theta[:, m, k] = pairs
         table = beta.new_zeros(n_x, n_theta, n_x, n_theta)
@@ -180,3 +174,48 @@ class ChoiceLikelihood:
             turn = self._rotation
             table = torch.einsum("ik,iajb,jl->kalb", turn, table, turn)
         return table.reshape(len(beta), len(beta))
+
+
+def _products(first: Tensor, second: Tensor) -> Tensor:
+    """Multiply rows with rows at or behind them, (k, n) to (k (k + 1)/2, n)."""
+    return torch.cat([row * second[number:] for number, row in enumerate(first)])
+
+
+def _paired_sum(
+    weighted: Tensor,
+    events: Tensor,
+    own: Tensor,
+    mean: Tensor,
+    shared: Tensor,
+    p_own: Tensor,
+    p_shared: Tensor,
+) -> Tensor:
+    """Sum over events the products of pairs of B(x) with the covariance of pairs of A(θ).
+
+    Parameters
+    ----------
+    weighted, events : Tensor of shape (g, m, b)
+        B(x) of g groups, with the events' weights and without.
+    own, mean : Tensor of shape (g, m, a)
+        A of the events' own θ, and expected over those that compete.
+    shared : Tensor of shape (g, k, a)
+        A of those that a group shares.
+    p_own, p_shared : Tensor of shape (g, m) and (g, m, k)
+        Probabilities.
+
+    Returns
+    -------
+    Tensor of shape (b (b + 1)/2, a (a + 1)/2)
+    """
+    # Events come last, so that every product runs along contiguous memory.
+    x, xw, at_own, at_mean, at_shared = (
+        part.flatten(0, 1).T.contiguous() for part in (events, weighted, own, mean, shared)
+    )
+    spread = _products(at_own * p_own.flatten(), at_own) - _products(at_mean, at_mean)
+    n_groups, n_own, n_shared = p_shared.shape
+    if n_shared:
+        # The events of a group share these values of θ.
+        of_shared = _products(at_shared, at_shared).unflatten(1, (n_groups, n_shared))
+        expected = of_shared.transpose(0, 1) @ p_shared.transpose(1, 2)
+        spread.unflatten(1, (n_groups, n_own)).add_(expected.transpose(0, 1))
+    return _products(xw, x) @ spread.T

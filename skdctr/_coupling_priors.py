@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Prior", "evidence_prior", "posterior", "rowwise_prior", "scales"]
+__all__ = ["Prior", "evidence_prior", "inverse", "posterior", "rowwise_prior", "scales"]
 
 _PRIOR_STEPS = 150
 # Precision of a flat prior, in units of the curvature.
@@ -49,6 +49,12 @@ def scales(curvature: Tensor) -> Tensor:
     """Return the curvature along each coupling; of what does not vary only rounding is left."""
     diagonal = curvature.diagonal()
     return diagonal.clamp_min(1e-8 * float(diagonal.max()) + 1e-300)
+
+
+def inverse(matrix: Tensor) -> Tensor:
+    """Invert a positive definite matrix, in half the time of any other one."""
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    return torch.linalg.inv(matrix) if failed else torch.cholesky_inverse(factor)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ def evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Ten
     of_theta = curvature.new_ones(n_theta)
     for _ in range(_PRIOR_STEPS):
         precision = torch.cat([flat, 1 / (of_x[:, None] * of_theta).flatten()])
-        covariance = torch.linalg.inv(curvature + torch.diag(precision))
+        covariance = inverse(curvature + torch.diag(precision))
         table = (covariance @ projection).reshape(shape)[1:]
         # E[C T⁻¹ Cᵀ], of which the eigenvectors are the next basis.
         blocks = covariance.reshape(*shape, *shape)[1:, :, 1:].diagonal(dim1=1, dim2=3)
@@ -131,7 +137,7 @@ def posterior(curvature: Tensor, precision: Tensor, table: Tensor) -> Tensor:
     """
     # What the prior holds a hundred times better than the events is known exactly.
     precision = torch.minimum(precision, 1e4 * scales(curvature))
-    covariance = torch.linalg.inv(curvature + torch.diag(precision))
+    covariance = inverse(curvature + torch.diag(precision))
     determined = (1 - precision * covariance.diagonal()).reshape(table.shape).sum(dim=1)
     leading = table[1:][determined[1:] > 1.0]
     blocks = []
@@ -141,7 +147,8 @@ def posterior(curvature: Tensor, precision: Tensor, table: Tensor) -> Tensor:
             directions = torch.linalg.qr((leading * of_row.sqrt()).T)[0]
             free = free - directions @ directions.T
         blocks.append(of_row.sqrt()[:, None] * free * of_row.sqrt())
-    return torch.linalg.inv(curvature + torch.block_diag(*blocks))
+    flat = torch.diag(_FLAT * scales(curvature))
+    return inverse(curvature + torch.block_diag(*blocks) + flat)
 
 
 def _turned(values: Tensor, turn: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -294,7 +301,7 @@ def rowwise_prior(
         known = torch.zeros_like(information)
         for _ in range(_PRIOR_STEPS):
             variance = family.variances()
-            covariance = torch.linalg.inv(scaled + torch.diag(1 / variance.flatten()))
+            covariance = inverse(scaled + torch.diag(1 / variance.flatten()))
             left = covariance.diagonal().reshape(shape) / variance
             known = (1 - left).clamp(_TINY, 1.0)
             family.update((covariance @ target).reshape(shape).square() / variance + left)

@@ -35,7 +35,7 @@ from torch import Tensor
 
 from ._choice_likelihood import ChoiceLikelihood
 from ._choices import ChoiceSample, choice_losses
-from ._coupling_priors import evidence_prior, posterior, rowwise_prior, scales
+from ._coupling_priors import evidence_prior, inverse, posterior, rowwise_prior, scales
 from .networks import SeparableNetwork
 
 __all__ = [
@@ -304,7 +304,7 @@ def _solve(
         return None
     beta, model = found.beta, _quadratic_model(likelihood, found)
     if rotation is None:
-        covariance = torch.linalg.inv(model.curvature + torch.diag(prior.precision))
+        covariance = inverse(model.curvature + torch.diag(prior.precision))
     else:
         covariance = posterior(model.curvature, prior.precision, beta.reshape(raw.shape))
     # The couplings that the events determine.
