@@ -48,7 +48,7 @@ class _Functions:
     def __call__(self, rows: Tensor) -> Tensor:
         """Return the functions of rows of any shape, (..., k)."""
         if self._keeps:
-            return self._kept[rows]
+            return self._kept.index_select(0, rows.flatten()).unflatten(0, rows.shape)
         if rows.numel() == 0:
             return torch.zeros(*rows.shape, self.width, device=rows.device)
         return predict_logits(self._compute, self._given[rows.flatten()]).unflatten(0, rows.shape)

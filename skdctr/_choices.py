@@ -184,16 +184,18 @@ class Groups:
         nominal : Tensor of shape (g, m)
             That of θ₀.
         """
-        every = torch.cat([own[..., None], shared], dim=2)
+        every = [own[..., None], shared]
         if math.isinf(self.prior):
-            total = every.logsumexp(dim=2)
-            nominal = torch.full_like(own, -torch.inf)
-        else:
-            every = every + self.prior
-            total = torch.nn.functional.pad(every, (1, 0)).logsumexp(dim=2)
-            nominal = -total
-        every = every - total[..., None]
-        return every[..., 0], every[..., 1:], nominal
+            at_own, at_shared = _log_softmax(every).split([1, shared.shape[2]], dim=2)
+            return at_own.squeeze(2), at_shared, torch.full_like(own, -torch.inf)
+        # The odds of a value of θ against θ₀, whose own are 1.
+        every.append(torch.full_like(own, -self.prior)[..., None])
+        at_own, at_shared, nominal = _log_softmax(every).split([1, shared.shape[2], 1], dim=2)
+        return at_own.squeeze(2), at_shared, nominal.squeeze(2)
+
+
+def _log_softmax(parts: list[Tensor]) -> Tensor:
+    return torch.cat(parts, dim=2).log_softmax(dim=2)
 
 
 def _resample(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:

@@ -40,6 +40,8 @@ _MORE_DENSITY_NODES, _MORE_NODES = 1024, 256
 _TABLE_SIZE = 50_000_000
 # Weights that know their error are corrected only where the generator events exclude them so.
 _EXCLUDED_AT = 0.001
+# Rows of θ, for each value looked for, that show whether there are more.
+_ENOUGH_ROWS = 20
 # Degree of the polynomial that interpolates between the nodes.
 _INTERPOLATION_DEGREE = {1: 10, 2: 6, 3: 4}
 
@@ -254,8 +256,10 @@ def _cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArray, F
     totals : ndarray of shape (m,)
         Sum of weights of each cell.
     """
-    distinct, owner = np.unique(theta, axis=0, return_inverse=True)
-    if len(distinct) > n:
+    few = _distinct(theta, n)
+    if few is not None:
+        distinct, owner = few
+    else:
         scale = theta.std(axis=0) + np.finfo(float).tiny
         cells = [np.arange(len(theta))]
         while 2 * len(cells) <= n:
@@ -269,12 +273,23 @@ def _cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArray, F
         owner = np.empty(len(theta), dtype=np.intp)
         for k, cell in enumerate(cells):
             owner[cell] = k
-    owner = owner.reshape(-1)
     totals: FloatArray = np.bincount(owner, weights=weight).astype(np.float64)
-    means = np.stack(
-        [np.bincount(owner, weights=weight * column) / totals for column in theta.T], axis=1
-    )
-    return (distinct if len(distinct) <= n else means), totals
+    if few is not None:
+        return distinct, totals
+    means = [np.bincount(owner, weights=weight * column) / totals for column in theta.T]
+    return np.stack(means, axis=1), totals
+
+
+def _distinct(theta: FloatArray, n: int) -> tuple[FloatArray, IndexArray] | None:
+    """Return the distinct rows of θ, and which of them each row is; None if there are more than n.
+
+    To sort all rows takes seconds of millions; a part of them often has more than n already.
+    """
+    part = theta[:: max(1, len(theta) // (_ENOUGH_ROWS * n))]
+    if len(np.unique(part, axis=0)) > n:
+        return None
+    distinct, inverse = np.unique(theta, axis=0, return_inverse=True)
+    return (distinct, inverse.reshape(-1)) if len(distinct) <= n else None
 
 
 class GeneratorPrediction:
@@ -336,9 +351,9 @@ class GeneratorPrediction:
         """Find the nodes' shares in the mean at each event's θ, (n, q)."""
         nodes = self.sample.nodes
         known = {tuple(node): k for k, node in enumerate(nodes)}
-        distinct, inverse = np.unique(theta, axis=0, return_inverse=True)
-        if len(distinct) <= len(nodes) and all(tuple(row) in known for row in distinct):
-            places = np.array([known[tuple(row)] for row in distinct])[inverse.reshape(-1)]
+        few = _distinct(theta, len(nodes))
+        if few is not None and all(tuple(row) in known for row in few[0]):
+            places = np.array([known[tuple(row)] for row in few[0]])[few[1]]
             self.interpolation = _Selection(places, len(nodes))
             return
         low, high = theta.min(axis=0), theta.max(axis=0)
@@ -430,13 +445,14 @@ def predict_generator(
     n_distinct = len(np.unique(sample.theta[:: max(1, len(sample.theta) // 10_000)], axis=0))
     p = sample.theta.shape[1]
     usable = [c for c in corrections if len(_exponents(p, c.degree)) <= n_distinct]
-    made = [
-        GeneratorPrediction(sample, values, reference, information, correction)
-        for correction in (usable or corrections[:1])
-    ]
-    if len(made) == 1:
-        return made[0]
-    flexible = made[-1]
+
+    def make(correction: Correction) -> GeneratorPrediction:
+        return GeneratorPrediction(sample, values, reference, information, correction)
+
+    *others, last = usable or corrections[:1]
+    flexible = make(last)
+    if not others:
+        return flexible
     at_most, widest = flexible.mean(reference), flexible.influence(reference)
 
     def difference(prediction: GeneratorPrediction) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -449,15 +465,15 @@ def predict_generator(
         excess = float(off @ metric @ off) - float(np.sum(between * metric))
         return float(np.sum((influence @ metric) * influence) + max(excess, 0.0))
 
-    if made[0].correction.degree < 0:
-        off, between, _ = difference(made[0])
+    if others[0].degree < 0:
         of_weights = flexible.correction_covariance(reference)
         if of_weights is not None:
+            plain = make(others.pop(0))
+            off, between, _ = difference(plain)
             distance = float(off @ np.linalg.pinv(between + of_weights, hermitian=True) @ off)
             if chi2.sf(distance, len(off)) > _EXCLUDED_AT:
-                return made[0]
-            made = made[1:]
-    return min(made, key=risk)
+                return plain
+    return min([*map(make, others), flexible], key=risk)
 
 
 class _Selection:
