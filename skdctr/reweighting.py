@@ -87,7 +87,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         Stop after so many epochs without a better validation loss; None trains to the end. The
         best weights are restored either way.
     validation_fraction : float, default=0.1
-        Share of the events that judges the epochs, at most 100 000 events; 0 uses none.
+        Share of the events that judges epochs, networks and refits, at most 100 000 events; 0 uses
+        none. When all choices are made they take part in a last refit.
     callbacks : list of skorch callbacks, default=None
         Added to the package's own.
     device : str, default="auto"
