@@ -100,7 +100,7 @@ class GaussianPrior:
     precision : Tensor of shape (k,)
         Of each coupling.
     rotation : Tensor of shape (b, b), or None
-        The basis, which came from the events as well; None is the network's own.
+        The basis, orthonormal, which came from the events as well; None is the network's own.
     """
 
     precision: Tensor
@@ -250,7 +250,7 @@ def refit_again(
     n, columns, prior = refit.n_functions, refit.columns, refit.prior
     start = refit.coupling[:n, columns].double()
     if prior.rotation is not None:
-        start = torch.linalg.solve(prior.rotation, start)
+        start = prior.rotation.T @ start
     likelihood = ChoiceLikelihood(network, sample, seed).of(n, columns)
     solved = _solve(likelihood, start.flatten(), prior)
     return None if solved is None else _refit(network, n, columns, solved[0])
