@@ -15,8 +15,9 @@ from ._device import resolve_device
 from ._resolve import bind, parameter_space
 from ._samples import Samples
 from ._validation import FloatArray, check_bounds
+from .estimating_equation import EstimatingEquation
 from .inference import ChiSquare
-from .optimal_observable import EstimatingEquation, reco_information
+from .optimal_observable import reco_information
 from .regression import RegressionOptions
 from .results import FitResult
 from .training import TrainingOptions

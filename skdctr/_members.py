@@ -68,7 +68,7 @@ def train_member(estimator: Any, seed: int, inputs: Mapping[str, Any]) -> Any:
     Returns
     -------
     object
-        A fitted reweighter of one network, or what `SRGNFitter` keeps of a run.
+        A fitted reweighter of one network a part, or what `SRGNFitter` keeps of a run.
     """
     # A clone would lose what the reweighter of a fitter has learned.
     member = copy.copy(estimator).set_params(verbose=0)
@@ -87,7 +87,8 @@ def assemble(estimator: Any, members: Sequence[Any], inputs: Mapping[str, Any]) 
         learned = vars(first).keys() - first.get_params(deep=False).keys()
         for name in learned:
             setattr(estimator, name, getattr(first, name))
-        estimator.nets_ = [member.net_ for member in members]
+        by_fold = zip(*(member.nets_ for member in members), strict=True)
+        estimator.nets_ = [net for nets in by_fold for net in nets]
         return
     with all_or_nothing(estimator):
         estimator._keep(list(members), _samples(estimator, inputs))

@@ -9,19 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ._observable_samples import GeneratorEvents, LearnedWeights, ObservableProblem
+from ._populations import differing_populations
 from ._resolve import bind, parameter_space
 from ._samples import Samples
 from ._validation import FloatArray, check_sample, check_theta_rows
-from ._weights import EventWeights
+from ._weights import EventWeights, NetworkWeights
 from .analytic import AnalyticReweighter
 from .generator_sample import Correction, GeneratorSample
-from .optimal_observable import (
-    ObservableFit,
-    ObservableProblem,
-    differing_populations,
-    fit_observable,
-)
-from .regression import RegressionOptions
+from .optimal_observable import ObservableFit, fit_observable
+from .regression import RegressionOptions, make_folds
 
 __all__ = ["observable_problem", "run_observable"]
 
@@ -61,40 +58,66 @@ def observable_problem(
     seed : int
         Chooses the events of tables.
     """
-    space = parameter_space(reweighter)
-    n = len(samples.sim_gen)
-    problem = ObservableProblem(
-        weights=weights,
+    n, at_generator_level = len(samples.sim_gen), samples.sim is samples.sim_gen
+    of_sim = _by_fold(weights)
+    of_data: list[EventWeights | None] = [None] * len(of_sim)
+    if at_generator_level:
+        of_data = [*_by_fold(reweighter._bind(samples.data))]
+    generator: list[GeneratorEvents | None] = [None] * len(of_sim)
+    if gen is not None:
+        generator = [*_generator_events(reweighter, gen, theta, len(of_sim), seed)]
+    return ObservableProblem(
+        parts=[LearnedWeights(*each) for each in zip(of_sim, of_data, generator, strict=True)],
         sim_gen=samples.sim_gen,
         sim=samples.sim,
         passed=np.ones(n, dtype=bool) if samples.passed is None else samples.passed,
-        same_level=samples.sim is samples.sim_gen,
         sim_weight=samples.sim_weight,
         data=samples.data,
         data_weight=samples.data_weight,
-        gen=None,
-        generator=None,
-        names=list(space.names),
+        names=list(parameter_space(reweighter).names),
         low=low,
         high=high,
         constraints=constraints,
     )
-    if gen is None:
-        return problem
+
+
+def _by_fold(weights: EventWeights) -> list[EventWeights]:
+    return [*weights.by_fold()] if isinstance(weights, NetworkWeights) else [weights]
+
+
+def _generator_events(
+    reweighter: Any, gen: Any, theta: Any, n_parts: int, seed: int
+) -> list[GeneratorEvents]:
+    """Give each part of a cross-fit the generator events that its networks have not seen."""
+    space = parameter_space(reweighter)
     events = check_sample(gen, name="gen")
     rows, _ = check_theta_rows(theta, len(events), name="theta")
     # By name where θ has names, which need not come in the reweighter's order.
     rows = space.point(
         theta if isinstance(theta, pd.DataFrame) else rows, n_events=len(events), name="theta"
     )
-    generator = GeneratorSample(
-        bind(reweighter, events),
-        rows,
-        np.ones(len(events)),
-        space.nominal,
-        np.random.default_rng(seed),
-    )
-    return replace(problem, gen=events, generator=generator)
+    folds = np.zeros(len(events), dtype=np.intp)
+    if n_parts > 1:
+        folds = reweighter.folds_
+        if len(folds) != len(events):
+            # Other events than those that it was fitted on: no network has seen any.
+            folds = make_folds(len(events), n_parts, np.random.default_rng(seed))
+    bound = bind(reweighter, events)
+    found = []
+    for k, of_part in enumerate(_by_fold(bound)):
+        unseen = np.flatnonzero(folds == k)
+        part, theirs = events, of_part
+        if n_parts > 1:
+            part, theirs = events[unseen], of_part.subset(unseen)
+        sample = GeneratorSample(
+            theirs,
+            rows[unseen],
+            np.ones(len(unseen)),
+            space.nominal,
+            np.random.default_rng(seed),
+        )
+        found.append(GeneratorEvents(part, theirs, sample))
+    return found
 
 
 def run_observable(
@@ -132,9 +155,11 @@ def run_observable(
             f"{difference}. The generator events do not correct the weights; select both alike, "
             "and give events that the reconstruction lost as rows of NaN"
         )
-        problem = replace(problem, gen=None, generator=None)
+        problem = problem.without_generator()
     corrections: tuple[Correction, ...] = _NO_CORRECTION if exact else _CORRECTIONS
-    if problem.generator is not None and problem.generator.knows_weights:
+    generator, n_parts = problem.parts[0].generator, len(problem.parts)
+    if n_parts == 1 and generator is not None and generator.sample.knows_weights:
+        # Events that have not been seen correct weights whatever these know of their error.
         corrections = _NO_CORRECTION + _CORRECTIONS
     found = fit_observable(
         problem,

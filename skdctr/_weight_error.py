@@ -16,6 +16,7 @@ __all__ = [
     "DERIVATIVE_ROWS",
     "Dependence",
     "DependsOnWeights",
+    "common_share",
     "coupling_covariance",
     "mean_covariance",
 ]
@@ -82,7 +83,7 @@ def coupling_covariance(samples: Sequence[DependsOnWeights]) -> FloatArray | Non
     -------
     ndarray of shape (k, k), or None
         None where the weights do not know their error. Members of an ensemble have learned from
-        the same events: the mean of theirs.
+        the same events: the mean of theirs, times what the parts of a cross-fit have in common.
     """
     every = [
         sample.weights.couplings() if isinstance(sample.weights, NetworkWeights) else []
@@ -100,8 +101,17 @@ def coupling_covariance(samples: Sequence[DependsOnWeights]) -> FloatArray | Non
             axis=0,
         )
         of_members.append(slopes @ member[0].covariance @ slopes.T)
-    covariance: FloatArray = np.mean(of_members, axis=0)
+    n_folds = max(getattr(sample.weights, "n_folds", 1) for sample in samples)
+    covariance: FloatArray = common_share(n_folds) * np.mean(of_members, axis=0)
     return covariance
+
+
+def common_share(n_folds: int) -> float:
+    """Return the variance of the mean over the parts of a cross-fit, in units of that of each.
+
+    Of K parts each learns from K − 1, of which two have K − 2 in common.
+    """
+    return 1.0 if n_folds == 1 else (n_folds - 1) / n_folds
 
 
 def mean_covariance(

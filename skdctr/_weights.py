@@ -154,7 +154,8 @@ class NetworkWeights:
     """`EventWeights` of an ensemble of networks: the mean of their log-weights.
 
     What depends on the events alone is computed once: B(x) of separable networks, the sums over
-    particles of Deep Sets, and the reference logit of all but the former.
+    particles of Deep Sets, and the reference logit of all but the former. With `n_folds` above 1
+    as many networks each come from the events that one part of a cross-fit leaves, part by part.
     """
 
     def __init__(
@@ -165,8 +166,10 @@ class NetworkWeights:
         features: Scaling,
         parameters: ParameterScaling,
         device: torch.device,
+        n_folds: int = 1,
     ) -> None:
         self.networks, self.parameters, self.device = networks, parameters, device
+        self.n_folds = n_folds
         x = scaled_tensor(features, X, device)
         self.n_events = len(x)
         # What each network's θ-dependent part sees of the events: x itself only where it must.
@@ -195,14 +198,13 @@ class NetworkWeights:
         part.reference = [None if known is None else known[index] for known in self.reference]
         return part
 
-    def members(self) -> list[NetworkWeights]:
-        """Return the weights of each network by itself."""
-        parts = []
-        for network, inputs, reference in zip(
-            self.networks, self.inputs, self.reference, strict=True
-        ):
-            part = copy.copy(self)
-            part.networks, part.inputs, part.reference = [network], [inputs], [reference]
+    def by_fold(self) -> list[NetworkWeights]:
+        """Return the weights of the networks of each part of the cross-fit by themselves."""
+        parts, size = [], len(self.networks) // self.n_folds
+        for first in range(0, len(self.networks), size):
+            part, taken = copy.copy(self), slice(first, first + size)
+            part.networks, part.n_folds = self.networks[taken], 1
+            part.inputs, part.reference = self.inputs[taken], self.reference[taken]
             parts.append(part)
         return parts
 

@@ -36,8 +36,8 @@ from ._parallel import run_jobs
 from ._resolve import bind, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
 from ._validation import FloatArray, check_bounds, check_constraints
+from .estimating_equation import EstimatingEquation
 from .objectives import ClassifierObjective, Evaluation
-from .optimal_observable import EstimatingEquation
 from .results import FitResult
 from .search import SearchResult, ignore, powell, scan
 from .surrogate import NEAREST, statistical_errors, surrogate

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.callbacks import GradientNormClipping
 
 from ._base import BaseReweighter
 from ._device import resolve_device, spawn_seeds
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
 from ._prediction import scaled_tensor, to_tensor
 from ._scaling import FeatureRange, ParameterScaling, Scaling, support_of
+from ._set_tensors import PackedTensors
 from ._theta_values import LEAST_SHARE, most_frequent, repeated_near, same_theta
 from ._validation import (
     Events,
@@ -29,6 +32,7 @@ from ._validation import (
 )
 from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
 from .exceptions import ExtrapolationWarning
+from .regression import make_folds
 from .reweighter_training import (
     ReweightingEvents,
     auto_epochs,
@@ -40,6 +44,11 @@ from .training import EventNet, TrainingOptions
 __all__ = ["DCTRReweighter"]
 
 _POOL_ROWS = 4096
+# Parts of the cross-fit of sets: halves take no more time than all events at once.
+_FOLDS_OF_SETS = 2
+# Twice the usual norm of a gradient. Particles have features tens of widths off, and one batch with
+# such can throw a network out of the reach of all later steps.
+_LARGEST_GRADIENT_OF_SETS = 0.05
 
 
 class DCTRReweighter(NetworkEstimator, BaseReweighter):
@@ -71,6 +80,12 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
     refit : bool, default=True
         After gradient descent solve for the most probable couplings of a separable network, and
         keep their covariance. Ignored for other modules.
+    n_folds : int or "auto", default="auto"
+        Parts that the events are dealt to, for each of which `n_estimators` networks learn from
+        all the others; 1 lets every network learn from all events. "auto" is 2 for sets of
+        particles, which have so many features that networks learn the fluctuations of a sample.
+        The optimal observable of :class:`SRGNFitter` then corrects each network by the events
+        that it has not seen.
     max_epochs : int or "auto", default="auto"
         Passes over the events; "auto" makes about 2500 steps, in 5 to 100 epochs, and for sets of
         particles up to 1000, in 5 to 12, or 300, in up to 60.
@@ -105,7 +120,10 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net; `nets_` has all of an ensemble.
+        The trained net; `nets_` has all of an ensemble, those of the first part first.
+    folds_ : ndarray of int of shape (n,), or None
+        The part that each event was dealt to, which the networks of this part have not seen; None
+        where all have seen every event.
     theta_names_ : list of str of length p
         Names of the parameters.
     theta_nominal_ : ndarray of shape (p,)
@@ -138,6 +156,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         **NETWORK_CONSTRAINTS,
         "theta_nominal": ["array-like", Real, dict, None],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_folds": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "refit": ["boolean"],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
@@ -153,6 +172,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         activation: str = "silu",
         module: Any = None,
         refit: bool = True,
+        n_folds: int | str = "auto",
         max_epochs: int | str = "auto",
         batch_size: int = 4000,
         lr: float = 0.01,
@@ -172,6 +192,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self.activation = activation
         self.module = module
         self.refit = refit
+        self.n_folds = n_folds
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -233,8 +254,33 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             )
         device = resolve_device(self.device)
         events, scaled_nominal = self._prepare(X, y, sample_weight, device)
-        self.nets_ = self._train_members(events, scaled_nominal, self._against_mixture, seeds)
+        self.folds_ = self._deal(events)
+        self.nets_ = []
+        for k in range(1 if self.folds_ is None else self.folds_.max() + 1):
+            seen = events
+            if self.folds_ is not None:
+                seen = events.only(torch.as_tensor(self.folds_ != k, device=device))
+                if not seen.has_both_classes:
+                    raise ValueError(
+                        f"n_folds={self.n_folds}: without the events of a part, one of the two "
+                        f"classes has no positive weight left among {len(self.folds_)} events. "
+                        "Give more events, or n_folds=1."
+                    )
+            # Of the same seeds: networks of different parts differ by their events.
+            self.nets_ += self._train_members(seen, scaled_nominal, self._against_mixture, seeds)
         self.net_ = self.nets_[0]
+
+    def _deal(self, events: ReweightingEvents) -> NDArray[Any] | None:
+        """Deal the events to the parts of the cross-fit; None where there is one part only.
+
+        Alike for all seeds, so that members of an ensemble can be trained one by one.
+        """
+        auto = _FOLDS_OF_SETS if isinstance(events.x, PackedTensors) else 1
+        n_folds = auto if self.n_folds == "auto" else int(self.n_folds)
+        if n_folds == 1:
+            return None
+        folds = make_folds(len(events.x), n_folds, np.random.default_rng(0))
+        return folds.astype(np.int8 if n_folds < 128 else np.intp)
 
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, device: torch.device
@@ -305,13 +351,17 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         seeds: Sequence[int],
     ) -> list[EventNet]:
         def options(n_events: int, member: int) -> TrainingOptions:
-            return self._training_options(
+            chosen = self._training_options(
                 auto_epochs(events, n_events, self.batch_size)
                 if self.max_epochs == "auto"
                 else int(self.max_epochs),
                 patience=self.patience,
                 description=f"reweighter {member + 1} of {self.n_estimators}",
             )
+            if not isinstance(events.x, PackedTensors):
+                return chosen
+            clipping = GradientNormClipping(_LARGEST_GRADIENT_OF_SETS)
+            return replace(chosen, callbacks=(clipping, *chosen.callbacks))
 
         return train_members(
             events,
@@ -345,6 +395,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             features=self._features,
             parameters=self._parameters,
             device=self._fitted_device(),
+            n_folds=1 if self.folds_ is None else int(self.folds_.max()) + 1,
         )
 
     def _fitted_device(self) -> torch.device:

@@ -14,7 +14,9 @@ import pytest
 from sklearn.base import clone
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
+from skdctr._observable_samples import LearnedWeights, ObservableProblem
 from skdctr.datasets import make_gaussian, make_gaussian_2d
+from skdctr.estimating_equation import EstimatingEquation
 from skdctr.exceptions import (
     ClosureFitWarning,
     IdentifiabilityWarning,
@@ -22,7 +24,6 @@ from skdctr.exceptions import (
     PopulationWarning,
 )
 from skdctr.networks import SeparableNetwork
-from skdctr.optimal_observable import _distance
 
 N = 20_000
 N_SIGMA = 4
@@ -277,18 +278,26 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
     rng = np.random.default_rng(5)
     x = rng.normal(size=(1_000, 1))
     slope = {0.0: 3.0, 1.0: 0.1}
-    problem = SimpleNamespace(
-        sim_weights=lambda theta: np.ones(len(x)),
-        weights=SimpleNamespace(gradient=lambda theta: slope[float(theta[0])] * x),
+    weights = SimpleNamespace(
+        log_weights=lambda theta: np.zeros(len(x)),
+        gradient=lambda theta: slope[float(theta[0])] * x,
     )
-    expected = 3.0 * x.std()
+    problem = ObservableProblem(
+        parts=[LearnedWeights(weights, data=weights)],
+        sim_gen=x,
+        sim=x,
+        passed=np.ones(len(x), dtype=bool),
+        sim_weight=np.ones(len(x)),
+        data=x,
+        data_weight=np.ones(len(x)),
+        names=["mu"],
+        low=np.array([-1.0]),
+        high=np.array([2.0]),
+    )
+    options = SRGNFitter(**FAST)._regression_options()
     for start, end in ((0.0, 1.0), (1.0, 0.0)):
-        equation = SimpleNamespace(
-            problem=problem,
-            reference=np.array([start]),
-            information=np.array([[slope[start] ** 2 * x.var()]]),
-        )
-        assert _distance(equation, np.array([end])) == pytest.approx(expected)
+        equation = EstimatingEquation(problem, np.array([start]), options, corrections=())
+        assert equation.distance(np.array([end])) == pytest.approx(3.0 * x.std())
 
 
 # --- what the fit cannot know ---------------------------------------------------------------

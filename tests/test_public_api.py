@@ -26,7 +26,7 @@ SIGNATURES = {
     },
     "DCTRReweighter": {
         "__init__": "(theta_nominal=None, *, n_estimators=1, hidden_layer_sizes=None, "
-        "activation='silu', module=None, refit=True, "
+        "activation='silu', module=None, refit=True, n_folds='auto', "
         + NETWORK.format(batch_size=4000, lr=0.01)
         + ", patience=None, validation_fraction=0.1, callbacks=None, device='auto', "
         "random_state=None, verbose=0, **prefixed)",
