@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,9 +47,10 @@ __all__ = ["DCTRReweighter"]
 _POOL_ROWS = 4096
 # Parts of the cross-fit of sets: halves take no more time than all events at once.
 _FOLDS_OF_SETS = 2
-# Twice the usual norm of a gradient. Particles have features tens of widths off, and one batch with
-# such can throw a network out of the reach of all later steps.
-_LARGEST_GRADIENT_OF_SETS = 0.05
+# Twice the usual norm of a gradient, in the default network, times the root of the batch's size.
+# Particles have features tens of widths off, and one batch with such can throw a network out of the
+# reach of all later steps.
+_LARGEST_GRADIENT_OF_SETS = 3.2
 
 
 class DCTRReweighter(NetworkEstimator, BaseReweighter):
@@ -358,9 +360,11 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                 patience=self.patience,
                 description=f"reweighter {member + 1} of {self.n_estimators}",
             )
-            if not isinstance(events.x, PackedTensors):
+            if self.module is not None or not isinstance(events.x, PackedTensors):
                 return chosen
-            clipping = GradientNormClipping(_LARGEST_GRADIENT_OF_SETS)
+            # Most of a gradient is noise, which falls with the size of a batch.
+            largest = _LARGEST_GRADIENT_OF_SETS / math.sqrt(self.batch_size)
+            clipping = GradientNormClipping(largest)
             return replace(chosen, callbacks=(clipping, *chosen.callbacks))
 
         return train_members(
