@@ -96,6 +96,7 @@ def combine_runs(
         covariance=sum(sources.values(), np.zeros(shape)) if sources else unknown,
         auc=float(np.mean([result.auc for result in kept])),
         auc_error=float(np.mean([result.auc_error for result in kept])),
+        expected_auc=float(np.mean([result.expected_auc for result in kept])),
         n_evaluations=sum(result.n_evaluations for result in results),
         effective_sample_size=float(np.mean([r.effective_sample_size for r in kept])),
         converged=all(result.converged for result in kept),

@@ -18,6 +18,7 @@ __all__ = [
     "DependsOnWeights",
     "common_share",
     "coupling_covariance",
+    "exponentials",
     "mean_covariance",
 ]
 
@@ -141,7 +142,7 @@ def mean_covariance(
     stride = math.ceil(len(values) / DERIVATIVE_ROWS)
     rows = np.arange(0, len(values), stride)
     part, values, event_weight = weights.subset(rows), values[rows], event_weight[rows]
-    weight = event_weight * _exponentials(part.log_weights(theta))
+    weight = event_weight * exponentials(part.log_weights(theta))
     share = weight / weight.sum()
     slopes = share[:, None] * (values - share @ values)
     of_couplings = coupling_covariance([Dependence(part, theta, slopes)])
@@ -150,11 +151,11 @@ def mean_covariance(
     members = part.member_log_weights(theta)
     if len(members) < 2:
         return {}
-    each = event_weight * np.stack([_exponentials(row) for row in members])
+    each = event_weight * np.stack([exponentials(row) for row in members])
     means = each @ values / each.sum(axis=1, keepdims=True)
     return {"training": np.atleast_2d(np.cov(means.T)) / len(means)}
 
 
-def _exponentials(log_weights: FloatArray) -> FloatArray:
+def exponentials(log_weights: FloatArray) -> FloatArray:
     """Return weights on a scale that cannot overflow."""
     return np.exp(log_weights - log_weights.max())

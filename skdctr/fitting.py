@@ -36,6 +36,7 @@ from ._parallel import run_jobs
 from ._resolve import bind, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
 from ._validation import FloatArray, check_bounds, check_constraints
+from ._weight_noise import expected_auc
 from .estimating_equation import EstimatingEquation
 from .objectives import ClassifierObjective, Evaluation
 from .results import FitResult
@@ -375,6 +376,7 @@ class SRGNFitter(FitInference):
             # Where nothing can be learned the folds' classifiers learn each other's fluctuation:
             # their AUCs go together, and averaging them gains nothing.
             auc_error=final.auc_error * math.sqrt(self.n_folds),
+            expected_auc=expected_auc(objective.weights, objective.sim_weight, found.theta),
             n_evaluations=len(objective.evaluations if equation is None else solved.references),
             effective_sample_size=final.effective_sample_size,
             n_events=samples.sizes(),

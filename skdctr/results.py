@@ -58,6 +58,9 @@ class FitResult:
         What the user should know; empty where all is well.
     method : str
         Objective and search.
+    expected_auc : float
+        The AUC at θ that the weights' own error, as far as it is known, gives a perfect classifier
+        where θ describes the data; see :meth:`DCTRReweighter.expected_auc`.
     """
 
     theta: FloatArray
@@ -72,6 +75,7 @@ class FitResult:
     converged: bool
     method: str
     messages: list[str] = field(default_factory=list)
+    expected_auc: float = 0.5
 
     @property
     def errors(self) -> FloatArray:
@@ -90,10 +94,14 @@ class FitResult:
 
     @property
     def p_value(self) -> float:
-        """Probability of an AUC this far above 1/2 where θ describes the data; NaN without one."""
+        """Probability of as large an AUC where θ describes the data; NaN without one.
+
+        Too large by as much as a real classifier sees less of the weights' own error than
+        `expected_auc`, that of a perfect one.
+        """
         if not self.auc_error > 0:
             return math.nan
-        return 0.5 * math.erfc((self.auc - 0.5) / self.auc_error / math.sqrt(2))
+        return 0.5 * math.erfc((self.auc - self.expected_auc) / self.auc_error / math.sqrt(2))
 
     @property
     def valid(self) -> bool:
@@ -115,7 +123,8 @@ class FitResult:
             shown, uncertainty = round_to_error(float(value), float(error))
             lines.append(f"{name} = {shown} ± {uncertainty}")
         if math.isfinite(self.auc):
-            goodness = f" (p = {self.p_value:.2g})" if math.isfinite(self.p_value) else ""
+            own = f", up to {self.expected_auc:.4f} expected" if self.expected_auc > 0.5 else ""
+            goodness = f" (p = {self.p_value:.2g}{own})" if math.isfinite(self.p_value) else ""
             lines.append(f"AUC = {self.auc:.4f} ± {self.auc_error:.4f}{goodness}")
         return lines
 

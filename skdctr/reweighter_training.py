@@ -1,4 +1,4 @@
-"""Training of the networks of a reweighter: two classes of events, fits, and the refit."""
+"""Training of the networks of a reweighter: fits, the choice between them, and the refit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +14,8 @@ import torch
 from torch import nn
 
 from ._device import torch_seed
-from ._set_tensors import EventTensors, PackedTensors
+from ._reweighting_events import ReweightingEvents
+from ._set_tensors import PackedTensors
 from ._stacked import train_together, trains_together
 from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from .networks._build import check_takes
@@ -24,13 +24,8 @@ from .networks._separable import determined_terms, dictionary_terms
 from .refinement import ChoiceSample, Refit, choice_losses, refit_again, refit_couplings
 from .training import EventDataset, EventNet, TrainingOptions, train
 
-__all__ = ["ReweightingEvents", "auto_epochs", "make_module", "network_builds", "train_members"]
+__all__ = ["make_module", "network_builds", "train_members"]
 
-# Steps of gradient descent that max_epochs="auto" aims at, and the epochs it stays between. Sets
-# have so many features that more epochs than these only learn the fluctuations of the sample: of
-# 5·10⁴ jets each validation loss is lowest after 10 to 20, of few sets after the least steps.
-_AUTO_STEPS, _AUTO_EPOCHS = 2500, (5, 100)
-_AUTO_STEPS_OF_SETS, _AUTO_EPOCHS_OF_SETS = (300, 1000), (5, 12, 60)
 _VALIDATION_ROWS = 100_000
 # A refit that raises the validation loss by more than chance is not taken.
 _WORSE_AT = 3.0
@@ -54,108 +49,6 @@ _PHI: dict[Any, dict[str, Any]] = {
     SeparableDeepSets: {"phi_sizes": (32, 32, 32)},
     DeepSets: {"phi_sizes": (32, 32, 32)},
 }
-
-
-@dataclass(frozen=True)
-class ReweightingEvents:
-    """Scaled events and parameters on the device, and which of them are in either class.
-
-    Without a nominal class the reference is the mixture of all θ: the same events, with θ drawn
-    anew.
-    """
-
-    x: EventTensors
-    theta: torch.Tensor
-    weight: torch.Tensor
-    varied: torch.Tensor
-    reference: torch.Tensor
-
-    def only(self, keep: torch.Tensor) -> ReweightingEvents:
-        """Leave the events out of both classes that a mask does not keep; nothing is copied."""
-        return replace(self, varied=self.varied & keep, reference=self.reference & keep)
-
-    @property
-    def has_both_classes(self) -> bool:
-        """Whether each class has a positive total weight."""
-        return all(float(self.weight[rows].sum()) > 0 for rows in (self.varied, self.reference))
-
-    @property
-    def n_rows(self) -> int:
-        """Number of events in either class, those in both counted twice."""
-        return int(self.varied.sum() + self.reference.sum())
-
-    @property
-    def prior_logit(self) -> float:
-        """Logarithm of the ratio of total weights, varied over reference."""
-        totals = (
-            self.weight[rows].sum(dtype=torch.float64) for rows in (self.varied, self.reference)
-        )
-        return math.log(float(next(totals) / next(totals)))
-
-    def dataset(self, seed: int, *, redraw: bool) -> EventDataset:
-        """Make the two classes, the reference events paired with θ of the varied ones."""
-        classes = [mask.nonzero().squeeze(1) for mask in (self.varied, self.reference)]
-        # Half the memory, which is a fifth of all that training takes.
-        index = torch.int32 if len(self.weight) < 1 << 31 else torch.int64
-        rows = torch.cat([each.to(index) for each in classes])
-        n_varied, n = len(classes[0]), len(rows)
-        del classes
-        target = torch.zeros(n, dtype=torch.bool, device=rows.device)
-        target[:n_varied] = True
-        theta = self.theta.new_empty(n, self.theta.shape[1])
-        theta[:n_varied] = self.theta.index_select(0, rows[:n_varied])
-        theta[n_varied:] = theta[:1]
-        data = EventDataset(
-            self.x,
-            target,
-            _with_mean_one(self.weight.index_select(0, rows)),
-            theta,
-            rows=rows,
-            redraw=slice(n_varied, n),
-            pool=theta[:n_varied],
-            pool_weight=self.weight.index_select(0, rows[:n_varied]),
-        )
-        if not redraw:
-            generator = torch.Generator(device=rows.device)
-            generator.manual_seed(seed)
-            data.start_epoch(generator)
-            data.redraw = None
-        return data
-
-    def choices(self) -> ChoiceSample:
-        """Return the events with the θ that made them; of a mixture there is no nominal class."""
-        rows = [
-            mask.nonzero().squeeze(1).to(torch.int32)
-            for mask in (self.varied, self.reference & ~self.varied)
-        ]
-        weight = _with_mean_one(torch.cat([self.weight[each] for each in rows]))
-        varied, nominal = rows
-        return ChoiceSample(
-            x=self.x,
-            varied=varied,
-            varied_theta=self.theta[varied],
-            varied_weight=weight[: len(varied)],
-            reference=nominal,
-            reference_weight=weight[len(varied) :],
-            prior_logit=self.prior_logit if len(nominal) else math.inf,
-        )
-
-
-def _with_mean_one(weight: torch.Tensor) -> torch.Tensor:
-    """Scale weights to mean 1; of equal ones a single number is kept."""
-    if bool((weight == weight[0]).all()):
-        return torch.ones_like(weight[:1]).expand(len(weight))
-    return weight / weight.mean()
-
-
-def auto_epochs(events: ReweightingEvents, n_events: int, batch_size: int) -> int:
-    """Choose the number of passes over a training sample of n events."""
-    of_an_epoch = math.ceil(n_events / batch_size)
-    if not isinstance(events.x, PackedTensors):
-        return int(np.clip(math.ceil(_AUTO_STEPS / of_an_epoch), *_AUTO_EPOCHS))
-    least, wanted = (math.ceil(steps / of_an_epoch) for steps in _AUTO_STEPS_OF_SETS)
-    fewest, enough, most = _AUTO_EPOCHS_OF_SETS
-    return int(np.clip(min(wanted, max(least, enough)), fewest, most))
 
 
 def network_builds(

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch.callbacks import GradientNormClipping
 
 from ._base import BaseReweighter
 from ._device import resolve_device, spawn_seeds
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
 from ._prediction import scaled_tensor, to_tensor
+from ._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
 from ._scaling import FeatureRange, ParameterScaling, Scaling, support_of
-from ._set_tensors import PackedTensors
 from ._theta_values import LEAST_SHARE, most_frequent, repeated_near, same_theta
 from ._validation import (
     Events,
@@ -31,26 +28,15 @@ from ._validation import (
     check_theta_rows,
     check_weights,
 )
+from ._weight_noise import expected_auc
 from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
 from .exceptions import ExtrapolationWarning
-from .regression import make_folds
-from .reweighter_training import (
-    ReweightingEvents,
-    auto_epochs,
-    network_builds,
-    train_members,
-)
+from .reweighter_training import network_builds, train_members
 from .training import EventNet, TrainingOptions
 
 __all__ = ["DCTRReweighter"]
 
 _POOL_ROWS = 4096
-# Parts of the cross-fit of sets: halves take no more time than all events at once.
-_FOLDS_OF_SETS = 2
-# Twice the usual norm of a gradient, in the default network, times the root of the batch's size.
-# Particles have features tens of widths off, and one batch with such can throw a network out of the
-# reach of all later steps.
-_LARGEST_GRADIENT_OF_SETS = 3.2
 
 
 class DCTRReweighter(NetworkEstimator, BaseReweighter):
@@ -256,9 +242,9 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             )
         device = resolve_device(self.device)
         events, scaled_nominal = self._prepare(X, y, sample_weight, device)
-        self.folds_ = self._deal(events)
+        self.folds_ = deal(events, self.n_folds)
         self.nets_ = []
-        for k in range(1 if self.folds_ is None else self.folds_.max() + 1):
+        for k in range(self._n_parts):
             seen = events
             if self.folds_ is not None:
                 seen = events.only(torch.as_tensor(self.folds_ != k, device=device))
@@ -271,18 +257,6 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             # Of the same seeds: networks of different parts differ by their events.
             self.nets_ += self._train_members(seen, scaled_nominal, self._against_mixture, seeds)
         self.net_ = self.nets_[0]
-
-    def _deal(self, events: ReweightingEvents) -> NDArray[Any] | None:
-        """Deal the events to the parts of the cross-fit; None where there is one part only.
-
-        Alike for all seeds, so that members of an ensemble can be trained one by one.
-        """
-        auto = _FOLDS_OF_SETS if isinstance(events.x, PackedTensors) else 1
-        n_folds = auto if self.n_folds == "auto" else int(self.n_folds)
-        if n_folds == 1:
-            return None
-        folds = make_folds(len(events.x), n_folds, np.random.default_rng(0))
-        return folds.astype(np.int8 if n_folds < 128 else np.intp)
 
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, device: torch.device
@@ -360,12 +334,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                 patience=self.patience,
                 description=f"reweighter {member + 1} of {self.n_estimators}",
             )
-            if self.module is not None or not isinstance(events.x, PackedTensors):
-                return chosen
-            # Most of a gradient is noise, which falls with the size of a batch.
-            largest = _LARGEST_GRADIENT_OF_SETS / math.sqrt(self.batch_size)
-            clipping = GradientNormClipping(largest)
-            return replace(chosen, callbacks=(clipping, *chosen.callbacks))
+            return limit_gradients(events, chosen) if self.module is None else chosen
 
         return train_members(
             events,
@@ -399,8 +368,12 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             features=self._features,
             parameters=self._parameters,
             device=self._fitted_device(),
-            n_folds=1 if self.folds_ is None else int(self.folds_.max()) + 1,
+            n_folds=self._n_parts,
         )
+
+    @property
+    def _n_parts(self) -> int:
+        return 1 if self.folds_ is None else int(self.folds_.max()) + 1
 
     def _fitted_device(self) -> torch.device:
         return next(self.net_.module_.parameters()).device
@@ -446,6 +419,45 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             return of_members
 
         return self._evaluate(events, point, spread)
+
+    def expected_auc(
+        self, X: ArrayLike, theta: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        r"""Compute the AUC that the weights' own error gives a perfect classifier.
+
+        Between events generated at θ and `X` with these weights. A classifier that sees more has
+        found something that is wrong with the weights, beside the noise of the events that they
+        were learned from.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Nominal events.
+        theta : scalar, array-like of shape (p,), dict or Series
+            Parameters; may be left out in the discrete case.
+        sample_weight : array-like of shape (n,), default=None
+            Event weights before any reweighting.
+
+        Returns
+        -------
+        float
+            From the differences between the parts of a cross-fit, or from the covariance of the
+            refitted couplings and the spread of an ensemble; 0.5 where there is none of these.
+
+        Notes
+        -----
+        An error of log w that is Gaussian, with variance v over the weighted events, makes an AUC
+        of :math:`\Phi(\sqrt{v/2})`.
+        """
+        events = self._check_events(X)
+        weight = check_weights(sample_weight, len(events), name="sample_weight")
+        point = self._check_theta(theta, len(events))
+        if point.ndim != 1:
+            raise ValueError(
+                f"theta has shape {point.shape}, expected ({len(self.theta_nominal_)},): events "
+                "are compared with those generated at one θ."
+            )
+        return expected_auc(self._bind(events), weight, point)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute minus the weighted cross-entropy of the classifier on the rows given.

@@ -198,6 +198,15 @@ def closure_report(
             classifier.p_value,
         )
     )
+    own = getattr(reweighter, "expected_auc", None)
+    if own is not None and classifier.p_value < level:
+        expected = own(nominal, point, weight_nominal)
+        if classifier.auc - expected < _SIGNIFICANT * classifier.error:
+            notes.append(
+                "the classifier sees no more than the noise of the events that the weights were "
+                f"learned from, which makes an AUC of up to {expected:.4f}: more generator events "
+                "make it smaller"
+            )
     chi2 = {}
     for name, (of_nominal, of_target) in pairs.items():
         try:

@@ -1,0 +1,136 @@
+"""The AUC that the error of learned weights explains, against the weights' true error."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
+from skdctr._resolve import bind
+from skdctr._weight_noise import expected_auc
+from skdctr.datasets import make_gaussian
+from skdctr.metrics import weighted_auc
+from skdctr.networks import MLP
+
+SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 5, "device": "cpu"}
+THETA = np.array([1.0])
+N_TOYS, N_DRAWS = 12, 400
+
+
+def variance(auc):
+    """Turn an AUC into the variance of a Gaussian log-ratio."""
+    return 2 * norm.ppf(auc) ** 2
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return make_gaussian(4_000, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def reweighter(toy):
+    return DCTRReweighter(**SMALL, random_state=1).fit(toy.gen, toy.theta)
+
+
+def test_is_that_of_the_true_error():
+    true, found = [], []
+    for seed in range(N_TOYS):
+        toy = make_gaussian(4_000, random_state=seed)
+        fitted = DCTRReweighter(**SMALL, random_state=seed).fit(toy.gen, toy.theta)
+        log_weight = fitted.predict_log_weights(toy.sim_gen, 1.0)
+        off = log_weight - toy.log_weight(toy.sim_gen, THETA)
+        true.append(np.cov(off, aweights=np.exp(log_weight)))
+        found.append(variance(fitted.expected_auc(toy.sim_gen, 1.0)))
+    ratio = np.mean(true) / np.mean(found)
+    error = np.std(true - ratio * np.array(found), ddof=1) / np.mean(found) / math.sqrt(N_TOYS)
+    assert error < 0.4
+    assert abs(ratio - 1) < 4 * error
+
+
+def test_is_that_of_couplings_drawn_from_their_posterior(toy, reweighter):
+    weights = bind(reweighter, toy.sim_gen)
+    module = reweighter.net_.module_
+    before, columns = module.coupling.clone(), module.coupled_columns
+    covariance = module.coupling_covariance.numpy().astype(float)
+    exact = weights.log_weights(THETA)
+    share = np.exp(exact) / np.exp(exact).sum()
+    rng, drawn = np.random.default_rng(0), []
+    for change in rng.multivariate_normal(np.zeros(len(covariance)), covariance, N_DRAWS):
+        shaped = change.reshape(-1, len(columns))
+        module.coupling[: len(shaped), columns] += before.new_tensor(shaped)
+        off = weights.log_weights(THETA) - exact
+        drawn.append(share @ (off - share @ off) ** 2)
+        module.coupling.copy_(before)
+    error = np.std(drawn, ddof=1) / math.sqrt(N_DRAWS)
+    found = variance(expected_auc(weights, np.ones(len(exact)), THETA))
+    assert abs(np.mean(drawn) - found) < 4 * error
+
+
+def test_of_parts_is_the_auc_of_half_their_difference(toy):
+    options = {**SMALL, "module": MLP, "n_folds": 2, "random_state": 1}
+    fitted = DCTRReweighter(**options).fit(toy.gen, toy.theta)
+    one, other = bind(fitted, toy.sim_gen).member_log_weights(THETA)
+    known = np.cov((one - other) / 2, aweights=np.exp((one + other) / 2), ddof=0)
+    found = variance(fitted.expected_auc(toy.sim_gen, 1.0))
+    assert found == pytest.approx(known, rel=1e-6)
+
+
+def test_parts_that_agree_by_chance_have_the_error_of_their_couplings(toy):
+    fitted = DCTRReweighter(**SMALL, n_folds=2, random_state=1).fit(toy.gen, toy.theta)
+    weights = bind(fitted, toy.sim_gen)
+    weights.networks[1], weights.inputs[1] = weights.networks[0], weights.inputs[0]
+    one, ones = weights.by_fold()[0], np.ones(4_000)
+    # Either half has half of the events.
+    expected = variance(expected_auc(one, ones, THETA)) / 2
+    assert variance(expected_auc(weights, ones, THETA)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_is_the_auc_between_weights_that_differ_by_gaussian_noise(rng):
+    noise = rng.normal(0, 0.2, 200_000)
+    auc, error = weighted_auc(noise, noise, np.exp(noise), np.ones(len(noise)), return_error=True)
+    assert abs(auc - norm.cdf(0.2 / math.sqrt(2))) < 4 * error
+
+
+def test_unweighted_members_that_agree_leave_what_the_events_leave(toy):
+    options = {**SMALL, "random_state": 1}
+    one = DCTRReweighter(**options).fit(toy.gen, toy.theta)
+    two = DCTRReweighter(**options, n_estimators=2).fit(toy.gen, toy.theta)
+    weights = bind(two, toy.sim_gen)
+    assert expected_auc(weights, np.ones(4_000), THETA) > 0.5
+    weights.networks[1], weights.inputs[1] = weights.networks[0], weights.inputs[0]
+    assert expected_auc(weights, np.ones(4_000), THETA) == pytest.approx(
+        one.expected_auc(toy.sim_gen, 1.0), abs=1e-3
+    )
+
+
+def test_event_weights_count(toy, reweighter):
+    weight = np.where(toy.sim_gen[:, 0] > 0, 1.0, 0.0)
+    kept = toy.sim_gen[weight > 0]
+    assert reweighter.expected_auc(toy.sim_gen, 1.0, weight) == pytest.approx(
+        reweighter.expected_auc(kept, 1.0), rel=1e-6
+    )
+
+
+def test_one_theta_is_expected(toy, reweighter):
+    with pytest.raises(ValueError, match=r"theta has shape \(4000, 1\), expected \(1,\)"):
+        reweighter.expected_auc(toy.sim_gen, np.ones((4_000, 1)))
+
+
+def test_fits_say_what_the_weights_explain(toy, reweighter):
+    fitter = SRGNFitter(reweighter, device="cpu", max_epochs=2, random_state=0)
+    result = fitter.fit(toy.sim_gen, toy.sim_reco, toy.data).result_
+    at_fit = reweighter.expected_auc(toy.sim_gen, result.theta)
+    assert result.expected_auc == pytest.approx(at_fit, rel=1e-6)
+    assert result.p_value == pytest.approx(
+        norm.sf((result.auc - result.expected_auc) / result.auc_error)
+    )
+    assert f"up to {result.expected_auc:.4f} expected" in str(result)
+
+
+def test_exact_weights_explain_nothing(toy):
+    exact = AnalyticReweighter(toy.log_weight, {"mu": 0.0}, theta_bounds=[(-2, 2)])
+    fitter = SRGNFitter(exact, device="cpu", max_epochs=2, random_state=0)
+    result = fitter.fit(toy.sim_gen, toy.sim_reco, toy.data).result_
+    assert result.expected_auc == 0.5
+    assert "expected" not in str(result)
