@@ -102,13 +102,13 @@ def _generator_events(
         if len(folds) != len(events):
             # Other events than those that it was fitted on: no network has seen any.
             folds = make_folds(len(events), n_parts, np.random.default_rng(seed))
-    bound = bind(reweighter, events)
     found = []
-    for k, of_part in enumerate(_by_fold(bound)):
+    for k, of_part in enumerate(_by_fold(bind(reweighter, events))):
         unseen = np.flatnonzero(folds == k)
-        part, theirs = events, of_part
-        if n_parts > 1:
-            part, theirs = events[unseen], of_part.subset(unseen)
+        # A part that has all events is not copied.
+        theirs, part = (of_part, events)
+        if len(unseen) < len(events):
+            theirs, part = of_part.subset(unseen), events[unseen]
         sample = GeneratorSample(
             theirs,
             rows[unseen],

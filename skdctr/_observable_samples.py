@@ -12,7 +12,7 @@ from ._validation import Events, FloatArray
 from ._weights import EventWeights
 from .generator_sample import GeneratorSample
 
-__all__ = ["GeneratorEvents", "LearnedWeights", "ObservableProblem"]
+__all__ = ["GeneratorEvents", "LearnedWeights", "ObservableProblem", "centred"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +134,14 @@ class ObservableProblem:
 
     def score(self, part: LearnedWeights, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the weights of the simulation at θ, (n,), and its centred score, (n, p)."""
-        weight, score = self.sim_weights(part, theta), part.sim.gradient(theta)
-        return weight, score - np.average(score, axis=0, weights=weight)
+        weight = self.sim_weights(part, theta)
+        return weight, centred(part.sim.gradient(theta), weight)
+
+
+def centred(values: FloatArray, weight: FloatArray) -> FloatArray:
+    """Subtract the weighted mean of each column."""
+    off: FloatArray = values - np.average(values, axis=0, weights=weight)
+    return off
 
 
 def _some(n_all: int, n: int, rng: np.random.Generator) -> NDArray[np.intp]:

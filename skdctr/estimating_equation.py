@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import least_squares
 
-from ._observable_samples import LearnedWeights, ObservableProblem
+from ._observable_samples import LearnedWeights, ObservableProblem, centred
 from ._validation import FloatArray
 from ._weight_error import common_share, mean_covariance
 from ._weights import EventWeights
@@ -158,7 +158,8 @@ class _OfPart:
         seed: int,
     ) -> None:
         self.problem, self.of = problem, of
-        weight, score = problem.score(of, reference)
+        weight, gradient = problem.sim_weights(of, reference), of.sim.gradient(reference)
+        score = centred(gradient, weight)
         self.information = _information(weight, score)
         folds = make_folds(len(score), n_folds, np.random.default_rng(seed))
         if of.data is None:
@@ -177,7 +178,7 @@ class _OfPart:
             self.h[passed] -= self.data_mean
         else:
             self._centre(_known_score(of.data, reference))
-            self.h = of.sim.gradient(reference) - self.data_mean
+            self.h = gradient - self.data_mean
         self.generator: GeneratorPrediction | None = None
         self.expected: FloatArray = np.zeros_like(score)
         if of.generator is None:

@@ -14,16 +14,16 @@ A. Rotnitzky and L. P. Zhao, J. Am. Stat. Assoc. 89, 846 (1994), for the double 
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from ._theta_cells import theta_cells
+from ._theta_interpolation import Product, Selection, ThetaBasis, exponents, interpolate
 from ._validation import FloatArray
 from ._weight_error import DERIVATIVE_ROWS, coupling_covariance
 from ._weights import Couplings, EventWeights, NetworkWeights
@@ -40,10 +40,6 @@ _MORE_DENSITY_NODES, _MORE_NODES = 1024, 256
 _TABLE_SIZE = 50_000_000
 # Weights that know their error are corrected only where the generator events exclude them so.
 _EXCLUDED_AT = 0.001
-# Rows of θ, for each value looked for, that show whether there are more.
-_ENOUGH_ROWS = 20
-# Degree of the polynomial that interpolates between the nodes.
-_INTERPOLATION_DEGREE = {1: 10, 2: 6, 3: 4}
 
 
 @dataclass(frozen=True)
@@ -60,36 +56,6 @@ class Correction:
 
     degree: int
     share: float
-
-
-def _exponents(p: int, degree: int) -> list[tuple[int, ...]]:
-    """List the degrees in each parameter of all terms up to a total degree."""
-    return [term for term in itertools.product(range(degree + 1), repeat=p) if sum(term) <= degree]
-
-
-@dataclass(frozen=True)
-class _Basis:
-    """Products of Chebyshev polynomials in θ, mapped to [-1, 1] over a box."""
-
-    centre: FloatArray
-    half: FloatArray
-    terms: list[tuple[int, ...]]
-
-    @classmethod
-    def over(cls, theta: FloatArray, degree: int) -> _Basis:
-        low, high = theta.min(axis=0), theta.max(axis=0)
-        half = np.where(high > low, (high - low) / 2, 1.0)
-        return cls((low + high) / 2, half, _exponents(theta.shape[1], degree))
-
-    def __call__(self, theta: FloatArray) -> FloatArray:
-        u = (theta - self.centre) / self.half
-        degree = max(max(term) for term in self.terms)
-        polynomials = chebyshev.chebvander(u, degree)
-        columns = [
-            np.prod([polynomials[:, k, d] for k, d in enumerate(term)], axis=0)
-            for term in self.terms
-        ]
-        return np.stack(columns, axis=1)
 
 
 @dataclass(eq=False)
@@ -166,8 +132,8 @@ class GeneratorSample:
         p = theta.shape[1]
         is_nominal = (theta == nominal).all(axis=1)
         varied, varied_weight = theta[~is_nominal], np.abs(event_weight[~is_nominal])
-        density = _cells(varied, varied_weight, _DENSITY_NODES.get(p, _MORE_DENSITY_NODES))
-        nodes, _ = _cells(varied, varied_weight, _NODES.get(p, _MORE_NODES))
+        density = theta_cells(varied, varied_weight, _DENSITY_NODES.get(p, _MORE_DENSITY_NODES))
+        nodes, _ = theta_cells(varied, varied_weight, _NODES.get(p, _MORE_NODES))
         self.nodes = np.concatenate([nodes, nominal[None]])
         n_rows = min(len(theta), _TABLE_SIZE // len(self.nodes))
         rows = np.sort(rng.choice(len(theta), n_rows, replace=False))
@@ -246,52 +212,6 @@ class GeneratorSample:
         return shares
 
 
-def _cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
-    """Divide a sample into cells of about equal numbers, each in turn halved along its widest side.
-
-    Returns
-    -------
-    means : ndarray of shape (m, p)
-        Mean of each cell; m is n at the most. Where there are no more than n distinct θ, these.
-    totals : ndarray of shape (m,)
-        Sum of weights of each cell.
-    """
-    few = _distinct(theta, n)
-    if few is not None:
-        distinct, owner = few
-    else:
-        scale = theta.std(axis=0) + np.finfo(float).tiny
-        cells = [np.arange(len(theta))]
-        while 2 * len(cells) <= n:
-            halves = []
-            for cell in cells:
-                side = int(np.argmax(np.ptp(theta[cell], axis=0) / scale))
-                middle = len(cell) // 2
-                order = np.argpartition(theta[cell, side], middle)
-                halves += [cell[order[:middle]], cell[order[middle:]]]
-            cells = halves
-        owner = np.empty(len(theta), dtype=np.intp)
-        for k, cell in enumerate(cells):
-            owner[cell] = k
-    totals: FloatArray = np.bincount(owner, weights=weight).astype(np.float64)
-    if few is not None:
-        return distinct, totals
-    means = [np.bincount(owner, weights=weight * column) / totals for column in theta.T]
-    return np.stack(means, axis=1), totals
-
-
-def _distinct(theta: FloatArray, n: int) -> tuple[FloatArray, IndexArray] | None:
-    """Return the distinct rows of θ, and which of them each row is; None if there are more than n.
-
-    To sort all rows takes seconds of millions; a part of them often has more than n already.
-    """
-    part = theta[:: max(1, len(theta) // (_ENOUGH_ROWS * n))]
-    if len(np.unique(part, axis=0)) > n:
-        return None
-    distinct, inverse = np.unique(theta, axis=0, return_inverse=True)
-    return (distinct, inverse.reshape(-1)) if len(distinct) <= n else None
-
-
 class GeneratorPrediction:
     """E_θ[r] as a function of θ, with what each generator event contributes to its error.
 
@@ -318,7 +238,7 @@ class GeneratorPrediction:
         correction: Correction,
     ) -> None:
         self.sample, self.values, self.correction = sample, values, correction
-        self.interpolation: _Selection | _Product
+        self.interpolation: Selection | Product
         self.mixed = values[sample.mixture_rows]
         table = sample.table
         self.node_means = (table.T @ self.mixed.astype(np.float32)).astype(np.float64)
@@ -330,8 +250,8 @@ class GeneratorPrediction:
         edge = np.partition(distance, n_taken - 1)[n_taken - 1]
         self.rows = np.flatnonzero(distance <= edge)
         theta, weight = sample.theta[self.rows], sample.event_weight[self.rows]
-        self._interpolate(theta)
-        self.basis = _Basis.over(theta, correction.degree)
+        self.interpolation = interpolate(sample.nodes, theta)
+        self.basis = ThetaBasis.over(theta, correction.degree)
         functions = self.basis(theta)
         self.residual = values[self.rows] - self.interpolation @ self.node_means
         # Where r varies more an event says less; the nodes tell how much it varies.
@@ -346,27 +266,6 @@ class GeneratorPrediction:
             self.combine[:, :, k] = weighted @ normal
             self.coefficients[:, k] = self.combine[:, :, k].T @ self.residual[:, k]
         self.residual = self.residual - functions @ self.coefficients
-
-    def _interpolate(self, theta: FloatArray) -> None:
-        """Find the nodes' shares in the mean at each event's θ, (n, q)."""
-        nodes = self.sample.nodes
-        known = {tuple(node): k for k, node in enumerate(nodes)}
-        few = _distinct(theta, len(nodes))
-        if few is not None and all(tuple(row) in known for row in few[0]):
-            places = np.array([known[tuple(row)] for row in few[0]])[few[1]]
-            self.interpolation = _Selection(places, len(nodes))
-            return
-        low, high = theta.min(axis=0), theta.max(axis=0)
-        inside = ((nodes >= low) & (nodes <= high)).all(axis=1)
-        p = theta.shape[1]
-        degree = _INTERPOLATION_DEGREE.get(p, 3)
-        while degree > 1 and 2 * len(_exponents(p, degree)) > inside.sum():
-            degree -= 1
-        basis = _Basis.over(theta, degree)
-        at_nodes = basis(nodes[inside])
-        solve = np.zeros((len(basis.terms), len(nodes)))
-        solve[:, inside] = np.linalg.pinv(at_nodes)
-        self.interpolation = _Product(basis(theta), solve)
 
     def mean(self, theta: FloatArray) -> FloatArray:
         """Predict E_θ[r], (k,)."""
@@ -444,7 +343,7 @@ def predict_generator(
     """
     n_distinct = len(np.unique(sample.theta[:: max(1, len(sample.theta) // 10_000)], axis=0))
     p = sample.theta.shape[1]
-    usable = [c for c in corrections if len(_exponents(p, c.degree)) <= n_distinct]
+    usable = [c for c in corrections if len(exponents(p, c.degree)) <= n_distinct]
 
     def make(correction: Correction) -> GeneratorPrediction:
         return GeneratorPrediction(sample, values, reference, information, correction)
@@ -474,47 +373,3 @@ def predict_generator(
             if chi2.sf(distance, len(off)) > _EXCLUDED_AT:
                 return plain
     return min([*map(make, others), flexible], key=risk)
-
-
-class _Selection:
-    """The matrix that takes one node for each event."""
-
-    def __init__(self, places: IndexArray, n_nodes: int) -> None:
-        self.places, self.n_nodes = places, n_nodes
-
-    def __matmul__(self, values: FloatArray) -> FloatArray:
-        taken: FloatArray = values[self.places]
-        return taken
-
-    @property
-    def T(self) -> _Transposed:  # noqa: N802 - as of a matrix
-        return _Transposed(self)
-
-
-class _Transposed:
-    def __init__(self, selection: _Selection) -> None:
-        self.selection = selection
-
-    def __matmul__(self, values: FloatArray) -> FloatArray:
-        return np.stack(
-            [
-                np.bincount(self.selection.places, column, self.selection.n_nodes)
-                for column in values.T
-            ],
-            axis=1,
-        )
-
-
-class _Product:
-    """A product of two matrices, kept as such."""
-
-    def __init__(self, left: FloatArray, right: FloatArray) -> None:
-        self.left, self.right = left, right
-
-    def __matmul__(self, values: FloatArray) -> FloatArray:
-        product: FloatArray = self.left @ (self.right @ values)
-        return product
-
-    @property
-    def T(self) -> _Product:  # noqa: N802 - as of a matrix
-        return _Product(self.right.T, self.left.T)

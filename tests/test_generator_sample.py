@@ -8,11 +8,11 @@ import pytest
 
 from skdctr import AnalyticReweighter
 from skdctr._resolve import bind
+from skdctr._theta_cells import theta_cells
 from skdctr.generator_sample import (
     Correction,
     GeneratorPrediction,
     GeneratorSample,
-    _cells,
     predict_generator,
 )
 
@@ -133,7 +133,7 @@ def test_several_functions_at_once():
 @pytest.mark.parametrize("p", [1, 2, 3])
 def test_cells_hold_equal_numbers(p):
     theta = np.random.default_rng(p).uniform(-1, 1, (10_000, p))
-    means, totals = _cells(theta, np.ones(10_000), 128)
+    means, totals = theta_cells(theta, np.ones(10_000), 128)
     assert means.shape == (128, p)
     assert totals.sum() == 10_000
     assert totals.max() - totals.min() <= 8
