@@ -82,12 +82,12 @@ class ReweightingEvents:
         data = EventDataset(
             self.x,
             target,
-            _with_mean_one(self.weight.index_select(0, rows)),
+            _with_mean_one(self._weight_of(rows)),
             theta,
             rows=rows,
             redraw=slice(n_varied, n),
             pool=theta[:n_varied],
-            pool_weight=self.weight.index_select(0, rows[:n_varied]),
+            pool_weight=self._weight_of(rows[:n_varied]),
         )
         if not redraw:
             generator = torch.Generator(device=rows.device)
@@ -96,13 +96,19 @@ class ReweightingEvents:
             data.redraw = None
         return data
 
+    def _weight_of(self, rows: torch.Tensor) -> torch.Tensor:
+        """Take the weights of some rows; of equal ones a single number is kept."""
+        if self.weight.stride() == (0,):
+            return self.weight[:1].expand(len(rows))
+        return self.weight.index_select(0, rows)
+
     def choices(self) -> ChoiceSample:
         """Return the events with the θ that made them; of a mixture there is no nominal class."""
         rows = [
             mask.nonzero().squeeze(1).to(torch.int32)
             for mask in (self.varied, self.reference & ~self.varied)
         ]
-        weight = _with_mean_one(torch.cat([self.weight[each] for each in rows]))
+        weight = _with_mean_one(self._weight_of(torch.cat(rows)))
         varied, nominal = rows
         return ChoiceSample(
             x=self.x,
@@ -117,7 +123,7 @@ class ReweightingEvents:
 
 def _with_mean_one(weight: torch.Tensor) -> torch.Tensor:
     """Scale weights to mean 1; of equal ones a single number is kept."""
-    if bool((weight == weight[0]).all()):
+    if weight.stride() == (0,) or bool((weight == weight[0]).all()):
         return torch.ones_like(weight[:1]).expand(len(weight))
     return weight / weight.mean()
 
