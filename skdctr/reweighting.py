@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, Self
@@ -18,7 +17,8 @@ from ._device import resolve_device, spawn_seeds
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
 from ._prediction import scaled_tensor, to_tensor
 from ._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
-from ._scaling import FeatureRange, ParameterScaling, Scaling, support_of
+from ._scaling import ParameterScaling, Scaling, support_of
+from ._scoring import check_scored, thin
 from ._theta_values import LEAST_SHARE, most_frequent, repeated_near, same_theta
 from ._validation import (
     Events,
@@ -30,13 +30,10 @@ from ._validation import (
 )
 from ._weight_noise import expected_auc
 from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
-from .exceptions import ExtrapolationWarning
 from .reweighter_training import network_builds, train_members
 from .training import EventNet, TrainingOptions
 
 __all__ = ["DCTRReweighter"]
-
-_POOL_ROWS = 4096
 
 
 class DCTRReweighter(NetworkEstimator, BaseReweighter):
@@ -288,7 +285,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self._against_mixture = mixture
         everything = np.ones(len(X), dtype=bool)
         varied = everything if mixture else ~is_nominal
-        self._pool, self._pool_sign = _thin(theta[varied], weight[varied])
+        self._pool, self._pool_sign = thin(theta[varied], weight[varied])
         mean = weight.mean()
         events = ReweightingEvents(
             x=scaled_tensor(self._features, X, device),
@@ -491,7 +488,9 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         rows, _ = check_theta_rows(y, len(events), name="y")
         theta = self._space.point(rows, n_events=len(events), name="y")
         weight = check_weights(sample_weight, len(events), name="sample_weight")
-        self._check_scored(theta)
+        n_trained = 0 if self._range is None else self._range.n_events
+        nominal = None if self._against_mixture else self.theta_nominal_
+        check_scored(theta, self._space, nominal, n_trained)
         weights = self._bind(events)
         generator = np.random.default_rng(0)
         drawn = generator.integers(len(self._pool), size=len(events))
@@ -504,46 +503,3 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         logit = weights.log_weights(np.where(varied[:, None], theta, paired)) + self._prior_logit
         loss = np.logaddexp(0, np.where(varied, -logit, logit))
         return float(-np.average(loss, weights=np.where(varied, weight, weight * sign)))
-
-    def _check_scored(self, theta: FloatArray) -> None:
-        """Refuse rows of one class, and warn of θ that the reweighter was not trained on."""
-        cure = (
-            "In cross-validation shuffle the events, cv=KFold(shuffle=True), or split them by "
-            "class, cv=list(StratifiedKFold(shuffle=True).split(X, is_nominal))."
-        )
-        nominal = (theta == self.theta_nominal_).all(axis=1)
-        classes = theta if self._against_mixture else nominal
-        if (classes == classes[0]).all():
-            which = "nominal" if nominal[0] else "varied"
-            if self._against_mixture:
-                which = f"at θ = {theta[0].tolist()}"
-            raise ValueError(
-                f"All {len(theta)} events to be scored are {which}: of one class alone the "
-                f"cross-entropy does not tell how well the two are told apart. {cure}"
-            )
-        space = self._space
-        n_trained = 0 if self._range is None else self._range.n_events
-        for k, n_outside in FeatureRange(space.low, space.high, n_trained).beyond_chance(theta):
-            warnings.warn(
-                f"{n_outside} of {len(theta)} events to be scored have {space.names[k]} outside "
-                f"the trained range [{space.low[k]:g}, {space.high[k]:g}]. {cure}",
-                ExtrapolationWarning,
-                stacklevel=3,
-            )
-
-
-def _thin(theta: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Choose rows of θ evenly through the sample by the size of their weights.
-
-    Returns
-    -------
-    rows : ndarray of shape (m, p)
-    sign : ndarray of shape (m,)
-        The sign of each row's weight, times what gives the signs a mean of 1.
-    """
-    cumulative = np.abs(weight).cumsum()
-    n_rows = min(_POOL_ROWS, len(theta))
-    middles = (np.arange(n_rows) + 0.5) / n_rows * cumulative[-1]
-    rows = np.searchsorted(cumulative, middles).clip(max=len(theta) - 1)
-    sign = np.sign(weight[rows]) * (cumulative[-1] / weight.sum())
-    return theta[rows].astype(np.float64), sign
