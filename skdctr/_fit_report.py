@@ -114,7 +114,7 @@ def mismatch(result: FitResult) -> list[str]:
         return []
     text = (
         f"the model fails: AUC = {result.auc:.4f} ± {result.auc_error:.4f} at θ* (p = "
-        f"{result.p_value:.1g}), so no θ describes the data. Look at the features with "
-        "skdctr.plotting.ClosureDisplay"
+        f"{result.p_value:.1g}{result.expectation()}), so no θ describes the data. "
+        "Look at the features with skdctr.plotting.ClosureDisplay"
     )
     return [text]

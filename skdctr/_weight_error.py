@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._validation import FloatArray
 from ._weights import Couplings, EventWeights, NetworkWeights
@@ -20,6 +20,7 @@ __all__ = [
     "coupling_covariance",
     "exponentials",
     "mean_covariance",
+    "some_rows",
 ]
 
 # The mean of a derivative needs fewer events than the mean itself.
@@ -139,8 +140,7 @@ def mean_covariance(
     """
     if not isinstance(weights, NetworkWeights):
         return {}
-    stride = math.ceil(len(values) / DERIVATIVE_ROWS)
-    rows = np.arange(0, len(values), stride)
+    rows = some_rows(event_weight)
     part, values, event_weight = weights.subset(rows), values[rows], event_weight[rows]
     weight = event_weight * exponentials(part.log_weights(theta))
     share = weight / weight.sum()
@@ -154,6 +154,15 @@ def mean_covariance(
     each = event_weight * np.stack([exponentials(row) for row in members])
     means = each @ values / each.sum(axis=1, keepdims=True)
     return {"training": np.atleast_2d(np.cov(means.T)) / len(means)}
+
+
+def some_rows(event_weight: FloatArray) -> NDArray[np.intp]:
+    """Choose rows with a weight that are enough for the mean of a derivative."""
+    rows = np.flatnonzero(event_weight)
+    if len(rows) > DERIVATIVE_ROWS:
+        # At random: weights may alternate.
+        rows = np.sort(np.random.default_rng(0).choice(rows, DERIVATIVE_ROWS, replace=False))
+    return rows
 
 
 def exponentials(log_weights: FloatArray) -> FloatArray:

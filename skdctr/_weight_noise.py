@@ -1,22 +1,31 @@
 """How well a perfect classifier would tell learned weights from exact ones.
 
-Weights that n events have taught are off by the noise of these events. The variance v of the error
-of log w over the weighted sample makes an AUC of Φ(√(v/2)), if that error is Gaussian, without
+Weights learned from n events are off by the noise of these events and of training. An error of
+log w that is Gaussian, with variance v over the weighted sample, gives an AUC of Φ(√(v/2)) without
 anything being wrong with the model. A real classifier sees a part of it, as it has to learn where
-the weights are off.
+the weights are off, and so does one behind a detector, which blurs the error.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ._validation import FloatArray
-from ._weight_error import DERIVATIVE_ROWS, common_share, exponentials
+from ._validation import Events, FloatArray
+from ._weight_error import common_share, exponentials, some_rows
 from ._weights import Couplings, EventWeights, NetworkWeights
 
-__all__ = ["expected_auc"]
+__all__ = ["expected_auc", "expected_auc_of"]
+
+
+def expected_auc_of(
+    reweighter: Any, events: Events, event_weight: FloatArray, theta: FloatArray
+) -> float:
+    """Do what `expected_auc` does, for checked events that need not be bound as a whole."""
+    rows = some_rows(event_weight)
+    return expected_auc(reweighter._bind(events[rows]), event_weight[rows], theta)
 
 
 def expected_auc(weights: EventWeights, event_weight: FloatArray, theta: FloatArray) -> float:
@@ -34,14 +43,16 @@ def expected_auc(weights: EventWeights, event_weight: FloatArray, theta: FloatAr
     Returns
     -------
     float
-        As far as the weights know their error; 0.5 where they do not.
+        As far as the weights know their error; 0.5, as if exact, where they do not.
     """
     if not isinstance(weights, NetworkWeights):
         return 0.5
-    rows = np.arange(0, len(event_weight), math.ceil(len(event_weight) / DERIVATIVE_ROWS))
+    rows = some_rows(event_weight)
     part = weights.subset(rows)
     members = part.member_log_weights(theta)
     weight = event_weight[rows] * exponentials(members.mean(axis=0))
+    if not weight.sum() > 0:
+        return 0.5
     variance = _variance(part, members, weight / weight.sum(), theta)
     return 0.5 * (1 + math.erf(math.sqrt(max(variance, 0.0)) / 2))
 
@@ -51,22 +62,29 @@ def _variance(
 ) -> float:
     """Estimate the variance over the weighted sample of the error of the mean log w."""
     n_folds = weights.n_folds
+    by_part = members.reshape(n_folds, -1, members.shape[1])
+    n_members = by_part.shape[1]
     couplings = weights.couplings()
     # Members have learned from the same events, whose noise is in all of them.
     of_events = sum(_of_couplings(each, share, theta) for each in couplings) / len(members)
+    of_training = float(np.mean([_spread(part, share) for part in by_part]))
     if n_folds == 1:
-        return of_events + _spread(members, share) / max(1, len(members) - 1)
-    # The jackknife knows all noise, that of the functions of x too, but from few differences: of
-    # few couplings these may all be small by chance.
-    of_parts = members.reshape(n_folds, -1, members.shape[1]).mean(axis=1)
-    return max((n_folds - 1) * _spread(of_parts, share), common_share(n_folds) * of_events)
+        return of_events + of_training / n_members
+    # The jackknife. For more than two parts it counts their training, which is independent, too
+    # often; that of several members can be told and taken out.
+    found = (n_folds - 1) ** 2 / n_folds * _spread(by_part.mean(axis=1), share)
+    found -= ((n_folds - 1) ** 2 - 1) / (n_folds * n_members) * of_training
+    # Where couplings are few, the few differences may all be small by chance.
+    return max(found, common_share(n_folds) * of_events)
 
 
 def _spread(estimates: FloatArray, share: FloatArray) -> float:
-    """Mean variance of several estimates about their mean, constants left out."""
+    """Variance between estimates, a factor of all weights left out; 0 of a single one."""
+    if len(estimates) < 2:
+        return 0.0
     off = estimates - estimates.mean(axis=0)
     off = off - (off @ share)[:, None]
-    return float((off**2 @ share).mean())
+    return float((off**2 @ share).sum()) / (len(estimates) - 1)
 
 
 def _of_couplings(couplings: Couplings, share: FloatArray, theta: FloatArray) -> float:

@@ -141,7 +141,7 @@ class SRGNFitter(FitInference):
         Their covariance; by source in `result_`.
     auc_ : float
         AUC at θ*, Pr[g(data) > g(simulation)]; 0.5 where nothing tells the two apart. Clearly
-        above 0.5, no θ describes the data.
+        above ``result_.expected_auc``, no θ describes the data.
     result_ : FitResult
         All of the above with errors and validity, printable.
     scan_ : DataFrame

@@ -60,7 +60,8 @@ class FitResult:
         Objective and search.
     expected_auc : float
         The AUC at θ that the weights' own error, as far as it is known, gives a perfect classifier
-        where θ describes the data; see :meth:`DCTRReweighter.expected_auc`.
+        of generator-level events where θ describes the data; see
+        :meth:`DCTRReweighter.expected_auc`.
     """
 
     theta: FloatArray
@@ -94,14 +95,18 @@ class FitResult:
 
     @property
     def p_value(self) -> float:
-        """Probability of as large an AUC where θ describes the data; NaN without one.
+        """Probability of an AUC at least this large where θ describes the data; NaN without one.
 
-        Too large by as much as a real classifier sees less of the weights' own error than
-        `expected_auc`, that of a perfect one.
+        Conservative: a real classifier sees less of the weights' own error than the perfect one of
+        `expected_auc`, and behind a detector there is less of it to see.
         """
         if not self.auc_error > 0:
             return math.nan
         return 0.5 * math.erfc((self.auc - self.expected_auc) / self.auc_error / math.sqrt(2))
+
+    def expectation(self) -> str:
+        """Say what the weights' own error explains of the AUC; nothing where none is known."""
+        return f", up to {self.expected_auc:.4f} expected" if self.expected_auc > 0.5 else ""
 
     @property
     def valid(self) -> bool:
@@ -123,8 +128,8 @@ class FitResult:
             shown, uncertainty = round_to_error(float(value), float(error))
             lines.append(f"{name} = {shown} ± {uncertainty}")
         if math.isfinite(self.auc):
-            own = f", up to {self.expected_auc:.4f} expected" if self.expected_auc > 0.5 else ""
-            goodness = f" (p = {self.p_value:.2g}{own})" if math.isfinite(self.p_value) else ""
+            known = math.isfinite(self.p_value)
+            goodness = f" (p = {self.p_value:.2g}{self.expectation()})" if known else ""
             lines.append(f"AUC = {self.auc:.4f} ± {self.auc_error:.4f}{goodness}")
         return lines
 

@@ -28,7 +28,7 @@ from ._validation import (
     check_theta_rows,
     check_weights,
 )
-from ._weight_noise import expected_auc
+from ._weight_noise import expected_auc_of
 from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
 from .reweighter_training import network_builds, train_members
 from .training import EventNet, TrainingOptions
@@ -241,7 +241,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         events, scaled_nominal = self._prepare(X, y, sample_weight, device)
         self.folds_ = deal(events, self.n_folds)
         self.nets_ = []
-        for k in range(self._n_parts):
+        for k, of_part in enumerate(_seeds_of_parts(seeds, self._n_parts)):
             seen = events
             if self.folds_ is not None:
                 seen = events.only(torch.as_tensor(self.folds_ != k, device=device))
@@ -251,8 +251,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                         f"classes has no positive weight left among {len(self.folds_)} events. "
                         "Give more events, or n_folds=1."
                     )
-            # Of the same seeds: networks of different parts differ by their events.
-            self.nets_ += self._train_members(seen, scaled_nominal, self._against_mixture, seeds)
+            self.nets_ += self._train_members(seen, scaled_nominal, self._against_mixture, of_part)
         self.net_ = self.nets_[0]
 
     def _prepare(
@@ -423,8 +422,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         r"""Compute the AUC that the weights' own error gives a perfect classifier.
 
         Between events generated at θ and `X` with these weights. A classifier that sees more has
-        found something that is wrong with the weights, beside the noise of the events that they
-        were learned from.
+        found something wrong with the weights, beside their noise.
 
         Parameters
         ----------
@@ -439,11 +437,17 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         -------
         float
             From the differences between the parts of a cross-fit, or from the covariance of the
-            refitted couplings and the spread of an ensemble; 0.5 where there is none of these.
+            refitted couplings and the spread of an ensemble; 0.5, as if exact, where there is none
+            of these.
+
+        Raises
+        ------
+        ValueError
+            If events or weights do not fit or are not finite, or θ is more than one.
 
         Notes
         -----
-        An error of log w that is Gaussian, with variance v over the weighted events, makes an AUC
+        An error of log w that is Gaussian, with variance v over the weighted events, gives an AUC
         of :math:`\Phi(\sqrt{v/2})`.
         """
         events = self._check_events(X)
@@ -454,7 +458,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
                 f"theta has shape {point.shape}, expected ({len(self.theta_nominal_)},): events "
                 "are compared with those generated at one θ."
             )
-        return expected_auc(self._bind(events), weight, point)
+        return expected_auc_of(self, events, weight, point)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute minus the weighted cross-entropy of the classifier on the rows given.
@@ -503,3 +507,12 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         logit = weights.log_weights(np.where(varied[:, None], theta, paired)) + self._prior_logit
         loss = np.logaddexp(0, np.where(varied, -logit, logit))
         return float(-np.average(loss, weights=np.where(varied, weight, weight * sign)))
+
+
+def _seeds_of_parts(seeds: Sequence[int], n_parts: int) -> list[list[int]]:
+    """Return seeds for the members of each part, as what is alike in all parts cannot be seen."""
+    further = [
+        [int(np.random.SeedSequence([seed, k]).generate_state(1)[0]) for seed in seeds]
+        for k in range(1, n_parts)
+    ]
+    return [list(seeds), *further]

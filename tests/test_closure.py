@@ -12,7 +12,8 @@ from scipy import stats
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from skdctr import AnalyticReweighter
+import skdctr.closure._checks as checks
+from skdctr import AnalyticReweighter, DCTRReweighter
 from skdctr.closure import ClassifierTestResult, ClosureReport, classifier_test, closure_report
 from skdctr.datasets import make_dependent_detector, make_gaussian
 
@@ -436,3 +437,40 @@ def test_closure_report_refuses_what_is_none(toy):
     exact = AnalyticReweighter(toy.log_weight).fit(nominal)
     with pytest.raises(TypeError, match="observables is a list"):
         closure_report(exact, nominal, target, 0.5, observables=["x"])
+
+
+# --- what the weights' own noise explains ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("z", "expected", "noted"),
+    [
+        (8.0, 0.58, True),
+        # More than the noise explains, nothing known of the noise, and nothing to explain.
+        (20.0, 0.51, False),
+        (3.9, 0.5, False),
+        (2.0, 0.58, False),
+    ],
+)
+def test_noise_of_the_weights_is_noted_where_it_explains_the_auc(
+    monkeypatch, toy, exact, z, expected, noted
+):
+    found = ClassifierTestResult(0.5 + z * 0.01, 0.01, stats.norm.sf(z), "normal", 8000, 8000)
+    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "expected_auc_of", lambda *args: expected)
+    report = closure_report(exact, toy.sim_gen, toy.data_gen, 0.5, random_state=0)
+    assert any(f"AUC of up to {expected:.4f}" in note for note in report.notes) is noted
+    assert ("AUC of a classifier" in failed(report)) is (z > 3.5)
+
+
+def test_noise_of_frozen_weights_is_known(monkeypatch, toy):
+    found = ClassifierTestResult(0.502, 0.0001, 0.0, "normal", 8000, 8000)
+    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
+    small = {"hidden_layer_sizes": (8,), "max_epochs": 2, "device": "cpu", "random_state": 0}
+    reweighter = DCTRReweighter(**small).fit(toy.gen[::4], toy.theta[::4])
+    expected = reweighter.expected_auc(toy.sim_gen, 0.5)
+    assert expected > 0.502
+    report = closure_report(
+        FrozenEstimator(reweighter), toy.sim_gen, toy.data_gen, 0.5, random_state=0
+    )
+    assert any(f"{expected:.4f}" in note for note in report.notes)

@@ -404,13 +404,16 @@ def run_result(theta, **changes):
         converged=changes.get("converged", True),
         method="",
         messages=changes.get("messages", []),
+        expected_auc=changes.get("expected_auc", 0.5),
     )
 
 
 def test_runs_left_out_say_nothing_of_the_result():
     low, high = np.array([-1.0]), np.array([1.0])
     lost = run_result(0.99, converged=False, messages=["mu = 0.99 is at a bound"])
-    combined, runs = combine_runs([run_result(0.1), run_result(0.2), lost], low, high)
+    kept = [run_result(0.1, expected_auc=0.51), run_result(0.2, expected_auc=0.53)]
+    combined, runs = combine_runs([*kept, lost], low, high)
+    assert combined.expected_auc == pytest.approx(0.52)
     assert runs["outlier"].tolist() == [False, False, True]
     assert combined.converged
     assert combined.messages == ["1 of 3 runs are outliers, left out"]

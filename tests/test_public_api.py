@@ -34,6 +34,7 @@ SIGNATURES = {
         "predict_log_weights": "(X, theta=None, *, out=None)",
         "predict_weights": "(X, theta=None, *, normalize=False, out=None)",
         "log_weight_gradient": "(X, theta=None)",
+        "expected_auc": "(X, theta=None, sample_weight=None)",
         "score": "(X, y, sample_weight=None)",
     },
     "SRGNFitter": {

@@ -20,8 +20,9 @@ from skdctr._validation import (
     check_weights,
     feature_names,
 )
+from skdctr._weight_noise import expected_auc_of
 from skdctr.closure._classifier_test import classifier_test
-from skdctr.closure._report import Check, ClosureReport, make_report
+from skdctr.closure._report import Check, ClosureReport, make_report, p_value_limit
 from skdctr.metrics import effective_sample_size, histogram_chi2
 
 __all__ = ["closure_report"]
@@ -121,9 +122,10 @@ def closure_report(
     the size of the luminosity's error, beyond which a factor would count.
 
     Everything else is compared with no tolerance but the statistical error: with enough events
-    every learned weight fails. Where the weights have no finite variance (for a Gaussian whose
-    variance more than doubles) standard errors mean little, which small effective sample sizes
-    tell of.
+    every learned weight fails. Where the classifier sees no more than the weights' own noise, as
+    :meth:`DCTRReweighter.expected_auc` knows it, `notes` tells. Where the weights have no finite
+    variance (for a Gaussian whose variance more than doubles) standard errors mean little, which
+    small effective sample sizes tell of.
 
     References
     ----------
@@ -198,15 +200,6 @@ def closure_report(
             classifier.p_value,
         )
     )
-    own = getattr(reweighter, "expected_auc", None)
-    if own is not None and classifier.p_value < level:
-        expected = own(nominal, point, weight_nominal)
-        if classifier.auc - expected < _SIGNIFICANT * classifier.error:
-            notes.append(
-                "the classifier sees no more than the noise of the events that the weights were "
-                f"learned from, which makes an AUC of up to {expected:.4f}: more generator events "
-                "make it smaller"
-            )
     chi2 = {}
     for name, (of_nominal, of_target) in pairs.items():
         try:
@@ -221,6 +214,15 @@ def closure_report(
             notes.append(
                 f"the p-value of χ² of {name} is a rough one: a bin has "
                 f"{result.min_bin_events:.2g} effective events; take fewer bins"
+            )
+    limit = p_value_limit(rows, level)
+    if classifier.p_value < limit and hasattr(reweighter, "_bind"):
+        expected = expected_auc_of(reweighter, events, before, point)
+        if expected > 0.5 and stats.norm.sf((classifier.auc - expected) / classifier.error) > limit:
+            notes.append(
+                "the classifier sees no more than the noise that the weights have from their "
+                f"training events, which gives an AUC of up to {expected:.4f}: more generator "
+                "events make it smaller"
             )
     return make_report(rows, where, level, classifier=classifier, chi2=chi2, notes=tuple(notes))
 

@@ -13,7 +13,7 @@ import pandas as pd
 from skdctr.closure._classifier_test import ClassifierTestResult
 from skdctr.metrics import Chi2Result
 
-__all__ = ["Check", "ClosureReport", "make_report"]
+__all__ = ["Check", "ClosureReport", "make_report", "p_value_limit"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,6 +97,11 @@ class Check:
     passed: bool | None = None
 
 
+def p_value_limit(rows: list[Check], level: float) -> float:
+    """Share a level among the p-values of checks (Bonferroni)."""
+    return level / max(1, sum(row.passed is None for row in rows))
+
+
 def make_report(
     rows: list[Check], theta: dict[str, float], level: float, **further: Any
 ) -> ClosureReport:
@@ -113,7 +118,7 @@ def make_report(
     **further
         Other attributes of the report.
     """
-    limit = level / max(1, sum(row.passed is None for row in rows))
+    limit = p_value_limit(rows, level)
     checks = pd.DataFrame(
         {
             "name": [row.name for row in rows],
