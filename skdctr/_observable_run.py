@@ -106,7 +106,7 @@ def _generator_events(
     for k, of_part in enumerate(_by_fold(bind(reweighter, events))):
         unseen = np.flatnonzero(folds == k)
         # A part that has all events is not copied.
-        theirs, part = (of_part, events)
+        theirs, part = of_part, events
         if len(unseen) < len(events):
             theirs, part = of_part.subset(unseen), events[unseen]
         sample = GeneratorSample(

@@ -18,8 +18,8 @@ __all__ = [
     "DependsOnWeights",
     "common_share",
     "coupling_covariance",
-    "exponentials",
     "mean_covariance",
+    "members_and_weight",
     "some_rows",
 ]
 
@@ -141,17 +141,16 @@ def mean_covariance(
     if not isinstance(weights, NetworkWeights):
         return {}
     rows = some_rows(event_weight)
-    part, values, event_weight = weights.subset(rows), values[rows], event_weight[rows]
-    weight = event_weight * exponentials(part.log_weights(theta))
+    part, values = weights.subset(rows), values[rows]
+    members, weight = members_and_weight(part, event_weight[rows], theta)
     share = weight / weight.sum()
     slopes = share[:, None] * (values - share @ values)
     of_couplings = coupling_covariance([Dependence(part, theta, slopes)])
     if of_couplings is not None:
         return {"generator": of_couplings}
-    members = part.member_log_weights(theta)
     if len(members) < 2:
         return {}
-    each = event_weight * np.stack([exponentials(row) for row in members])
+    each = event_weight[rows] * np.stack([_exponentials(row) for row in members])
     means = each @ values / each.sum(axis=1, keepdims=True)
     return {"training": np.atleast_2d(np.cov(means.T)) / len(means)}
 
@@ -165,6 +164,14 @@ def some_rows(event_weight: FloatArray) -> NDArray[np.intp]:
     return rows
 
 
-def exponentials(log_weights: FloatArray) -> FloatArray:
+def members_and_weight(
+    weights: NetworkWeights, event_weight: FloatArray, theta: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return log w of every member, (m, n), and the weights by their mean, (n,), on any scale."""
+    members = weights.member_log_weights(theta)
+    return members, event_weight * _exponentials(members.mean(axis=0))
+
+
+def _exponentials(log_weights: FloatArray) -> FloatArray:
     """Return weights on a scale that cannot overflow."""
     return np.exp(log_weights - log_weights.max())

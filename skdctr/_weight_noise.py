@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ._validation import Events, FloatArray
-from ._weight_error import common_share, exponentials, some_rows
+from ._weight_error import common_share, members_and_weight, some_rows
 from ._weights import Couplings, EventWeights, NetworkWeights
 
 __all__ = ["expected_auc", "expected_auc_of"]
@@ -49,8 +49,7 @@ def expected_auc(weights: EventWeights, event_weight: FloatArray, theta: FloatAr
         return 0.5
     rows = some_rows(event_weight)
     part = weights.subset(rows)
-    members = part.member_log_weights(theta)
-    weight = event_weight[rows] * exponentials(members.mean(axis=0))
+    members, weight = members_and_weight(part, event_weight[rows], theta)
     if not weight.sum() > 0:
         return 0.5
     variance = _variance(part, members, weight / weight.sum(), theta)

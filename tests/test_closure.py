@@ -463,6 +463,16 @@ def test_noise_of_the_weights_is_noted_where_it_explains_the_auc(
     assert ("AUC of a classifier" in failed(report)) is (z > 3.5)
 
 
+def test_samples_that_are_wholly_apart_fail_with_no_note(monkeypatch, toy, exact):
+    # There is no error of such an AUC.
+    found = ClassifierTestResult(1.0, 0.0, 0.0, "normal", 8000, 8000)
+    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "expected_auc_of", lambda *args: 0.51)
+    report = closure_report(exact, toy.sim_gen, toy.data_gen, 0.5, random_state=0)
+    assert "AUC of a classifier" in failed(report)
+    assert not any("AUC of up to" in note for note in report.notes)
+
+
 def test_noise_of_frozen_weights_is_known(monkeypatch, toy):
     found = ClassifierTestResult(0.502, 0.0001, 0.0, "normal", 8000, 8000)
     monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)

@@ -21,7 +21,7 @@ from skdctr._validation import (
     feature_names,
 )
 from skdctr._weight_noise import expected_auc_of
-from skdctr.closure._classifier_test import classifier_test
+from skdctr.closure._classifier_test import classifier_test, probability_above
 from skdctr.closure._report import Check, ClosureReport, make_report, p_value_limit
 from skdctr.metrics import effective_sample_size, histogram_chi2
 
@@ -218,7 +218,8 @@ def closure_report(
     limit = p_value_limit(rows, level)
     if classifier.p_value < limit and hasattr(reweighter, "_bind"):
         expected = expected_auc_of(reweighter, events, before, point)
-        if expected > 0.5 and stats.norm.sf((classifier.auc - expected) / classifier.error) > limit:
+        p_value = probability_above(classifier.auc, classifier.error, expected)
+        if expected > 0.5 and p_value > limit:
             notes.append(
                 "the classifier sees no more than the noise that the weights have from their "
                 f"training events, which gives an AUC of up to {expected:.4f}: more generator "

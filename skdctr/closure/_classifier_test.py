@@ -29,7 +29,7 @@ from skdctr.networks._build import event_network
 from skdctr.objectives import ClassifierObjective
 from skdctr.training import TrainingOptions
 
-__all__ = ["ClassifierTestResult", "classifier_test"]
+__all__ = ["ClassifierTestResult", "classifier_test", "probability_above"]
 
 # Steps of gradient descent of the classifier, where one pass over the events is not more.
 _STEPS = 400
@@ -202,8 +202,7 @@ def classifier_test(
     auc, error = evaluate(positive, negative)
     if n_permutations is None:
         method = "normal"
-        # A perfect separation leaves no error to divide by.
-        p_value = float(stats.norm.sf((auc - 0.5) / error)) if error > 0 else float(auc <= 0.5)
+        p_value = probability_above(auc, error, 0.5)
     else:
         method = "permutation"
         both = _join(positive, negative)
@@ -216,6 +215,12 @@ def classifier_test(
     return ClassifierTestResult(
         auc, error, p_value, method, effective_sample_size(w), effective_sample_size(v)
     )
+
+
+def probability_above(auc: float, error: float, expected: float) -> float:
+    """Compute the probability of as large an AUC where another one is expected."""
+    # A perfect separation leaves no error to divide by.
+    return float(stats.norm.sf((auc - expected) / error)) if error > 0 else float(auc <= expected)
 
 
 def _join(first: Events, second: Events) -> Events:
