@@ -37,7 +37,6 @@ from ._choice_likelihood import ChoiceLikelihood
 from ._choices import ChoiceSample, choice_losses
 from ._coupling_priors import evidence_prior, inverse, posterior, rowwise_prior, scales
 from .networks import SeparableNetwork
-from .networks._separable import ENOUGH_DEGREES
 
 __all__ = [
     "ChoiceSample",
@@ -61,6 +60,8 @@ _ROUNDING = 0.01
 _SINGLE = 1e-5
 # The first fit is one of so many events.
 _ROUGH_EVENTS = 300_000
+# Polynomials of this degree leave nothing to learned functions of θ, which are nearly the same.
+_ENOUGH_DEGREES = 6
 # What is learned of θ is expressed by polynomials at so many values.
 _EXPRESSED_ROWS = 20_000
 
@@ -346,7 +347,7 @@ def _columns(network: SeparableNetwork, theta: Tensor, n: int) -> tuple[Tensor, 
     every = torch.arange(coupling.shape[1], device=coupling.device)
     learned = every >= len(network.polynomials)
     used = every < n
-    if max(map(len, network.polynomials[:n]), default=0) < ENOUGH_DEGREES:
+    if max(map(len, network.polynomials[:n]), default=0) < _ENOUGH_DEGREES:
         used |= learned
         return every[used], coupling[:, used]
     # Evenly through the events, whose θ may be in order.

@@ -31,14 +31,15 @@ def x(rng):
     return torch.tensor(rng.normal(size=(14_000, N_FEATURES))).float()
 
 
-@pytest.mark.parametrize(("n_parameters", "degree"), [(1, 8), (2, 8)])
+@pytest.mark.parametrize(("n_parameters", "degree"), [(1, 8), (2, 3), (2, 8)])
 def test_before_a_refit_it_is_the_network(x, n_parameters, degree):
     network = make_network(n_parameters, degree)
     wider = with_hidden_units(network, x, MANY)
     theta = torch.linspace(-1, 1, len(x) * n_parameters).reshape(len(x), -1)
     torch.testing.assert_close(wider.log_ratio(x, theta), network.log_ratio(x, theta))
     assert len(wider.coupling) > len(network.coupling)
-    assert len(wider.coupling) * len(wider.parameter_terms) <= 600
+    assert max(map(len, wider.parameter_terms)) <= 3
+    assert wider.coupling.numel() <= 600
 
 
 def test_components_are_uncorrelated_and_of_unit_spread(x):
@@ -50,15 +51,12 @@ def test_components_are_uncorrelated_and_of_unit_spread(x):
     torch.testing.assert_close(covariance, torch.eye(len(covariance)).double(), atol=1e-3, rtol=0)
 
 
-def test_two_parameters_leave_room_for_lower_degrees_and_more_for_none(x):
-    one, two = (with_hidden_units(make_network(p, 8), x, MANY).parameter_terms for p in (1, 2))
-    assert max(map(len, one)) == 8
-    assert 6 <= max(map(len, two)) < 8
-    assert with_hidden_units(make_network(3, 6), x, MANY) is None
+def test_many_parameters_leave_no_room(x):
+    assert with_hidden_units(make_network(5, 3), x, MANY) is None
 
 
 def test_few_events_leave_few_components_or_none(x):
-    sizes = [len(with_hidden_units(make_network(1, 8), x, n).coupling) for n in (80_000, MANY)]
+    sizes = [len(with_hidden_units(make_network(1, 8), x, n).coupling) for n in (40_000, MANY)]
     assert sizes[0] < sizes[1]
     assert with_hidden_units(make_network(1, 8), x, 20_000) is None
 

@@ -116,7 +116,8 @@ class SetEncoder(nn.Module):
             Where Φ has θ as inputs.
         """
         # From all over the sample, which may be in the order of θ.
-        some = torch.linspace(0, len(x) - 1, min(len(x), _LATENT_EVENTS), device=x.device).long()
+        n_some = min(len(x), _LATENT_EVENTS)
+        some = torch.linspace(0, len(x) - 1, n_some, dtype=torch.float64, device=x.device).long()
         part, given = x[some], None if theta is None else theta[some]
         columns = [
             torch.cat(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._separable import ENOUGH_DEGREES, SeparableNetwork
+from ._separable import SeparableNetwork
 
 __all__ = ["with_hidden_units"]
 
@@ -17,6 +18,9 @@ _EVENTS, _MOST, _FEWEST = 10_000, 64, 15
 # Couplings at the most, as in `dictionary_terms`, and events for each. Of fewer events the hidden
 # units have learned so much noise that weights get worse by them.
 _BUDGET, _EVENTS_OF_A_COUPLING = 600, 400
+# Of polynomials in θ, beside what is learned of θ: so many functions of x, coupled with high
+# degrees, throw weights far off at the ends of the range.
+_DEGREE = 3
 # Relative to the largest one, spreads of components that are rounding.
 _ROUNDING = 1e-4
 
@@ -63,7 +67,7 @@ def with_hidden_units(network: SeparableNetwork, x: Any, n_events: int) -> Separ
 
     The last layer of b(x) leaves of some dozens of units the few combinations that matter most. A
     refit of the couplings, which is convex, can use the others too; until then they are not
-    coupled. Of several parameters polynomials of the highest degrees make room for them.
+    coupled. Polynomials of high degree in θ make room for them.
 
     Parameters
     ----------
@@ -83,18 +87,14 @@ def with_hidden_units(network: SeparableNetwork, x: Any, n_events: int) -> Separ
         return None
     n_learned = network.coupling.shape[1] - len(network.polynomials)
     budget = min(_BUDGET, n_events // _EVENTS_OF_A_COUPLING)
-    highest = max(map(len, network.parameter_terms), default=0)
-    for degree in range(highest, min(highest, ENOUGH_DEGREES) - 1, -1):
-        terms = tuple(term for term in network.parameter_terms if len(term) <= degree)
-        n_columns = len(terms) + (n_learned if degree < ENOUGH_DEGREES else 0)
-        room = min(budget // n_columns - len(network.coupling), _MOST)
-        if room >= _FEWEST:
-            break
-    else:
+    terms = tuple(term for term in network.parameter_terms if len(term) <= _DEGREE)
+    room = min(budget // (len(terms) + n_learned) - len(network.coupling), _MOST)
+    if room < _FEWEST:
         return None
     # Evenly through the events, which may be in order.
-    some = torch.linspace(0, len(x) - 1, min(len(x), _EVENTS), device=network.coupling.device)
-    units = _evaluate(network.b, network.encode(x[some.long()]))[1]
+    some = np.linspace(0, len(x) - 1, min(len(x), _EVENTS)).astype(np.int64)
+    part = x[torch.as_tensor(some, device=network.coupling.device)]
+    units = _evaluate(network.b, network.encode(part))[1]
     shift = units.mean(dim=0)
     _, singular, directions = torch.linalg.svd((units - shift).double(), full_matrices=False)
     n = min(room, int((singular > _ROUNDING * singular[0]).sum()))

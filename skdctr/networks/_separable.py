@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from ._layers import fully_connected
 
 __all__ = [
-    "ENOUGH_DEGREES",
     "Dictionary",
     "SeparableNetwork",
     "determined_terms",
@@ -22,8 +21,6 @@ __all__ = [
 ]
 
 _HIGHEST_DEGREE = 8
-# Polynomials of this degree leave nothing to learned functions of θ, which are nearly the same.
-ENOUGH_DEGREES = 6
 # Monomials that fewer events determine are left out, and so many rows are at work at once.
 _LEAST_EVENTS, _MOMENT_ROWS = 10, 1 << 14
 
