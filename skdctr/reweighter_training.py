@@ -19,7 +19,6 @@ from ._set_tensors import PackedTensors
 from ._stacked import train_together, trains_together
 from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from .networks._build import check_takes
-from .networks._hidden_units import with_hidden_units
 from .networks._joined import join_networks
 from .networks._separable import determined_terms, dictionary_terms
 from .refinement import ChoiceSample, Refit, choice_losses, refit_again, refit_couplings
@@ -284,7 +283,7 @@ def _candidates(
     for member, net in zip(members, _train_group(members, modules, options), strict=True):
         taken = None
         if refit and isinstance(net.module_, SeparableNetwork):
-            net.module_, taken = _refit_widest(net.module_, member)
+            taken = _refit(net.module_, member.kept.choices(), member.losses, member.seed)
         candidates.append(_Candidate(net, taken))
     return candidates
 
@@ -344,31 +343,6 @@ def _joined(member: _Member, first: EventNet, other: EventNet) -> _Candidate | N
         return None
     worse = _excess(member.losses(joined.module_) - member.losses(other.module_)) > _BETTER_AT
     return None if worse else _Candidate(joined, taken)
-
-
-def _refit_widest(
-    module: SeparableNetwork, member: _Member
-) -> tuple[SeparableNetwork, Refit | None]:
-    """Refit the couplings, of sets with the hidden units too.
-
-    What these add is less than few validation events can see.
-
-    Returns
-    -------
-    module : SeparableNetwork
-        The one given, or a wider one.
-    refit : Refit or None
-        None where the couplings are those of the training.
-    """
-    sample = member.kept.choices()
-    wider = None
-    if module.takes_sets:
-        wider = with_hidden_units(module, sample.x, member.kept.n_rows)
-    for each in (module,) if wider is None else (wider, module):
-        taken = _refit(each, sample, member.losses, member.seed)
-        if taken is not None:
-            return each, taken
-    return module, None
 
 
 def _refit(
