@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Prior", "evidence_prior", "inverse", "posterior", "rowwise_prior", "scales"]
+__all__ = ["GaussianPrior", "evidence_prior", "inverse", "posterior", "rowwise_prior", "scales"]
 
 _PRIOR_STEPS = 150
 # Precision of a flat prior, in units of the curvature.
@@ -58,25 +58,24 @@ def inverse(matrix: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Prior:
-    """A matrix-normal prior, in the basis of functions of x in which it is diagonal.
+class GaussianPrior:
+    """A prior of k = b·a couplings, diagonal in a basis of the functions of x.
 
     Attributes
     ----------
-    rotation : Tensor of shape (b, b)
-        The basis.
-    precision : Tensor of shape (b·a,)
+    precision : Tensor of shape (k,)
         Of each coupling.
-    most_probable : Tensor of shape (b·a,)
-        Couplings, all in that basis.
+    rotation : Tensor of shape (b, b), or None
+        The basis, orthonormal, which came from the events as well; None is the network's own.
     """
 
-    rotation: Tensor
     precision: Tensor
-    most_probable: Tensor
+    rotation: Tensor | None = None
 
 
-def evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Tensor) -> Prior:
+def evidence_prior(
+    curvature: Tensor, projection: Tensor, n_x: int, degrees: Tensor
+) -> tuple[GaussianPrior, Tensor]:
     """Find the prior that maximises the evidence of the quadratic model, and widen it.
 
     The model is ``-βᵀ curvature β / 2 + projectionᵀ β``. Directions among the functions of x come
@@ -92,6 +91,13 @@ def evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Ten
         Number of functions of x.
     degrees : Tensor of int of shape (p, k / n_x)
         Degree of each function of θ in each parameter.
+
+    Returns
+    -------
+    prior : GaussianPrior
+        Matrix-normal.
+    most_probable : Tensor of shape (k,)
+        Couplings in its basis.
     """
     n_theta = degrees.shape[1]
     shape = (n_x, n_theta)
@@ -126,7 +132,7 @@ def evidence_prior(curvature: Tensor, projection: Tensor, n_x: int, degrees: Ten
             of_theta = of_theta * (factors[k] / factor)[0, degree]
     precision = torch.cat([flat, 1 / (_WIDENED * of_x[:, None] * of_theta).flatten()])
     beta = torch.linalg.solve(curvature + torch.diag(precision), projection)
-    return Prior(rotation, precision, beta)
+    return GaussianPrior(precision, rotation), beta
 
 
 def posterior(curvature: Tensor, precision: Tensor, table: Tensor) -> Tensor:
@@ -269,7 +275,7 @@ class _Geometric:
 
 def rowwise_prior(
     curvature: Tensor, projection: Tensor, n_x: int, degrees: Tensor
-) -> tuple[Tensor, Tensor]:
+) -> tuple[GaussianPrior, Tensor]:
     """Find variances that raise the evidence for each function of x by itself.
 
     Within the row of a function of x the variance is a product of a factor for each degree in each
@@ -280,8 +286,8 @@ def rowwise_prior(
 
     Returns
     -------
-    precision : Tensor of shape (k,)
-        Of the Gaussian priors.
+    prior : GaussianPrior
+        In the network's basis.
     most_probable : Tensor of shape (k,)
         Couplings.
     """
@@ -313,7 +319,7 @@ def rowwise_prior(
     widened = wider ** ((signal - none) / (full - none)).clamp(0.0, 1.0) * found
     precision = 1 / widened.flatten()
     couplings = torch.linalg.solve(scaled + torch.diag(precision), target)
-    return unit * unit * precision, couplings / unit
+    return GaussianPrior(unit * unit * precision), couplings / unit
 
 
 def _log_evidence(curvature: Tensor, projection: Tensor, variance: Tensor) -> float:
