@@ -277,24 +277,31 @@ class GeneratorPrediction:
     def covariance(self, theta: FloatArray) -> FloatArray:
         """Compute the covariance of the mean, (k, k).
 
-        That of the scatter of events and, without a correction, of the weights' own error. They
-        are not independent, but their sum is never too small by much.
+        That of the scatter of events, and of the weights' own error, as far as no correction takes
+        it out. They are not independent, but their sum is never too small by much.
         """
         influence = self.influence(theta)
         covariance: FloatArray = influence.T @ influence
-        if self.correction.degree < 0:
-            of_weights = self.sample.weight_covariance(self.mixed, theta[None])
-            covariance = covariance if of_weights is None else covariance + of_weights
-        return covariance
+        points, shares = theta[None], np.ones((1, len(covariance)))
+        if self.correction.degree >= 0:
+            points = np.concatenate([points, self.sample.nodes])
+            shares = np.concatenate([shares, -self._of_correction(theta)[1]])
+        of_weights = self.sample.weight_covariance(self.mixed, points, shares)
+        return covariance if of_weights is None else covariance + of_weights
 
     def correction_covariance(self, theta: FloatArray) -> FloatArray | None:
         """Compute the covariance that the weights' own error gives the correction, (k, k).
 
-        The correction takes the means at all nodes away; None where the weights do not know.
+        None where the weights do not know.
         """
+        return self.sample.weight_covariance(
+            self.mixed, self.sample.nodes, self._of_correction(theta)[1]
+        )
+
+    def _of_correction(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what the correction adds of each event, (n, k), and takes of each node, (q, k)."""
         combine = np.einsum("ntk,t->nk", self.combine, self.basis(theta[None])[0])
-        at_nodes = self.interpolation.T @ combine
-        return self.sample.weight_covariance(self.mixed, self.sample.nodes, at_nodes)
+        return combine, self.interpolation.T @ combine
 
     def influence(self, theta: FloatArray) -> FloatArray:
         """Return what each generator event adds to the error of the mean, (n, k)."""
@@ -303,9 +310,8 @@ class GeneratorPrediction:
         share = weight[:, None] * (self.mixed - weight @ self.mixed)
         total = np.zeros_like(self.values)
         if self.correction.degree >= 0:
-            combine = np.einsum("ntk,t->nk", self.combine, self.basis(theta[None])[0])
+            combine, nodes = self._of_correction(theta)
             total[self.rows] += combine * self.residual
-            nodes = self.interpolation.T @ combine
             projected = sample.table @ nodes.astype(np.float32)
             means = sample.table @ (nodes * self.node_means).astype(np.float32)
             share = share - (projected * self.mixed - means)

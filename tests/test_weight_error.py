@@ -7,7 +7,7 @@ from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr._resolve import bind
 from skdctr._weight_error import Dependence, coupling_covariance, mean_covariance
 from skdctr.datasets import make_gaussian
-from skdctr.generator_sample import GeneratorSample
+from skdctr.generator_sample import Correction, GeneratorPrediction, GeneratorSample
 from skdctr.gradient_fitting import _Likelihood
 from skdctr.networks import MLP
 
@@ -91,6 +91,22 @@ def test_of_sums_of_means_under_the_mixture_is_that_of_changed_couplings(toy, re
     found = sample().weight_covariance(values, points, combine)
     expected = by_small_changes(reweighter, sums)
     np.testing.assert_allclose(found, expected, rtol=0.02, atol=1e-3 * expected.max())
+
+
+@pytest.mark.parametrize("degree", [-1, 0, 1])
+def test_of_a_corrected_mean_is_what_the_correction_leaves(toy, reweighter, degree):
+    theta, ones = np.asarray(toy.theta, dtype=float).reshape(-1, 1), np.ones(len(toy.gen))
+
+    def predict():
+        weights = bind(reweighter, toy.gen)
+        sample = GeneratorSample(weights, theta, ones, np.zeros(1), np.random.default_rng(0))
+        return GeneratorPrediction(sample, toy.gen, THETA, np.eye(1), Correction(degree, 1.0))
+
+    prediction = predict()
+    of_events = prediction.influence(THETA).T @ prediction.influence(THETA)
+    expected = by_small_changes(reweighter, lambda: predict().mean(THETA))
+    # By how much events count in the correction changes with the weights, too, if by little.
+    np.testing.assert_allclose(prediction.covariance(THETA) - of_events, expected, rtol=0.05)
 
 
 def test_a_part_of_many_events_stands_for_all(reweighter):
