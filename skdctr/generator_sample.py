@@ -3,8 +3,10 @@ r"""Means of functions of x_G at any θ, from generator events at many θ.
 All generator events, nominal or not, are one mixture of known composition. An event weighted by
 w(x; θ)/q(x), where q is the average of w over the θ of the sample, stands for θ with a bounded
 weight, however far θ is from nominal. The error of the weights' couplings, where it is known, adds
-to that of the events. Else a polynomial in θ, fitted to what the events of each θ say beyond the
-weights, takes out what these have wrong: the prediction is right if either of the two is.
+to that of the events. Where it is not, or the events exclude the weights or have not been seen by
+them, a polynomial in θ, fitted to what the events of each θ say beyond the weights, takes out what
+these have wrong: the prediction is right if either of the two is. Of the couplings' error it leaves
+what varies faster with θ.
 
 References
 ----------
