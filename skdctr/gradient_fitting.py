@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import qmc
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -35,6 +36,8 @@ from .results import FitResult
 __all__ = ["DCTRFitter"]
 
 _STEP = 1e-4
+# Values of θ that may be the start, for each parameter.
+_STARTS = 8
 
 # Slope, in units of its statistical error, that is as good as none.
 _LEAST_SLOPE = 0.01
@@ -109,6 +112,21 @@ class _Likelihood:
             samples.append(Dependence(weights, theta, slopes, sign * share * f, step))
         covariance = coupling_covariance(samples)
         return {} if covariance is None else {"generator": covariance}
+
+
+def _best_start(
+    likelihood: _Likelihood, nominal: FloatArray, low: FloatArray, high: FloatArray
+) -> FloatArray:
+    """Return the best of θ₀ and some values within finite bounds, (p,).
+
+    Weights may flatten towards the end of the range: a first step that leaps there finds a minimum
+    of its own.
+    """
+    if not np.isfinite(high - low).all():
+        return nominal
+    # The first point of the sequence is the corner.
+    design = qmc.Halton(len(low), scramble=False).random(_STARTS * len(low) + 1)[1:]
+    return min([nominal, *(low + (high - low) * design)], key=likelihood.loss)
 
 
 class DCTRFitter(BaseEstimator):
@@ -268,7 +286,7 @@ class DCTRFitter(BaseEstimator):
     ) -> tuple[FloatArray, int, bool, list[str]]:
         with np.errstate(invalid="ignore"):
             width = np.where(np.isfinite(high - low), (high - low) / 2, 1.0)
-        start = np.clip(space.nominal, low, high)
+        start = _best_start(likelihood, np.clip(space.nominal, low, high), low, high)
         with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
             solve = self._lbfgs if self.solver == "lbfgs" else self._adam
             return solve(likelihood, start, low, high, width, bar.update)

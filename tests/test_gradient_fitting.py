@@ -141,6 +141,24 @@ def test_start_outside_the_bounds(toy, exact, solver):
     assert abs(fitter.theta_[0] - MU) < 4 * fitter.result_.errors[0]
 
 
+def test_a_minimum_at_the_end_of_the_range_does_not_attract_the_start():
+    """The mean turns at θ = 0.34 and at 0.84, and rises again towards the bound."""
+
+    def mean(theta):
+        return -0.1 * np.cos(2 * np.pi * theta + 1.0)
+
+    def log_weight(x, theta):
+        here, nominal = mean(theta[0]), mean(0.0)
+        return x[:, 0] * (here - nominal) - (here**2 - nominal**2) / 2
+
+    rng = np.random.default_rng(0)
+    sim, data = (rng.normal(mean(theta), 1.0, (20_000, 1)) for theta in (0.0, 0.24))
+    exact = AnalyticReweighter(log_weight, {"t": 0.0}, theta_bounds=[(-0.04, 1.1)]).fit(sim)
+    found = DCTRFitter(exact).fit(sim, data=data).theta_[0]
+    # Four errors of the difference of two means; at the bound it is 0.07 off.
+    assert abs(mean(found) - mean(0.24)) < 4 * np.sqrt(2 / 20_000)
+
+
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 def test_no_bounds_at_all(toy, solver):
     unlimited = AnalyticReweighter(gaussian_log_weight, {"mu": 0.0})
