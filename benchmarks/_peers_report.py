@@ -189,9 +189,10 @@ def _fit_verdicts(rows: list[Record]) -> list[str]:
 def tables(records: list[Record]) -> str:
     """Write all tables."""
     parts = []
+    order = list(dict.fromkeys(r["method"] for r in records))
     for events in sorted({r["events"] for r in records if r["kind"] == "discrete"}):
         rows = [r for r in records if (r["kind"], r["events"]) == ("discrete", events)]
-        rows.sort(key=lambda r: r["features"])
+        rows.sort(key=lambda r: (r["features"], order.index(r["method"])))
         parts += [
             f"Reweighting, {power(events)} events of either kind:",
             table(_DISCRETE, [discrete_row(row) for row in rows]),
