@@ -155,8 +155,9 @@ class Groups:
     @property
     def total_weight(self) -> float:
         """Sum of the weights of all events."""
-        flat = self.weight.flatten()[: self.n_events]
-        return float(flat.sum(dtype=torch.float64))
+        # Equal weights take no memory; flat they would.
+        parts = [self.weights(rows).sum(dtype=torch.float64) for rows in self.chunks()]
+        return float(torch.stack(parts).sum())
 
     def first(self, n_groups: int) -> Groups:
         """Return the first groups, which are as random as any."""
@@ -213,7 +214,11 @@ def _resample(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
         else:
             found = torch.searchsorted(cumulative, place.mul_(cumulative[-1]), out_int32=True)
         drawn[start:stop] = found.clamp_(max=len(weight) - 1)
-    return drawn[torch.randperm(n, generator=generator, device=device, dtype=index)]
+    order = torch.randperm(n, generator=generator, device=device, dtype=index)
+    for part in order.split(_PART):
+        # In its place: one table of all events less.
+        part.copy_(drawn[part])
+    return order
 
 
 def _all_equal(*weights: Tensor) -> bool:
