@@ -15,12 +15,11 @@ A. P. Dawid, Biometrika 68, 265 (1981), for matrix-normal priors.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["GaussianPrior", "evidence_prior", "inverse", "posterior", "rowwise_prior", "scales"]
+__all__ = ["evidence_prior", "inverse", "posterior", "rowwise_prior", "scales"]
 
 _PRIOR_STEPS = 150
 # Precision of a flat prior, in units of the curvature.
@@ -57,25 +56,9 @@ def inverse(matrix: Tensor) -> Tensor:
     return torch.linalg.inv(matrix) if failed else torch.cholesky_inverse(factor)
 
 
-@dataclass(frozen=True)
-class GaussianPrior:
-    """A prior of k = b·a couplings, diagonal in a basis of the functions of x.
-
-    Attributes
-    ----------
-    precision : Tensor of shape (k,)
-        Of each coupling.
-    rotation : Tensor of shape (b, b), or None
-        The basis, orthonormal, which came from the events as well; None is the network's own.
-    """
-
-    precision: Tensor
-    rotation: Tensor | None = None
-
-
 def evidence_prior(
     curvature: Tensor, projection: Tensor, n_x: int, degrees: Tensor
-) -> tuple[GaussianPrior, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Find the prior that maximises the evidence of the quadratic model, and widen it.
 
     The model is ``-βᵀ curvature β / 2 + projectionᵀ β``. Directions among the functions of x come
@@ -94,10 +77,12 @@ def evidence_prior(
 
     Returns
     -------
-    prior : GaussianPrior
-        Matrix-normal.
+    rotation : Tensor of shape (b, b)
+        Basis of the functions of x in which the prior is diagonal.
+    precision : Tensor of shape (k,)
+        Of each coupling in that basis.
     most_probable : Tensor of shape (k,)
-        Couplings in its basis.
+        Couplings in that basis.
     """
     n_theta = degrees.shape[1]
     shape = (n_x, n_theta)
@@ -132,7 +117,7 @@ def evidence_prior(
             of_theta = of_theta * (factors[k] / factor)[0, degree]
     precision = torch.cat([flat, 1 / (_WIDENED * of_x[:, None] * of_theta).flatten()])
     beta = torch.linalg.solve(curvature + torch.diag(precision), projection)
-    return GaussianPrior(precision, rotation), beta
+    return rotation, precision, beta
 
 
 def posterior(curvature: Tensor, precision: Tensor, table: Tensor) -> Tensor:
@@ -275,7 +260,7 @@ class _Geometric:
 
 def rowwise_prior(
     curvature: Tensor, projection: Tensor, n_x: int, degrees: Tensor
-) -> tuple[GaussianPrior, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Find variances that raise the evidence for each function of x by itself.
 
     Within the row of a function of x the variance is a product of a factor for each degree in each
@@ -286,8 +271,8 @@ def rowwise_prior(
 
     Returns
     -------
-    prior : GaussianPrior
-        In the network's basis.
+    precision : Tensor of shape (k,)
+        Of each coupling.
     most_probable : Tensor of shape (k,)
         Couplings.
     """
@@ -319,7 +304,7 @@ def rowwise_prior(
     widened = wider ** ((signal - none) / (full - none)).clamp(0.0, 1.0) * found
     precision = 1 / widened.flatten()
     couplings = torch.linalg.solve(scaled + torch.diag(precision), target)
-    return GaussianPrior(unit * unit * precision), couplings / unit
+    return unit * unit * precision, couplings / unit
 
 
 def _log_evidence(curvature: Tensor, projection: Tensor, variance: Tensor) -> float:

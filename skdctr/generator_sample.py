@@ -171,9 +171,9 @@ class GeneratorSample:
         return isinstance(self.weights, NetworkWeights) and bool(self.weights.couplings())
 
     def weight_covariance(
-        self, values: FloatArray, theta: FloatArray, combine: FloatArray | None = None
+        self, values: FloatArray, theta: FloatArray, combine: FloatArray
     ) -> FloatArray | None:
-        """Propagate the error of the weights' couplings to means of values, or to sums of such.
+        """Propagate the error of the weights' couplings to sums of means of values.
 
         Parameters
         ----------
@@ -181,8 +181,8 @@ class GeneratorSample:
             Of the events of the table.
         theta : ndarray of shape (t, p)
             Where the means are taken.
-        combine : ndarray of shape (t, k), optional
-            Share of the mean at each θ in each sum; 1 unless given.
+        combine : ndarray of shape (t, k)
+            Share of the mean at each θ in each sum.
 
         Returns
         -------
@@ -199,7 +199,7 @@ class GeneratorSample:
             weight = self.mixture_weights(point)
             scale = weight.sum() / weight[rows].sum()
             centred = (values[rows] - weight @ values) * (weight[rows] * scale)[:, None]
-            columns[:, :, t] = (centred if combine is None else centred * combine[t]).T
+            columns[:, :, t] = (centred * combine[t]).T
         shares = self._node_shares(rows)
         return coupling_covariance([_OfMixture(part, theta, columns, self.density_nodes, shares)])
 

@@ -36,11 +36,10 @@ from .results import FitResult
 __all__ = ["DCTRFitter"]
 
 _STEP = 1e-4
-# Values of θ that may be the start, for each parameter.
-_STARTS = 8
-
 # Slope, in units of its statistical error, that is as good as none.
 _LEAST_SLOPE = 0.01
+# Values of θ that may be the start, for each parameter.
+_STARTS = 8
 
 
 class _Likelihood:
@@ -133,7 +132,8 @@ class DCTRFitter(BaseEstimator):
     """Fit θ where data and simulation are on one level, by gradient through the reweighter.
 
     The classifier that was trained to tell events at θ from nominal ones is frozen, and θ is
-    where it tells the data from the nominal sample best.
+    where it tells the data from the nominal sample best. The search starts from the best of θ₀ and
+    a few values within the bounds.
 
     Parameters
     ----------

@@ -35,18 +35,12 @@ from torch import Tensor
 
 from ._choice_likelihood import ChoiceLikelihood
 from ._choices import ChoiceSample, choice_losses
-from ._coupling_priors import (
-    GaussianPrior,
-    evidence_prior,
-    inverse,
-    posterior,
-    rowwise_prior,
-    scales,
-)
+from ._coupling_priors import evidence_prior, inverse, posterior, rowwise_prior, scales
 from .networks import SeparableNetwork
 
 __all__ = [
     "ChoiceSample",
+    "GaussianPrior",
     "Refit",
     "choice_losses",
     "refit_again",
@@ -95,6 +89,22 @@ class Refit:
     covariance: Tensor
     n_functions: int
     prior: GaussianPrior
+
+
+@dataclass(frozen=True)
+class GaussianPrior:
+    """A prior of k = b·a couplings, diagonal in a basis of the functions of x.
+
+    Attributes
+    ----------
+    precision : Tensor of shape (k,)
+        Of each coupling.
+    rotation : Tensor of shape (b, b), or None
+        The basis, orthonormal, which came from the events as well; None is the network's own.
+    """
+
+    precision: Tensor
+    rotation: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -311,9 +321,9 @@ def _joint(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None
     n_x = raw.shape[0]
     rotation = torch.eye(n_x, dtype=torch.float64, device=model.curvature.device)
     for tolerance in (_ROUGH_TOLERANCE, _TOLERANCE):
-        found, start = evidence_prior(model.curvature, model.projection, n_x, degrees)
-        rotation = rotation if found.rotation is None else rotation @ found.rotation
-        prior = GaussianPrior(found.precision, rotation)
+        turn, precision, start = evidence_prior(model.curvature, model.projection, n_x, degrees)
+        rotation = rotation @ turn
+        prior = GaussianPrior(precision, rotation)
         solved = _solve(raw, start, prior, tolerance=tolerance)
         if solved is None:
             return None
@@ -323,8 +333,8 @@ def _joint(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None
 
 def _rowwise(raw: ChoiceLikelihood, degrees: Tensor, model: _Model) -> _Fit | None:
     """Fit with a prior for each function of x."""
-    prior, start = rowwise_prior(model.curvature, model.projection, raw.shape[0], degrees)
-    solved = _solve(raw, start, prior)
+    precision, start = rowwise_prior(model.curvature, model.projection, raw.shape[0], degrees)
+    solved = _solve(raw, start, GaussianPrior(precision))
     return None if solved is None else solved[0]
 
 

@@ -28,8 +28,8 @@ def rank_one():
 def test_joint_prior_beats_no_prior(rank_one):
     losses = []
     for seed in range(20):
-        prior, most_probable = evidence_prior(*quadratic_model(rank_one, seed), N_X, DEGREES)
-        found = prior.rotation @ most_probable.reshape(SHAPE)
+        rotation, _, most_probable = evidence_prior(*quadratic_model(rank_one, seed), N_X, DEGREES)
+        found = rotation @ most_probable.reshape(SHAPE)
         losses.append(float((found - rank_one)[1:].square().sum()))
     # Without a prior the loss is χ² of 40; of rank one 12 directions are free at the most.
     # The mean of 20 has an error of at most √(80/20).
@@ -40,13 +40,13 @@ def test_posterior_covers_and_is_positive(rank_one):
     distances = []
     for seed in range(20):
         curvature, projection = quadratic_model(rank_one, seed)
-        prior, most_probable = evidence_prior(curvature, projection, N_X, DEGREES)
+        rotation, precision, most_probable = evidence_prior(curvature, projection, N_X, DEGREES)
         table = most_probable.reshape(SHAPE)
         # The curvature is the same in every basis.
-        covariance = posterior(curvature, prior.precision, table)
+        covariance = posterior(curvature, precision, table)
         assert float(torch.linalg.eigvalsh(covariance)[0]) > 0
         # Error of the first and largest column, in the prior's basis.
-        off = (table - prior.rotation.T @ rank_one)[1:, 0]
+        off = (table - rotation.T @ rank_one)[1:, 0]
         rows = torch.arange(1, N_X) * N_THETA
         block = covariance[rows][:, rows]
         distances.append(float(off @ torch.linalg.solve(block, off)))
@@ -66,8 +66,8 @@ def one_row():
 def test_rowwise_prior_beats_no_prior_without_bias(one_row):
     errors = []
     for seed in range(50):
-        prior, found = rowwise_prior(*quadratic_model(one_row, seed), N_X, DEGREES)
-        assert (prior.precision > 0).all()
+        precision, found = rowwise_prior(*quadratic_model(one_row, seed), N_X, DEGREES)
+        assert (precision > 0).all()
         errors.append((found.reshape(SHAPE) - one_row).numpy())
     square = np.square(errors).sum(axis=(1, 2))
     # Without a prior the loss is χ² of 48; the mean of 50 has an error of √(96/50).
@@ -92,7 +92,7 @@ def test_no_signal_gives_small_couplings():
     kept = []
     for seed in range(20):
         curvature, projection = quadratic_model(truth, seed)
-        _, most_probable = evidence_prior(curvature, projection, N_X, DEGREES)
+        _, _, most_probable = evidence_prior(curvature, projection, N_X, DEGREES)
         found = most_probable.reshape(SHAPE)[1:]
         assert torch.isfinite(found).all()
         square = projection.reshape(SHAPE)[1:].square().sum()

@@ -12,10 +12,10 @@ import torch
 
 from skdctr import _choice_likelihood, _choices, reweighter_training
 from skdctr._choice_likelihood import ChoiceLikelihood
-from skdctr._coupling_priors import GaussianPrior
 from skdctr.networks import SeparableNetwork
 from skdctr.refinement import (
     ChoiceSample,
+    GaussianPrior,
     Refit,
     choice_losses,
     refit_again,
