@@ -20,8 +20,8 @@ from skdctr.plotting import ClosureDisplay, ScanDisplay
 # %%
 # All samples are generated first: the nominal one and one at varied αs for the reweighter, the
 # simulation, and the data. There is no detector, so that the fit is at generator level. The error
-# that the fit gives is that of the data and the simulation. That of the reweighter's own sample
-# comes on top, which is why this one is twice as large.
+# that the fit gives has parts of the data, of the simulation and of the reweighter's own sample,
+# which is twice as large to keep its part small.
 
 
 def main(n_events: int = 20_000, seed: int = 1, n_jobs: int = 2) -> None:

@@ -18,7 +18,7 @@ rcParams["legend.loc"] = "upper right"
 
 # %%
 # Generator events over a range of both parameters, simulation and data. Generator events are cheap,
-# and the errors of the fit do not know of theirs: take plenty.
+# and what their number leaves open is a part of the errors of the fit: take plenty.
 
 toy = make_gaussian_2d(
     50_000,

@@ -76,7 +76,7 @@ class ClassifierEstimator(NetworkEstimator):
             further = {"n_types": x.n_types, **further}
         made = self.module(n_features=x.n_features, **further)
         if hasattr(made, "standardise"):
-            made.standardise(x)
+            made.to(x.device).standardise(x)
         return made
 
     def _classifier_options(self, n_events: int) -> TrainingOptions:

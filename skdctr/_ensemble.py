@@ -45,11 +45,20 @@ def outliers(theta: FloatArray, low: FloatArray, high: FloatArray) -> NDArray[np
 
 
 def combine_runs(
-    results: list[FitResult], low: FloatArray, high: FloatArray
+    results: list[FitResult], low: FloatArray, high: FloatArray, *, of_weights: bool
 ) -> tuple[FitResult, pd.DataFrame]:
     """Average the runs that are no outliers; their spread is the error of training.
 
     Validity and messages are those of the runs that are averaged too; only evaluations count all.
+
+    Parameters
+    ----------
+    results : list of FitResult
+        Of each run.
+    low, high : ndarray of shape (p,)
+        Bounds of the search.
+    of_weights : bool
+        Whether each run has trained weights of its own: then the spread has their error in it.
 
     Returns
     -------
@@ -85,8 +94,12 @@ def combine_runs(
         if all(source in result.sources for result in kept)
     }
     if len(used) > 1:
-        sources["training"] = np.atleast_2d(np.cov(used.T)) / len(used)
-        messages = [m for m in messages if not m.startswith(UNKNOWN_WEIGHTS)]
+        spread = np.atleast_2d(np.cov(used.T)) / len(used)
+        if of_weights:
+            messages = [m for m in messages if not m.startswith(UNKNOWN_WEIGHTS)]
+        elif "training" in sources:
+            spread = spread + sources["training"]
+        sources["training"] = spread
     shape = (len(names), len(names))
     unknown = np.full(shape, np.nan)
     combined = replace(

@@ -12,11 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import ClassifierEstimator
 from ._device import resolve_device
+from ._fit_report import doubtful_weights, warn_of
 from ._resolve import bind, parameter_space
 from ._samples import Samples
 from ._validation import FloatArray, check_bounds
 from .estimating_equation import EstimatingEquation
 from .inference import ChiSquare
+from .metrics import effective_sample_size, pareto_tail_index
 from .optimal_observable import reco_information
 from .regression import RegressionOptions
 from .results import FitResult
@@ -121,17 +123,39 @@ class FitInference(ClassifierEstimator):
         Returns
         -------
         DataFrame of shape (p, p)
+
+        Raises
+        ------
+        ValueError
+            If `n_events` is not positive, or no simulated event has any weight at θ.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If θ lies outside the trained range.
+        LowEffectiveSampleSizeWarning
+            If few simulated events carry the weight at θ.
         """
         check_is_fitted(self)
-        if not n_events > 0:
+        if not (np.ndim(n_events) == 0 and n_events > 0):
             raise ValueError(f"n_events={n_events!r}; expected a positive number of events.")
         space = parameter_space(self.reweighter_)
+        point = space.point(theta)
         samples = self._samples.reconstructed()
+        weights = bind(self.reweighter_, samples.sim_gen)
+        weight = samples.sim_weight * np.exp(weights.log_weights(point))
+        if not (np.isfinite(weight).all() and weight.sum() > 0):
+            raise ValueError(
+                f"theta={point.tolist()}: the weights of the simulation there are all zero or not "
+                "finite; ask for θ nearer to those that the reweighter was trained at."
+            )
+        n_effective, tail = effective_sample_size(weight), pareto_tail_index(weight)
+        warn_of(doubtful_weights(point, space, n_effective, tail, len(weight)))
         information = reco_information(
-            bind(self.reweighter_, samples.sim_gen),
+            weights,
             samples.sim,
             samples.sim_weight,
-            space.point(theta),
+            point,
             self._regression_options(),
             n_folds=self.n_folds,
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from ._validation import FloatArray, ParameterSpace
+from ._warn import warn_user
 from ._weights import EventWeights, NetworkWeights
 from .exceptions import (
     ConvergenceWarning,
@@ -50,7 +50,7 @@ _CATEGORIES: dict[str, type[Warning] | None] = {
 }
 
 
-def warn_of(messages: Sequence[str], *, stacklevel: int) -> None:
+def warn_of(messages: Sequence[str]) -> None:
     """Issue the messages of a result as warnings of their categories."""
     for message in messages:
         category: type[Warning] | None = ConvergenceWarning
@@ -58,7 +58,7 @@ def warn_of(messages: Sequence[str], *, stacklevel: int) -> None:
             if message.startswith(start):
                 category = known
         if category is not None:
-            warnings.warn(message, category, stacklevel=stacklevel + 1)
+            warn_user(message, category)
 
 
 def at_bound(theta: FloatArray, low: FloatArray, high: FloatArray, names: list[str]) -> list[str]:
@@ -74,19 +74,19 @@ def at_bound(theta: FloatArray, low: FloatArray, high: FloatArray, names: list[s
 
 
 def doubtful_weights(
-    theta: FloatArray, space: ParameterSpace, final: Evaluation, n_sim: int
+    theta: FloatArray, space: ParameterSpace, n_effective: float, tail_index: float, n_sim: int
 ) -> list[str]:
     """Say where the weights at θ are not to be relied on."""
     messages = [f"extrapolated: {text}, the trained range" for text in space.outside(theta)]
-    if final.effective_sample_size < _LEAST_EFFECTIVE_SHARE * n_sim:
+    if n_effective < _LEAST_EFFECTIVE_SHARE * n_sim:
         messages.append(
-            f"few effective events: {final.effective_sample_size:.0f} of {n_sim} simulated events "
+            f"few effective events: {n_effective:.0f} of {n_sim} simulated events "
             "carry the weight at θ; simulate closer to the data"
         )
-    elif final.tail_index > _HEAVY_TAIL:
+    elif tail_index > _HEAVY_TAIL:
         messages.append(
             "few effective events: the weights at θ have a heavy tail (Pareto index "
-            f"{final.tail_index:.2f}), so that few events decide and the error may be several "
+            f"{tail_index:.2f}), so that few events decide and the error may be several "
             "times too small; simulate closer to the data"
         )
     return messages

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._estimator import all_or_nothing
+from ._resolve import GeneratorInput
 from ._samples import check_fit_samples
 from .fitting import SRGNFitter
 from .reweighting import DCTRReweighter
@@ -77,7 +78,8 @@ def train_member(estimator: Any, seed: int, inputs: Mapping[str, Any]) -> Any:
         member._fit(inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"), [seed])
         return member
     samples = _samples(member, inputs)
-    return member._run(samples, inputs.get("X"), inputs.get("gen"), inputs.get("theta"), seed)
+    gen = GeneratorInput(*(inputs.get(key) for key in ("gen", "theta", "gen_weight")))
+    return member._run(samples, inputs.get("X"), gen, seed)
 
 
 def assemble(estimator: Any, members: Sequence[Any], inputs: Mapping[str, Any]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ._validation import FloatArray, did_you_mean
+from ._warn import warn_user
 from .exceptions import ConvergenceWarning
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def minos_interval(
     ):
         if not valid and not limited:
             message = f"MINOS did not converge for {name}: its last value is given"
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+            warn_user(message, ConvergenceWarning)
         ends.append(float(bound if limited else value + change))
         crossed.append(not limited)
     return ends, crossed

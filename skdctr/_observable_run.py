@@ -11,11 +11,16 @@ import pandas as pd
 
 from ._observable_samples import GeneratorEvents, LearnedWeights, ObservableProblem
 from ._populations import differing_populations
-from ._resolve import bind, parameter_space
+from ._resolve import GeneratorInput, bind, is_exact, parameter_space
 from ._samples import Samples
-from ._validation import FloatArray, check_sample, check_theta_rows
+from ._validation import (
+    FloatArray,
+    check_sample,
+    check_theta_rows,
+    check_weights,
+    feature_names,
+)
 from ._weights import EventWeights, NetworkWeights
-from .analytic import AnalyticReweighter
 from .generator_sample import Correction, GeneratorSample
 from .optimal_observable import ObservableFit, fit_observable
 from .regression import RegressionOptions, make_folds
@@ -31,8 +36,7 @@ def observable_problem(
     samples: Samples,
     weights: EventWeights,
     reweighter: Any,
-    gen: Any,
-    theta: Any,
+    gen: GeneratorInput,
     *,
     low: FloatArray,
     high: FloatArray,
@@ -49,7 +53,7 @@ def observable_problem(
         Of the simulated events.
     reweighter : reweighter
         Fitted.
-    gen, theta : array-like or None
+    gen : GeneratorInput
         Generator sample.
     low, high : ndarray of shape (p,)
         Bounds.
@@ -64,8 +68,8 @@ def observable_problem(
     if at_generator_level:
         of_data = [*_by_fold(reweighter._bind(samples.data))]
     generator: list[GeneratorEvents | None] = [None] * len(of_sim)
-    if gen is not None:
-        generator = [*_generator_events(reweighter, gen, theta, len(of_sim), seed)]
+    if gen.given:
+        generator = [*_generator_events(reweighter, gen, len(of_sim), seed)]
     return ObservableProblem(
         parts=[LearnedWeights(*each) for each in zip(of_sim, of_data, generator, strict=True)],
         sim_gen=samples.sim_gen,
@@ -86,16 +90,17 @@ def _by_fold(weights: EventWeights) -> list[EventWeights]:
 
 
 def _generator_events(
-    reweighter: Any, gen: Any, theta: Any, n_parts: int, seed: int
+    reweighter: Any, gen: GeneratorInput, n_parts: int, seed: int
 ) -> list[GeneratorEvents]:
     """Give each part of a cross-fit the generator events that its networks have not seen."""
     space = parameter_space(reweighter)
-    events = check_sample(gen, name="gen")
+    events, theta = check_sample(gen.events, name="gen"), gen.theta
     rows, _ = check_theta_rows(theta, len(events), name="theta")
     # By name where θ has names, which need not come in the reweighter's order.
     rows = space.point(
         theta if isinstance(theta, pd.DataFrame) else rows, n_events=len(events), name="theta"
     )
+    weight = check_weights(gen.weight, len(events), name="gen_weight")
     folds = np.zeros(len(events), dtype=np.intp)
     if n_parts > 1:
         folds = reweighter.folds_
@@ -103,8 +108,9 @@ def _generator_events(
             # Other events than those that it was fitted on: no network has seen any.
             folds = make_folds(len(events), n_parts, np.random.default_rng(seed))
     found = []
-    for k, of_part in enumerate(_by_fold(bind(reweighter, events))):
-        unseen = np.flatnonzero(folds == k)
+    bound = bind(reweighter, events, feature_names(gen.events), called="gen")
+    for k, of_part in enumerate(_by_fold(bound)):
+        unseen = np.flatnonzero((folds == k) & (weight != 0))
         # A part that has all events is not copied.
         theirs, part = of_part, events
         if len(unseen) < len(events):
@@ -112,7 +118,7 @@ def _generator_events(
         sample = GeneratorSample(
             theirs,
             rows[unseen],
-            np.ones(len(unseen)),
+            weight[unseen],
             space.nominal,
             np.random.default_rng(seed),
         )
@@ -146,14 +152,15 @@ def run_observable(
     seed : int
         Seed of all that is random.
     """
-    exact = isinstance(reweighter, AnalyticReweighter)
+    exact = is_exact(reweighter)
     notes = []
     difference = differing_populations(problem, parameter_space(reweighter).nominal)
     if difference is not None:
         notes.append(
             "another population: the simulation and the generator events at θ₀ differ, "
             f"{difference}. The generator events do not correct the weights; select both alike, "
-            "and give events that the reconstruction lost as rows of NaN"
+            "give θ₀ of the simulation as the reweighter's theta_nominal, and events that the "
+            "reconstruction lost as rows of NaN"
         )
         problem = problem.without_generator()
     corrections: tuple[Correction, ...] = _NO_CORRECTION if exact else _CORRECTIONS

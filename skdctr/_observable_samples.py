@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ._validation import Events, FloatArray
+from ._validation import Events, FloatArray, widths
 from ._weights import EventWeights
 from .generator_sample import GeneratorSample
 
@@ -94,7 +94,7 @@ class ObservableProblem:
     @property
     def width(self) -> FloatArray:
         """Range of each parameter, (p,); 1 where there is none."""
-        return np.where(np.isfinite(self.high - self.low), self.high - self.low, 1.0)
+        return widths(self.low, self.high)
 
     def without_generator(self) -> ObservableProblem:
         """Return the same without generator events."""

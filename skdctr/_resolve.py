@@ -2,33 +2,95 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._sets import PackedEvents
-from ._validation import Events, ParameterSpace, feature_labels
+from ._validation import Events, ParameterSpace, check_same_rows, feature_labels
+from ._warn import warn_user
 from ._weights import EventWeights
 from .analytic import AnalyticReweighter
 from .exceptions import ClosureFitWarning, NotFittedError
 from .reweighting import DCTRReweighter
 
-__all__ = ["bind", "parameter_space", "resolve_reweighter", "warn_closure"]
+__all__ = [
+    "GeneratorInput",
+    "bind",
+    "is_exact",
+    "is_given",
+    "parameter_space",
+    "resolve_reweighter",
+    "warn_closure",
+]
 
 
-def _seeded(reweighter: Any, seed: int) -> Any:
-    """Give a clone a seed where it has a free one, so that the fit is reproducible as a whole."""
-    if getattr(reweighter, "random_state", 0) is None:
+@dataclass(frozen=True, eq=False)
+class GeneratorInput:
+    """A generator sample as the user gave it, or none.
+
+    Attributes
+    ----------
+    events : array-like of shape (n, f), n sets of particles, or None
+        ``gen``.
+    theta : array-like of shape (n,) or (n, p), or None
+        ``theta``, the parameters that each was generated with.
+    weight : array-like of shape (n,), or None
+        ``gen_weight``.
+    """
+
+    events: Any = None
+    theta: Any = None
+    weight: Any = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is one."""
+        return self.events is not None
+
+    def check_complete(self) -> None:
+        """Refuse parts of a sample, and rows in another order by their index."""
+        if (self.events is None) != (self.theta is None):
+            given, missing = ("gen", "theta") if self.theta is None else ("theta", "gen")
+            raise ValueError(
+                f"{given} was given without {missing}: the generator sample needs its events (gen) "
+                "and the parameters of each (theta)."
+            )
+        if self.weight is not None and not self.given:
+            raise ValueError("gen_weight was given without gen: pass gen and theta as well.")
+        check_same_rows(self.theta, self.events, name="theta", reference_name="gen")
+        check_same_rows(self.weight, self.events, name="gen_weight", reference_name="gen")
+
+
+def _seeded(reweighter: Any, seed: int, *, of_many: bool) -> Any:
+    """Give a clone a seed where it has a free one, so that the fit is reproducible as a whole.
+
+    Of many runs each gets another, whatever seed it has.
+    """
+    own = getattr(reweighter, "random_state", 0)
+    if own is None or (of_many and not isinstance(own, Integral)):
         reweighter.set_params(random_state=seed)
+    elif of_many and hasattr(reweighter, "random_state"):
+        mixed = np.random.SeedSequence([int(own), seed]).generate_state(1)[0]
+        reweighter.set_params(random_state=int(mixed))
     return reweighter
 
 
 def resolve_reweighter(
-    reweighter: Any, X: Any, gen: Any, theta: Any, sample_weight: Any, seed: int
+    reweighter: Any,
+    X: Any,
+    gen: GeneratorInput,
+    sample_weight: Any,
+    seed: int,
+    *,
+    of_many: bool = False,
 ) -> Any:
     """Return a fitted reweighter; the one passed in is never changed.
 
@@ -38,19 +100,21 @@ def resolve_reweighter(
         What the user gave.
     X : array-like of shape (n, f)
         Simulation at generator level.
-    gen, theta : array-like or None
+    gen : GeneratorInput
         Generator sample.
     sample_weight : ndarray of shape (n,)
         Weights of the simulation.
     seed : int
         For reweighters without a seed of their own.
+    of_many : bool
+        Whether other runs train it as well, with other seeds.
 
     Raises
     ------
     TypeError
         If it is no reweighter.
     ValueError
-        If only one of gen and theta is given.
+        If the generator sample is not complete, or the reweighter knows two values of θ only.
     NotFittedError
         If the reweighter is not fitted and there is nothing to fit it to.
     """
@@ -59,21 +123,22 @@ def resolve_reweighter(
             f"{type(reweighter).__name__} is not a reweighter: expected DCTRReweighter, "
             "AnalyticReweighter or a FrozenEstimator around one."
         )
-    if (gen is None) != (theta is None):
-        given, missing = ("gen", "theta") if theta is None else ("theta", "gen")
-        raise ValueError(
-            f"{given} was given without {missing}: the generator sample needs its events (gen) and "
-            "the parameters of each (theta)."
-        )
+    gen.check_complete()
     analytic = isinstance(reweighter, AnalyticReweighter)
-    if gen is not None and not analytic:
-        fresh = _seeded(DCTRReweighter() if reweighter is None else clone(reweighter), seed)
+    if gen.given and not analytic:
+        fresh = DCTRReweighter() if reweighter is None else clone(reweighter)
+        if not isinstance(fresh, FrozenEstimator):
+            fresh = _seeded(fresh, seed, of_many=of_many)
+        # What takes no weights is not asked to.
+        weight = {} if gen.weight is None else {"sample_weight": gen.weight}
         try:
-            return fresh.fit(gen, theta)
+            return _continuous(fresh.fit(gen.events, gen.theta, **weight))
         except ValueError as error:
             if type(error) is not ValueError:
                 raise
-            raise ValueError(f"gen, theta (the reweighter's X, y): {error}") from error
+            raise ValueError(
+                f"gen, theta, gen_weight (the reweighter's X, y, sample_weight): {error}"
+            ) from error
     if reweighter is None or analytic:
         # What is analytic learns nothing from θ, and its nominal sample is the simulation.
         fresh = AnalyticReweighter() if reweighter is None else clone(reweighter)
@@ -87,6 +152,28 @@ def resolve_reweighter(
             "fitter is cloned, as in GridSearchCV), or pass the generator sample to the fit: "
             "fit(sim_gen, sim_reco, data, gen=gen, theta=theta)."
         ) from error
+    return _continuous(reweighter)
+
+
+def is_given(reweighter: Any) -> bool:
+    """Say whether a fit uses a reweighter as it is, generator sample or not."""
+    return isinstance(reweighter, AnalyticReweighter | FrozenEstimator)
+
+
+def is_exact(reweighter: Any) -> bool:
+    """Say whether weights are those of a formula, frozen or not."""
+    if isinstance(reweighter, FrozenEstimator):
+        reweighter = reweighter.estimator
+    return isinstance(reweighter, AnalyticReweighter)
+
+
+def _continuous(reweighter: Any) -> Any:
+    """Refuse what knows two values of θ, between which there is nothing to fit."""
+    if getattr(reweighter, "discrete_", False):
+        raise ValueError(
+            "The reweighter was trained at two values of θ only and knows nothing in between: a "
+            "fit needs a reweighter, or gen and theta, of three values of θ at least."
+        )
     return reweighter
 
 
@@ -98,7 +185,13 @@ def parameter_space(reweighter: Any) -> ParameterSpace:
     )
 
 
-def bind(reweighter: Any, X: Events, names: Sequence[str] | None = None) -> EventWeights:
+def bind(
+    reweighter: Any,
+    X: Events,
+    names: Sequence[str] | None = None,
+    *,
+    called: str = "X (sim_gen)",
+) -> EventWeights:
     """Bind checked events to a fitted reweighter, frozen ones included.
 
     Parameters
@@ -109,6 +202,8 @@ def bind(reweighter: Any, X: Events, names: Sequence[str] | None = None) -> Even
         Generator-level events.
     names : sequence of str, optional
         Their column names, where they have some.
+    called : str
+        What the caller calls the events.
 
     Raises
     ------
@@ -117,27 +212,27 @@ def bind(reweighter: Any, X: Events, names: Sequence[str] | None = None) -> Even
     """
     fitted = getattr(reweighter, "_fitted_sets", None)
     if isinstance(X, PackedEvents) and fitted is not None:
-        X.check_like(fitted, name="X (sim_gen)", known_name="the fit of the reweighter")
+        X.check_like(fitted, name=called, known_name="the fit of the reweighter")
     elif isinstance(X, PackedEvents) and hasattr(reweighter, "n_features_in_"):
         raise ValueError(
-            "X (sim_gen) holds sets of particles, the reweighter was fitted on rows of features: "
+            f"{called} holds sets of particles, the reweighter was fitted on rows of features: "
             "give both in the same form."
         )
     elif fitted is not None:
         raise ValueError(
-            "X (sim_gen) holds rows of features, the reweighter was fitted on sets of particles: "
+            f"{called} holds rows of features, the reweighter was fitted on sets of particles: "
             "give both in the same form."
         )
     elif getattr(reweighter, "n_features_in_", X.shape[1]) != X.shape[1]:
         raise ValueError(
-            f"X (sim_gen) has {X.shape[1]} features, the reweighter was fitted on "
+            f"{called} has {X.shape[1]} features, the reweighter was fitted on "
             f"{reweighter.n_features_in_}: "
             "give the same generator-level features, in the same order."
         )
     known = getattr(reweighter, "feature_names_in_", None)
     if names is not None and known is not None and list(names) != list(known):
         raise ValueError(
-            f"The columns of X (sim_gen) are {list(names)}, the reweighter was fitted on "
+            f"The columns of {called} are {list(names)}, the reweighter was fitted on "
             f"{list(known)}: reorder or rename them."
         )
     support = getattr(reweighter, "_range", None)
@@ -149,9 +244,8 @@ def bind(reweighter: Any, X: Events, names: Sequence[str] | None = None) -> Even
 
 def warn_closure() -> None:
     """Say that the simulation is fitted to itself."""
-    warnings.warn(
+    warn_user(
         "data is None: the simulation is fitted to itself, which gives θ₀ back if all is well "
         "(a closure or Asimov fit). Pass data=... to fit data.",
         ClosureFitWarning,
-        stacklevel=4,
     )

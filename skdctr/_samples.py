@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +16,13 @@ from ._validation import (
     check_estimator_events,
     check_like,
     check_same_columns,
+    check_same_rows,
     check_sample,
     check_weights,
     feature_labels,
     feature_names,
 )
+from ._warn import warn_user
 from ._weights import EventWeights
 from .exceptions import ExtrapolationWarning
 
@@ -138,12 +139,16 @@ def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_nam
     narrower = np.min([values[2] - values[0] for values in quartiles], axis=0)
     labels = feature_labels(sim, names)
     for k in np.flatnonzero((narrower > 0) & (np.abs(middle - other) > _APART * narrower)):
-        warnings.warn(
+        warn_user(
             f"data and {level_name} are far apart: the median of {labels[k]} is {middle[k]:g} in "
             f"data, {other[k]:g} in {level_name}. Check the units and the order of the columns.",
             ExtrapolationWarning,
-            stacklevel=4,
         )
+
+
+def _check_data_weight(data: Any, data_weight: Any) -> None:
+    if data is None and data_weight is not None:
+        raise ValueError("data_weight was given without data: pass data=... as well.")
 
 
 def check_fit_samples(
@@ -167,6 +172,9 @@ def check_fit_samples(
     least_events : int
         Events that each sample needs.
     """
+    _check_data_weight(data, data_weight)
+    check_same_rows(y, X, name="y (sim_reco)", reference_name="X (sim_gen)")
+    check_same_rows(sample_weight, X, name="sample_weight", reference_name="X (sim_gen)")
     sim_gen = check_estimator_events(estimator, X, ensure_min_samples=least_events)
     sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
     passed = None
@@ -181,8 +189,6 @@ def check_fit_samples(
                 "the same events at two levels, row by row."
             )
     if data is None:
-        if data_weight is not None:
-            raise ValueError("data_weight was given without data: pass data=... as well.")
         warn_closure()
         kept = slice(None) if passed is None else np.flatnonzero(passed)
         columns = feature_names(level)
@@ -229,6 +235,8 @@ def check_score_samples(
     n_folds : int
         Parts of the cross-fit of the classifier.
     """
+    _check_data_weight(data, data_weight)
+    check_same_rows(y, X, name="y (sim_reco)", reference_name="X (sim_gen)")
     for sample, name in ((y, "y (sim_reco)"), (data, "data")):
         columns = feature_names(sample)
         if columns is not None and fitted.columns is not None and columns != fitted.columns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self, overload
@@ -15,6 +14,7 @@ from ._chunks import row_chunks
 from ._set_tensors import PackedTensors
 from ._sets import PackedEvents
 from ._validation import Events, FloatArray
+from ._warn import warn_user
 from .exceptions import ExtrapolationWarning
 
 __all__ = ["CodedEvents", "FeatureRange", "ParameterScaling", "Scaling", "SetRange", "support_of"]
@@ -202,17 +202,14 @@ class FeatureRange:
         found = np.flatnonzero(too_many | ((counts > 0) & too_far))
         return [(int(k), int(counts[k])) for k in found]
 
-    def warn_if_outside(
-        self, X: FloatArray, names: Sequence[str], *, rows: str = "events", stacklevel: int = 4
-    ) -> None:
+    def warn_if_outside(self, X: FloatArray, names: Sequence[str], *, rows: str = "events") -> None:
         """Warn of rows outside of the range that are more, or farther out, than by chance."""
         for k, n_outside in self.beyond_chance(X):
-            warnings.warn(
+            warn_user(
                 f"{n_outside} of {len(X)} {rows} have {names[k]} outside the range "
                 f"[{self.low[k]:g}, {self.high[k]:g}] of the training events: their weights "
                 "are extrapolated. Train on events that cover them, or check the units.",
                 ExtrapolationWarning,
-                stacklevel=stacklevel,
             )
 
 
@@ -239,26 +236,21 @@ class SetRange:
         """Events seen."""
         return self.counts.n_events
 
-    def warn_if_outside(
-        self, X: PackedEvents, names: Sequence[str], *, stacklevel: int = 4
-    ) -> None:
+    def warn_if_outside(self, X: PackedEvents, names: Sequence[str]) -> None:
         """Warn of particles, and of numbers of particles, that are outside of the support."""
         features = X.features.astype(np.float64)
-        self.particles.warn_if_outside(features, names, rows="particles", stacklevel=5)
-        self.counts.warn_if_outside(
-            X.counts[:, None].astype(np.float64), ["a number of particles"], stacklevel=5
-        )
+        self.particles.warn_if_outside(features, names, rows="particles")
+        self.counts.warn_if_outside(X.counts[:, None].astype(np.float64), ["a number of particles"])
         if self.types is None or X.types is None:
             return
         unknown = ~np.isin(X.types, self.types)
         if unknown.any():
             shown = np.unique(X.types[unknown])[:5].tolist()
-            warnings.warn(
+            warn_user(
                 f"{unknown.sum()} of {len(unknown)} particles have a type that no particle of the "
                 f"training events has, such as {shown}: the weights of their events are "
                 "extrapolated.",
                 ExtrapolationWarning,
-                stacklevel=stacklevel,
             )
 
 

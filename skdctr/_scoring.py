@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from ._scaling import FeatureRange
 from ._validation import FloatArray, ParameterSpace
+from ._warn import warn_user
 from .exceptions import ExtrapolationWarning
 
 __all__ = ["check_scored", "thin"]
@@ -46,11 +45,10 @@ def check_scored(
             f"cross-entropy does not tell how well the two are told apart. {_CURE}"
         )
     for k, n_outside in FeatureRange(space.low, space.high, n_trained).beyond_chance(theta):
-        warnings.warn(
+        warn_user(
             f"{n_outside} of {len(theta)} events to be scored have {space.names[k]} outside "
             f"the trained range [{space.low[k]:g}, {space.high[k]:g}]. {_CURE}",
             ExtrapolationWarning,
-            stacklevel=3,
         )
 
 

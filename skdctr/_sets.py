@@ -90,9 +90,9 @@ class PackedEvents:
         X : awkward array, ndarray of shape (n, particles, f) or PackedEvents
             Events. An awkward array holds n lists of records of numbers, a record of lists, or n
             lists of lists of f numbers; in an ndarray a particle whose features are all NaN is
-            padding. An event may have no particles. A list of single events, as scikit-learn
-            makes of rows of an awkward array, is accepted but slow. What is packed already is
-            returned as it is.
+            padding, one of zeros is not. An event may have no particles. A list of single events,
+            as scikit-learn makes of rows of an awkward array, is accepted but slow. What is packed
+            already is returned as it is.
         particle_type : str, int or None, default="auto"
             Which feature is the particle type: the field's name, or the column's position. It has
             to hold integers. None: there is none. "auto": an integer field by the name of

@@ -18,6 +18,8 @@ _ENOUGH_ROWS = 20
 def theta_cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
     """Divide a sample into cells of about equal numbers, each in turn halved along its widest side.
 
+    Weights may be negative; a cell whose sum is counts as empty.
+
     Returns
     -------
     means : ndarray of shape (m, p)
@@ -42,10 +44,12 @@ def theta_cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArr
         owner = np.empty(len(theta), dtype=np.intp)
         for k, cell in enumerate(cells):
             owner[cell] = k
-    totals: FloatArray = np.bincount(owner, weights=weight).astype(np.float64)
+    totals: FloatArray = np.bincount(owner, weights=weight).clip(min=0.0)
     if few is not None:
         return distinct, totals
-    means = [np.bincount(owner, weights=weight * column) / totals for column in theta.T]
+    size = np.abs(weight)
+    sizes = np.bincount(owner, weights=size)
+    means = [np.bincount(owner, weights=size * column) / sizes for column in theta.T]
     return np.stack(means, axis=1), totals
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._validation import FloatArray
 
-__all__ = ["LEAST_SHARE", "most_frequent", "repeated_near", "same_theta"]
+__all__ = ["LEAST_SHARE", "Frequencies", "most_frequent", "repeated_near", "same_theta"]
 
 # A value in fewer rows than this is not looked for: it would be no class of its own.
 LEAST_SHARE = 0.05
@@ -24,8 +25,32 @@ def same_theta(theta: FloatArray, known: FloatArray) -> NDArray[np.bool_]:
     return equal
 
 
-def most_frequent(theta: FloatArray) -> tuple[FloatArray | None, int]:
-    """Find the most frequent row, and how many distinct ones there are.
+@dataclass(frozen=True)
+class Frequencies:
+    """What is known of the rows of θ.
+
+    Attributes
+    ----------
+    row : ndarray of shape (p,), or None
+        The most frequent one, of several as frequent the smallest. None where no row occurs twice
+        and makes up 5% of all.
+    count : int
+        Its number; 0 where there is none.
+    second, second_count : ndarray of shape (p,) or None, int
+        The next most frequent one; likewise.
+    n_distinct : int
+        1, 2, or 3 for more.
+    """
+
+    row: FloatArray | None
+    count: int
+    second: FloatArray | None
+    second_count: int
+    n_distinct: int
+
+
+def most_frequent(theta: FloatArray) -> Frequencies:
+    """Find the most frequent rows, and how many distinct ones there are.
 
     Parameters
     ----------
@@ -34,11 +59,7 @@ def most_frequent(theta: FloatArray) -> tuple[FloatArray | None, int]:
 
     Returns
     -------
-    row : ndarray of shape (p,), or None
-        Of several as frequent the smallest. None where no row occurs twice and makes up 5% of
-        all.
-    n_distinct : int
-        1, 2, or 3 for more.
+    Frequencies
 
     References
     ----------
@@ -58,9 +79,12 @@ def most_frequent(theta: FloatArray) -> tuple[FloatArray | None, int]:
             counted, numbers = counted[numbers > least], (numbers - least)[numbers > least]
     if len(theta) > _ROWS:
         numbers = np.array([(theta == row).all(axis=1).sum() for row in counted])
-    if not len(numbers) or numbers.max() < max(2, LEAST_SHARE * len(theta)):
-        return None, len(distinct)
-    return counted[numbers.argmax()], len(distinct)
+    # Rows are in ascending order, and the sort keeps it among those as frequent.
+    first = np.argsort(-numbers, kind="stable")[:2]
+    known = [k for k in first if numbers[k] >= max(2, LEAST_SHARE * len(theta))]
+    found = [(counted[k], int(numbers[k])) for k in known] + [(None, 0)] * (2 - len(known))
+    (row, count), (second, second_count) = found
+    return Frequencies(row, count, second, second_count, len(distinct))
 
 
 def repeated_near(theta: FloatArray, point: FloatArray) -> FloatArray:

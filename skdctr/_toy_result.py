@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ._validation import FloatArray
+from ._validation import FloatArray, did_you_mean
 from .results import round_to_error
 
 __all__ = ["CoverageResult"]
@@ -95,6 +95,8 @@ class CoverageResult:
 
     def pulls(self, name: str) -> FloatArray:
         """Return (fitted − true) / error of one parameter where it has a finite one, (n,)."""
+        if name not in self.names:
+            raise ValueError(f"There is no parameter {name!r}; {did_you_mean(name, self.names)}")
         values = self.frame[f"{name}_pull"].to_numpy(dtype=np.float64)
         return values[np.isfinite(values)]
 

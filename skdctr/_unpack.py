@@ -18,6 +18,9 @@ _FORMS = (
     "padded particles are all NaN"
 )
 
+# Events that end in a particle of zeros, which no real particle is, from which share on.
+_ZERO_PADDED = 0.1
+
 Flat = tuple[
     NDArray[np.floating[Any]],
     NDArray[np.int64],
@@ -193,6 +196,14 @@ def _padded_columns(X: Any, name: str) -> tuple[dict[Any, NDArray[Any]], NDArray
     real = (
         ~np.isnan(array).all(axis=2) if array.dtype.kind == "f" else np.ones(array.shape[:2], bool)
     )
+    if real.all() and array.shape[2] > 1 and array.shape[1] > 1:
+        share = float((array[:, -1] == 0).all(axis=1).mean()) if len(array) else 0.0
+        if share > _ZERO_PADDED:
+            raise ValueError(
+                f"{name} looks padded with zeros: the last particle of {share:.0%} of the events "
+                f"is 0 in all features. Padding must be NaN: "
+                f"{name}[({name} == 0).all(axis=2)] = np.nan."
+            )
     return dict(enumerate(array[real].T)), real.sum(axis=1)
 
 

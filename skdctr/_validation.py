@@ -25,12 +25,14 @@ __all__ = [
     "check_events",
     "check_like",
     "check_same_columns",
+    "check_same_rows",
     "check_sample",
     "check_theta_rows",
     "check_weights",
     "did_you_mean",
     "feature_labels",
     "feature_names",
+    "widths",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -85,6 +87,8 @@ def check_events(
         raise ValueError(
             f"{name} has shape {X.shape}; expected (n_events, n_features): one row per event."
         )
+    if len(X) == 0:
+        raise ValueError(f"{name} holds no events: 0 sample(s), while a minimum of 1 is required.")
     mapped = keep_single and is_mapped(X)
     events: FloatArray = check_array(
         X,
@@ -233,6 +237,22 @@ def check_same_columns(X: Any, reference: Any, *, name: str, reference_name: str
         )
 
 
+def check_same_rows(X: Any, reference: Any, *, name: str, reference_name: str) -> None:
+    """Refuse pandas objects with the same index in another order: rows are paired by position."""
+    kinds = (pd.DataFrame, pd.Series)
+    if not isinstance(X, kinds) or not isinstance(reference, kinds):
+        return
+    index, expected = X.index, reference.index
+    if len(index) != len(expected) or index.equals(expected):
+        return
+    if not len(index.symmetric_difference(expected, sort=False)):
+        raise ValueError(
+            f"The index of {name} is that of {reference_name} in another order, and rows are "
+            f"paired by their position: put them in order, e.g. "
+            f"{name}.loc[{reference_name}.index]."
+        )
+
+
 def check_weights(weights: Any, n_events: int, *, name: str) -> FloatArray:
     """Check event weights and return them as float64 of shape (n_events,); None means ones.
 
@@ -268,6 +288,11 @@ def check_theta_rows(
 ) -> tuple[FloatArray, list[str]]:
     """Check the parameters of every event; return shape (n, p) and the parameter names."""
     names = feature_names(theta)
+    given = np.asarray(theta)
+    if given.dtype.kind in "US" or (given.dtype.kind == "O" and isinstance(given.flat[0], str)):
+        raise ValueError(
+            f"{name} holds strings: θ must be numbers; two samples are coded as 0 and 1."
+        )
     rows = check_events(theta, name=name, keep_single=keep_single)
     if len(rows) != n_events:
         raise ValueError(
@@ -277,6 +302,12 @@ def check_theta_rows(
     if names is None:
         names = [f"theta_{k}" for k in range(rows.shape[1])] if rows.shape[1] > 1 else ["theta"]
     return rows, names
+
+
+def widths(low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return the range of each parameter, (p,); 1 where it has no limit."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(high - low), high - low, 1.0)
 
 
 @dataclass(frozen=True)
@@ -368,7 +399,7 @@ class ParameterSpace:
     def outside(self, theta: FloatArray) -> list[str]:
         """Describe every parameter of θ (..., p) that leaves the trained range."""
         theta = np.atleast_2d(theta)
-        slack = 1e-9 * np.where(np.isfinite(self.high - self.low), self.high - self.low, 1.0)
+        slack = 1e-9 * widths(self.low, self.high)
         messages = []
         for k, parameter in enumerate(self.names):
             column = theta[:, k]
@@ -398,12 +429,13 @@ def check_bounds(
     if isinstance(bounds, Mapping):
         pairs = dict(bounds)
     else:
-        rows = np.asarray(bounds, dtype=np.float64)
+        rows = _numbers(bounds)
         if rows.shape == (2,) and len(space) == 1:
             rows = rows.reshape(1, 2)
         if rows.shape != (len(space), 2):
             raise ValueError(
-                f"bounds has shape {rows.shape}, expected ({len(space)}, 2): one (low, high) per "
+                f"bounds={bounds!r} has shape {rows.shape}, expected numbers of shape "
+                f"({len(space)}, 2): one (low, high) per "
                 f"parameter in the order {list(space.names)}, or a dict by name."
             )
         pairs = dict(zip(space.names, rows.tolist(), strict=True))
@@ -412,7 +444,7 @@ def check_bounds(
             raise ValueError(
                 f"bounds names an unknown parameter {key!r}; {did_you_mean(key, space.names)}"
             )
-        values = np.asarray(pair, dtype=np.float64)
+        values = _numbers(pair)
         if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
             raise ValueError(
                 f"bounds[{key!r}]={pair!r}; expected two finite numbers (low, high), low < high."
@@ -420,6 +452,14 @@ def check_bounds(
         k = space.names.index(key)
         low[k], high[k] = values
     return low, high
+
+
+def _numbers(values: Any) -> FloatArray:
+    """Return an array of numbers, empty where they are none."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.empty(0)
 
 
 def check_constraints(
@@ -443,7 +483,7 @@ def check_constraints(
             raise ValueError(
                 f"constraints names an unknown parameter {name!r}; {did_you_mean(name, names)}"
             )
-        values = np.empty(0) if isinstance(pair, str) else np.asarray(pair, dtype=np.float64)
+        values = _numbers(pair)
         if values.shape != (2,) or not np.isfinite(values).all() or not values[1] > 0:
             raise ValueError(
                 f"constraints[{name!r}]={pair!r}; expected (mean, σ), both finite, the latter "

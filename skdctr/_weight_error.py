@@ -18,6 +18,7 @@ __all__ = [
     "DependsOnWeights",
     "common_share",
     "coupling_covariance",
+    "covariance_of_mean",
     "mean_covariance",
     "members_and_weight",
     "some_rows",
@@ -152,7 +153,27 @@ def mean_covariance(
         return {}
     each = event_weight[rows] * np.stack([_exponentials(row) for row in members])
     means = each @ values / each.sum(axis=1, keepdims=True)
-    return {"training": np.atleast_2d(np.cov(means.T)) / len(means)}
+    return {"training": covariance_of_mean(means, weights.n_folds)}
+
+
+def covariance_of_mean(estimates: FloatArray, n_folds: int) -> FloatArray:
+    """Compute the covariance of the mean of m estimates of k numbers.
+
+    Parameters
+    ----------
+    estimates : ndarray of shape (m, k)
+        By the members of each part of a cross-fit in turn.
+    n_folds : int
+        Parts, which have events in common: the jackknife.
+
+    Returns
+    -------
+    ndarray of shape (k, k)
+    """
+    parts = estimates.reshape(n_folds, -1, estimates.shape[1]).mean(axis=1)
+    if n_folds == 1:
+        return np.atleast_2d(np.cov(estimates.T)) / len(estimates)
+    return np.atleast_2d(np.cov(parts.T)) * (n_folds - 1) ** 2 / n_folds
 
 
 def some_rows(event_weight: FloatArray) -> NDArray[np.intp]:

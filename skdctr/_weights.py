@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ from ._prediction import event_functions, predict_logits, scaled_tensor, to_tens
 from ._scaling import FeatureRange, ParameterScaling, Scaling
 from ._set_tensors import event_chunks
 from ._validation import Events, FloatArray, ParameterSpace
+from ._warn import warn_user
 from .exceptions import ExtrapolationWarning
 from .networks import SeparableNetwork
 
@@ -53,11 +53,10 @@ def warn_if_outside(space: ParameterSpace, theta: FloatArray) -> None:
     """Warn where θ leaves the trained range."""
     messages = space.outside(theta)
     if messages:
-        warnings.warn(
+        warn_user(
             "Weights are extrapolated in θ: " + "; ".join(messages) + ", the trained range. "
             "Generate events up to there and fit the reweighter again, or narrow the bounds.",
             ExtrapolationWarning,
-            stacklevel=4,
         )
 
 
@@ -200,7 +199,14 @@ class NetworkWeights:
 
     def by_fold(self) -> list[NetworkWeights]:
         """Return the weights of the networks of each part of the cross-fit by themselves."""
-        parts, size = [], len(self.networks) // self.n_folds
+        return self._divided(len(self.networks) // self.n_folds)
+
+    def by_member(self) -> list[NetworkWeights]:
+        """Return the weights of each network by itself."""
+        return self._divided(1)
+
+    def _divided(self, size: int) -> list[NetworkWeights]:
+        parts = []
         for first in range(0, len(self.networks), size):
             part, taken = copy.copy(self), slice(first, first + size)
             part.networks, part.n_folds = self.networks[taken], 1

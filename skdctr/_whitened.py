@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import least_squares
 
 from ._validation import FloatArray, ParameterSpace, check_constraints
+from ._warn import warn_user
 from .exceptions import ConvergenceWarning
 
 __all__ = ["STEP", "WhitenedEquations"]
@@ -154,7 +154,7 @@ class WhitenedEquations:
         )
         if not found.success:
             message = f"χ² still falls at {self._named(point(found.x))}, where the search gave up"
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+            warn_user(message, ConvergenceWarning)
         return point(found.x)
 
     def profiled(

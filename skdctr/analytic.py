@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from ._base import BaseReweighter
+from ._differences import central_differences
 from ._estimator import all_or_nothing
 from ._interpolation import smooth_values
 from ._scaling import Scaling
@@ -71,6 +72,7 @@ class _FormulaWeights:
     log_weight: Callable[[Any, Any], Any]
     X: Any
     n_events: int
+    width: FloatArray
 
     def log_weights(self, theta: FloatArray) -> FloatArray:
         values = np.asarray(self.log_weight(self.X, theta), dtype=np.float64)
@@ -87,17 +89,13 @@ class _FormulaWeights:
         return values
 
     def subset(self, rows: NDArray[np.intp]) -> _FormulaWeights:
-        return _FormulaWeights(self.log_weight, self.X[rows], len(rows))
+        return replace(self, X=self.X[rows], n_events=len(rows))
 
     def gradient(self, theta: FloatArray) -> FloatArray:
-        p = theta.shape[-1]
-        columns = []
-        for k in range(p):
-            shift = np.zeros(p)
-            shift[k] = _STEP * max(1.0, float(np.abs(theta[..., k]).max()))
-            above, below = self.log_weights(theta + shift), self.log_weights(theta - shift)
-            columns.append((above - below) / (2 * shift[k]))
-        return np.stack(columns, axis=1)
+        largest = np.abs(theta).reshape(-1, theta.shape[-1]).max(axis=0)
+        # A unit that makes the range small makes the step small as well.
+        step = _STEP * np.minimum(np.maximum(1.0, largest), self.width)
+        return central_differences(self.log_weights, theta, step)
 
 
 class AnalyticReweighter(BaseReweighter):
@@ -215,7 +213,14 @@ class AnalyticReweighter(BaseReweighter):
                 f"one parameter for each of the {n_features} features, all zero for nominal events."
             )
         low, high = check_bounds(self.theta_bounds, space)
-        return ParameterSpace(space.names, values, low, high)
+        known = ParameterSpace(space.names, values, low, high)
+        if known.outside(values):
+            raise ValueError(
+                f"theta_nominal={self.theta_nominal!r}: {'; '.join(known.outside(values))}, which "
+                "are the theta_bounds: widen them."
+            )
+        return known
 
     def _bind(self, X: Events) -> EventWeights:
-        return _FormulaWeights(self._function, X, len(X))
+        width = self._space.high - self._space.low
+        return _FormulaWeights(self._function, X, len(X), width)

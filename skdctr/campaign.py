@@ -32,6 +32,7 @@ from ._fingerprint import describe
 from ._members import assemble, bound_inputs, n_members, settings_of, train_member, warned
 from ._parallel import run_jobs, runs_here
 from ._record_file import RecordFile, claimed
+from ._warn import warn_user
 
 __all__ = ["fit_ensemble", "read_manifest"]
 
@@ -123,7 +124,7 @@ def fit_ensemble(
         assemble(estimator, members, arguments)
     seen = [tuple(pair) for row in rows for pair in row["warnings"]] + warned(caught)
     for category, text in dict.fromkeys(seen):
-        warnings.warn(text, _category(category), stacklevel=2)
+        warn_user(text, _category(category))
     return estimator
 
 
@@ -208,9 +209,7 @@ def _missing(directory: Path, manifest: RecordFile, n: int) -> list[int]:
             file = directory / row["file"]
             if file.exists() and _sha256(file.read_bytes()) == row["sha256"]:
                 continue
-            warnings.warn(
-                f"{file} is missing or damaged: member {k} is trained again.", stacklevel=4
-            )
+            warn_user(f"{file} is missing or damaged: member {k} is trained again.", UserWarning)
         missing.append(k)
     return missing
 

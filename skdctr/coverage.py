@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,8 @@ def run_toys(
     >>> bool(abs(result.to_frame().loc["mu", "pull_mean"]) < 0.3)
     True
     """
-    if n_toys < 1:
-        raise ValueError(f"n_toys={n_toys}: expected at least one.")
+    if not isinstance(n_toys, Integral) or n_toys < 1:
+        raise ValueError(f"n_toys={n_toys!r}: expected a whole number, at least one.")
     with nullcontext() if path is None else claimed(path):
         settings = {"simulate": _describe(simulate), "fit": _describe(fit)}
         file, seed = _open(path, settings, random_state)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import least_squares
 
+from ._differences import central_differences, positive_steps
 from ._observable_samples import LearnedWeights, ObservableProblem, centred
 from ._validation import FloatArray
 from ._weight_error import common_share, mean_covariance
@@ -75,20 +76,23 @@ class EstimatingEquation:
         for source in shared[0]:
             influence = np.mean([of_part[source] for of_part in shared], axis=0)
             covariance[source] = influence.T @ influence
-        own = [part.own_covariance(theta) for part in self._parts]
-        share = 1 / n_parts if self._parts[0].generator is not None else common_share(n_parts)
+        common = common_share(n_parts)
+        generated = [part.generator for part in self._parts if part.generator is not None]
+        if len(generated) == n_parts:
+            pairs = [one.covariances(theta) for one in generated]
+            of_events, of_weights = np.mean(pairs, axis=0)
+            covariance["generator"] = of_events / n_parts + common * of_weights
+            return covariance
+        own = [part.weight_covariance(theta) for part in self._parts]
         for source in own[0]:
-            covariance[source] = share * np.mean([of_part[source] for of_part in own], axis=0)
+            if all(source in of_part for of_part in own):
+                covariance[source] = common * np.mean([of_part[source] for of_part in own], axis=0)
         return covariance
 
     def jacobian(self, theta: FloatArray) -> FloatArray:
         """Compute ∂U/∂θ, (p, p), by central differences."""
-        columns = []
-        for k, step in enumerate(_STEP * self.problem.width):
-            shift = np.zeros(len(theta))
-            shift[k] = step
-            columns.append((self(theta + shift) - self(theta - shift)) / (2 * step))
-        return np.stack(columns, axis=1)
+        step = positive_steps(theta, _STEP * self.problem.width, self.problem.low)
+        return central_differences(self, theta, step)
 
     def distance(self, theta: FloatArray) -> float:
         """Compute the length of the step from the reference to θ, in widths of the score.
@@ -225,10 +229,8 @@ class _OfPart:
             "simulation": share[:, None] * (difference - share @ difference),
         }
 
-    def own_covariance(self, theta: FloatArray) -> dict[str, FloatArray]:
-        """Compute the covariance of U(θ) that comes from the weights or what corrects them."""
-        if self.generator is not None:
-            return {"generator": self.generator.covariance(theta)}
+    def weight_covariance(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """Compute the covariance of U(θ) that the weights give it, by source."""
         return mean_covariance(self.of.sim, self.h, self.problem.sim_weight, theta)
 
 

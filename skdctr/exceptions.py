@@ -12,6 +12,7 @@ __all__ = [
     "IdentifiabilityWarning",
     "LowEffectiveSampleSizeWarning",
     "ModelMismatchWarning",
+    "NominalWarning",
     "NotFittedError",
     "PopulationWarning",
     "SkdctrError",
@@ -21,11 +22,17 @@ __all__ = [
 
 
 class SkdctrError(Exception):
-    """Base of the package's errors."""
+    """Base of the package's errors; `NotFittedError` is the only one.
+
+    Arguments and events that are not as they should be raise ValueError or TypeError.
+    """
 
 
 class NotFittedError(SkdctrError, SklearnNotFittedError):
-    """A reweighter or fitter was used before it was fitted."""
+    """The reweighter of a fit is not fitted, and there is no generator sample to fit it to.
+
+    Methods of estimators that are not fitted raise scikit-learn's, which this one derives from.
+    """
 
 
 class SkdctrWarning(UserWarning):
@@ -50,6 +57,10 @@ class IdentifiabilityWarning(SkdctrWarning):
 
 class ClosureFitWarning(SkdctrWarning):
     """No data were given: the simulation is fitted to itself."""
+
+
+class NominalWarning(SkdctrWarning):
+    """θ₀, which weights are relative to, had to be guessed from θ of the generator sample."""
 
 
 class PopulationWarning(SkdctrWarning):

@@ -33,7 +33,7 @@ from ._fit_report import (
 )
 from ._observable_run import observable_problem, run_observable
 from ._parallel import run_jobs
-from ._resolve import bind, parameter_space, resolve_reweighter
+from ._resolve import GeneratorInput, bind, is_given, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
 from ._validation import FloatArray, check_bounds, check_constraints
 from ._weight_noise import expected_auc
@@ -54,6 +54,7 @@ class _Run:
     scan: pd.DataFrame
     reweighter: Any
     equation: EstimatingEquation | None
+    trained_reweighter: bool
 
 
 class SRGNFitter(FitInference):
@@ -66,8 +67,9 @@ class SRGNFitter(FitInference):
     Parameters
     ----------
     reweighter : reweighter, default=None
-        A fitted `DCTRReweighter` is used as it is; an unfitted one is cloned and fitted on
-        ``gen, theta``; an `AnalyticReweighter` needs no fit. None is a `DCTRReweighter` where
+        Where `fit` gets ``gen, theta`` a clone of a `DCTRReweighter` is fitted on them; without
+        these, or in a `FrozenEstimator`, a fitted one is used as it is. An `AnalyticReweighter`
+        needs no fit. None is a `DCTRReweighter` where
         `fit` gets ``gen, theta``, and else the exponential tilt of `AnalyticReweighter`.
     objective : {"auc", "loss", "optimal_observable"}, default="auc"
         "auc" compares by the area under the ROC curve (SRGN Eq. 5), "loss" by the classifier's
@@ -253,6 +255,7 @@ class SRGNFitter(FitInference):
         *,
         gen: ArrayLike | None = None,
         theta: ArrayLike | None = None,
+        gen_weight: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         data_weight: ArrayLike | None = None,
     ) -> Self:
@@ -274,6 +277,9 @@ class SRGNFitter(FitInference):
             Generator sample for the reweighter.
         theta : array-like of shape (n_gen,) or (n_gen, p), default=None
             The parameters that each event of `gen` was generated with.
+        gen_weight : array-like of shape (n_gen,), default=None
+            Event weights of `gen`, which the reweighter learns with and the optimal observable
+            corrects by.
         sample_weight, data_weight : array-like of shape (n_sim,), (n_data,), default=None
             Event weights.
 
@@ -294,7 +300,7 @@ class SRGNFitter(FitInference):
                 self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
             )
             jobs = [
-                partial(self._run, samples, X, gen, theta, seed)
+                partial(self._run, samples, X, GeneratorInput(gen, theta, gen_weight), seed)
                 for seed in spawn_seeds(self.random_state, self.n_runs)
             ]
             if len(jobs) == 1:
@@ -305,12 +311,15 @@ class SRGNFitter(FitInference):
             self._keep(runs, samples)
         return self
 
-    def _run(self, samples: Samples, X: Any, gen: Any, theta: Any, seed: int) -> _Run:
+    def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int) -> _Run:
         """Fit once: reweighter, search, and the fit's quality at θ*."""
-        reweighter = resolve_reweighter(self.reweighter, X, gen, theta, samples.sim_weight, seed)
+        reweighter = resolve_reweighter(
+            self.reweighter, X, gen, samples.sim_weight, seed, of_many=self.n_runs > 1
+        )
         space = parameter_space(reweighter)
         low, high = check_bounds(self.bounds, space)
-        if self.search != "surrogate" and not np.isfinite([low, high]).all():
+        searches = self.objective != "optimal_observable"
+        if searches and self.search != "surrogate" and not np.isfinite([low, high]).all():
             raise ValueError(
                 f"search={self.search!r} needs finite bounds for {list(space.names)}: pass "
                 "bounds={name: (low, high)}."
@@ -331,7 +340,6 @@ class SRGNFitter(FitInference):
                     weights,
                     reweighter,
                     gen,
-                    theta,
                     low=low,
                     high=high,
                     constraints=constraints,
@@ -359,13 +367,17 @@ class SRGNFitter(FitInference):
                     messages=[*found.messages, *notes],
                 )
             if constraints and equation is None:
-                found = constrain(found, names, constraints)
+                found = constrain(found, names, constraints, low, high)
             final = objective(found.theta)
             report(final)
         sources, messages = found.sources, [*found.messages]
         messages += unknown_weights(weights, sources)
         limits = at_bound(found.theta, low, high, names)
-        messages += [*limits, *doubtful_weights(found.theta, space, final, len(seen.sim))]
+        n_effective = final.effective_sample_size
+        messages += [
+            *limits,
+            *doubtful_weights(found.theta, space, n_effective, final.tail_index, len(seen.sim)),
+        ]
         covariance = sum(sources.values(), np.zeros((len(names), len(names))))
         result = FitResult(
             theta=found.theta,
@@ -378,7 +390,7 @@ class SRGNFitter(FitInference):
             auc_error=final.auc_error * math.sqrt(self.n_folds),
             expected_auc=expected_auc(objective.weights, objective.sim_weight, found.theta),
             n_evaluations=len(objective.evaluations if equation is None else solved.references),
-            effective_sample_size=final.effective_sample_size,
+            effective_sample_size=n_effective,
             n_events=samples.sizes(),
             converged=found.converged and not limits,
             method="optimal observable"
@@ -388,7 +400,10 @@ class SRGNFitter(FitInference):
         )
         # Where the search failed, that is the reason.
         result.messages.extend(mismatch(result) if result.valid else [])
-        return _Run(result, tried(objective.evaluations, names), reweighter, equation)
+        # Of several runs no equation is kept, which holds all the events.
+        equation = equation if self.n_runs == 1 else None
+        trained = gen.given and not is_given(self.reweighter)
+        return _Run(result, tried(objective.evaluations, names), reweighter, equation, trained)
 
     def _search(
         self,
@@ -459,8 +474,10 @@ class SRGNFitter(FitInference):
         results = [run.result for run in runs]
         space = parameter_space(runs[0].reweighter)
         low, high = check_bounds(self.bounds, space)
-        self.result_, self.runs_ = combine_runs(results, low, high)
-        if self.search == "powell" and "training" not in self.result_.sources:
+        of_weights = all(run.trained_reweighter for run in runs)
+        self.result_, self.runs_ = combine_runs(results, low, high, of_weights=of_weights)
+        searched = self.objective != "optimal_observable" and self.search == "powell"
+        if searched and "training" not in self.result_.sources:
             note = "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
             self.result_ = replace(self.result_, messages=[*self.result_.messages, note])
         self.theta_ = self.result_.theta
@@ -473,7 +490,7 @@ class SRGNFitter(FitInference):
         self.reweighter_ = runs[0].reweighter
         self._equation = runs[0].equation if len(runs) == 1 else None
         self._samples = samples
-        warn_of(self.result_.messages, stacklevel=3)
+        warn_of(self.result_.messages)
 
     def score(
         self,

@@ -133,7 +133,7 @@ class GeneratorSample:
         self.theta, self.event_weight = theta, event_weight
         p = theta.shape[1]
         is_nominal = (theta == nominal).all(axis=1)
-        varied, varied_weight = theta[~is_nominal], np.abs(event_weight[~is_nominal])
+        varied, varied_weight = theta[~is_nominal], event_weight[~is_nominal]
         density = theta_cells(varied, varied_weight, _DENSITY_NODES.get(p, _MORE_DENSITY_NODES))
         nodes, _ = theta_cells(varied, varied_weight, _NODES.get(p, _MORE_NODES))
         self.nodes = np.concatenate([nodes, nominal[None]])
@@ -143,7 +143,8 @@ class GeneratorSample:
         self.weights = weights.subset(rows) if n_rows < len(theta) else weights
         self.log_base = np.log(np.abs(event_weight[rows]))
         self.sign = np.sign(event_weight[rows])
-        self._tabulate(*density, np.abs(event_weight[is_nominal]).sum())
+        # The density that signed events have, as negative ones make up for others.
+        self._tabulate(*density, max(float(event_weight[is_nominal].sum()), 0.0))
 
     def _tabulate(self, nodes: FloatArray, shares: FloatArray, nominal_share: float) -> None:
         with np.errstate(divide="ignore"):
@@ -282,14 +283,19 @@ class GeneratorPrediction:
         That of the scatter of events, and of the weights' own error, as far as no correction takes
         it out. They are not independent, but their sum is never too small by much.
         """
+        of_events, of_weights = self.covariances(theta)
+        return of_events + of_weights
+
+    def covariances(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Compute both parts of `covariance`: of the events, and of the weights."""
         influence = self.influence(theta)
-        covariance: FloatArray = influence.T @ influence
-        points, shares = theta[None], np.ones((1, len(covariance)))
+        of_events: FloatArray = influence.T @ influence
+        points, shares = theta[None], np.ones((1, len(of_events)))
         if self.correction.degree >= 0:
             points = np.concatenate([points, self.sample.nodes])
             shares = np.concatenate([shares, -self._of_correction(theta)[1]])
         of_weights = self.sample.weight_covariance(self.mixed, points, shares)
-        return covariance if of_weights is None else covariance + of_weights
+        return of_events, np.zeros_like(of_events) if of_weights is None else of_weights
 
     def correction_covariance(self, theta: FloatArray) -> FloatArray | None:
         """Compute the covariance that the weights' own error gives the correction, (k, k).

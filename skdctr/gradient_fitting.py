@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, Self
@@ -21,16 +20,16 @@ from tqdm import tqdm
 
 from ._covariance import sandwich
 from ._device import spawn_seeds
+from ._differences import central_differences, positive_steps
 from ._estimator import all_or_nothing
-from ._fit_report import unknown_weights
-from ._resolve import bind, parameter_space, resolve_reweighter
+from ._fit_report import at_bound, doubtful_weights, unknown_weights, warn_of
+from ._resolve import GeneratorInput, bind, parameter_space, resolve_reweighter
 from ._samples import check_fit_samples, check_score_samples
-from ._validation import FloatArray, ParameterSpace, check_bounds
-from ._weight_error import Dependence, coupling_covariance
-from ._weights import EventWeights
-from .exceptions import ConvergenceWarning, ExtrapolationWarning, IdentifiabilityWarning
+from ._validation import FloatArray, ParameterSpace, check_bounds, widths
+from ._weight_error import Dependence, coupling_covariance, covariance_of_mean
+from ._weights import EventWeights, NetworkWeights
 from .fitting import SRGNFitter
-from .metrics import effective_sample_size
+from .metrics import effective_sample_size, pareto_tail_index
 from .results import FitResult
 
 __all__ = ["DCTRFitter"]
@@ -76,14 +75,7 @@ class _Likelihood:
 
     def hessian(self, theta: FloatArray, step: FloatArray) -> FloatArray:
         """Return the second derivative of the loss, (p, p), by differences of the gradient."""
-        rows = []
-        for k in range(len(theta)):
-            shift = np.zeros(len(theta))
-            shift[k] = step[k]
-            rows.append(
-                (self.gradient(theta + shift) - self.gradient(theta - shift)) / (2 * step[k])
-            )
-        hessian = np.stack(rows)
+        hessian = central_differences(self.gradient, theta, step)
         return (hessian + hessian.T) / 2
 
     def scatter(self, theta: FloatArray) -> dict[str, FloatArray]:
@@ -100,7 +92,10 @@ class _Likelihood:
         return covariance
 
     def weight_covariance(self, theta: FloatArray, step: FloatArray) -> dict[str, FloatArray]:
-        """Return the covariance that learned weights give the gradient, where they know it."""
+        """Return the covariance that learned weights give the gradient, by source.
+
+        "generator" where they know their error, else "training" of an ensemble, else nothing.
+        """
         samples = []
         for weights, share, sign in (
             (self.sim, self.sim_share, 1.0),
@@ -110,7 +105,18 @@ class _Likelihood:
             slopes = (share * f * (1 - f))[:, None] * weights.gradient(theta)
             samples.append(Dependence(weights, theta, slopes, sign * share * f, step))
         covariance = coupling_covariance(samples)
-        return {} if covariance is None else {"generator": covariance}
+        if covariance is not None:
+            return {"generator": covariance}
+        if not isinstance(self.sim, NetworkWeights) or not isinstance(self.data, NetworkWeights):
+            return {}
+        members = [*zip(self.sim.by_member(), self.data.by_member(), strict=True)]
+        if len(members) < 2:
+            return {}
+        gradients = [
+            _Likelihood(sim, data, self.sim_share, self.data_share).gradient(theta)
+            for sim, data in members
+        ]
+        return {"training": covariance_of_mean(np.stack(gradients), self.sim.n_folds)}
 
 
 def _best_start(
@@ -162,7 +168,8 @@ class DCTRFitter(BaseEstimator):
         Their names.
     covariance_ : ndarray of shape (p, p)
         Sandwich covariance H⁻¹ V H⁻¹ of data, simulation and, where the weights know it, the
-        finite generator sample; NaN in the rows and columns of parameters that the data do not fix.
+        finite generator sample, or the training of an ensemble; NaN in the rows and columns of
+        parameters that the data do not fix.
     hessian_ : ndarray of shape (p, p)
         H, second derivative of the loss at θ.
     result_ : FitResult
@@ -234,6 +241,7 @@ class DCTRFitter(BaseEstimator):
         *,
         gen: ArrayLike | None = None,
         theta: ArrayLike | None = None,
+        gen_weight: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         data_weight: ArrayLike | None = None,
     ) -> Self:
@@ -251,21 +259,40 @@ class DCTRFitter(BaseEstimator):
             Generator sample for the reweighter.
         theta : array-like of shape (n_gen,) or (n_gen, p), default=None
             The parameters that each event of `gen` was generated with.
+        gen_weight : array-like of shape (n_gen,), default=None
+            Event weights of `gen`, which the reweighter learns with.
         sample_weight, data_weight : array-like of shape (n_sim,), (n_data,), default=None
             Event weights.
 
         Returns
         -------
         self : DCTRFitter
+
+        Raises
+        ------
+        ValueError
+            If the inputs do not fit together or are not finite, or both `y` and `data` are given.
+        NotFittedError
+            If the reweighter is not fitted and there is no generator sample.
         """
         with all_or_nothing(self):
             self._validate_params()
+            if y is not None and data is not None:
+                raise ValueError(
+                    "DCTRFitter compares data with X on one level and has no use for y (sim_reco): "
+                    "leave y out where data and X are both at generator level, or fit data at "
+                    "detector level by SRGNFitter."
+                )
             samples = check_fit_samples(
                 self, X, None, data, sample_weight, data_weight, least_events=2
             )
             (seed,) = spawn_seeds(self.random_state, 1)
             reweighter = resolve_reweighter(
-                self.reweighter, X, gen, theta, samples.sim_weight, seed
+                self.reweighter,
+                X,
+                GeneratorInput(gen, theta, gen_weight),
+                samples.sim_weight,
+                seed,
             )
             space = parameter_space(reweighter)
             low, high = check_bounds(self.bounds, space)
@@ -284,8 +311,7 @@ class DCTRFitter(BaseEstimator):
     def _minimise(
         self, likelihood: _Likelihood, space: ParameterSpace, low: FloatArray, high: FloatArray
     ) -> tuple[FloatArray, int, bool, list[str]]:
-        with np.errstate(invalid="ignore"):
-            width = np.where(np.isfinite(high - low), (high - low) / 2, 1.0)
+        width = widths(low, high) / 2
         start = _best_start(likelihood, np.clip(space.nominal, low, high), low, high)
         with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
             solve = self._lbfgs if self.solver == "lbfgs" else self._adam
@@ -366,33 +392,27 @@ class DCTRFitter(BaseEstimator):
         converged: bool,
         messages: list[str],
     ) -> None:
-        with np.errstate(invalid="ignore"):
-            width = np.where(np.isfinite(high - low), high - low, 1.0)
-        hessian = likelihood.hessian(theta, _STEP * width)
+        width = widths(low, high)
+        step = positive_steps(theta, _STEP * width, low)
+        hessian = likelihood.hessian(theta, step)
         names = list(space.names)
         p = len(names)
         scale = np.outer(width, width)
-        by_source = likelihood.scatter(theta) | likelihood.weight_covariance(theta, _STEP * width)
+        by_source = likelihood.scatter(theta) | likelihood.weight_covariance(theta, step)
         scatter = {source: v * scale for source, v in by_source.items()}
         sources, unidentified = sandwich(hessian * scale, scatter, width, names)
         covariance = sum(sources.values(), np.zeros((p, p)))
-        if unidentified:
-            messages = [*messages, *unidentified]
-            warnings.warn(messages[-1], IdentifiabilityWarning, stacklevel=3)
-        at_bound = [
-            name
-            for k, name in enumerate(names)
-            if not low[k] + 1e-6 * width[k] < theta[k] < high[k] - 1e-6 * width[k]
-        ]
-        if at_bound:
-            messages = [*messages, f"{at_bound} at a bound: the best value may lie outside"]
-        if not converged or at_bound:
-            warnings.warn("; ".join(messages), ConvergenceWarning, stacklevel=3)
-        outside = [f"extrapolated: {text}, the trained range" for text in space.outside(theta)]
-        if outside:
-            messages = [*messages, *outside]
-            warnings.warn("; ".join(outside), ExtrapolationWarning, stacklevel=3)
+        messages = [*messages, *unidentified]
         log_weights = likelihood.sim.log_weights(theta)
+        weight = likelihood.sim_share * np.exp(log_weights - log_weights.max())
+        n_sim, n_effective = len(weight), effective_sample_size(weight)
+        limits = at_bound(theta, low, high, names)
+        messages += [
+            *limits,
+            *doubtful_weights(theta, space, n_effective, pareto_tail_index(weight), n_sim),
+            *unknown_weights(likelihood.sim, sources),
+        ]
+        warn_of(messages)
         self.theta_, self.theta_names_ = theta, names
         self.covariance_, self.hessian_ = covariance, hessian
         self.result_ = FitResult(
@@ -403,16 +423,11 @@ class DCTRFitter(BaseEstimator):
             auc=float("nan"),
             auc_error=float("nan"),
             n_evaluations=self.n_iter_,
-            effective_sample_size=effective_sample_size(
-                likelihood.sim_share * np.exp(log_weights - log_weights.max())
-            ),
-            n_events={
-                "simulated": len(self._samples.sim),
-                "data": len(self._samples.data),
-            },
-            converged=converged and not at_bound,
+            effective_sample_size=n_effective,
+            n_events=self._samples.sizes(),
+            converged=converged and not limits,
             method=f"DCTR, {self.solver}",
-            messages=[*messages, *unknown_weights(likelihood.sim, sources)],
+            messages=messages,
         )
 
     def score(

@@ -15,6 +15,7 @@ from ._covariance import sandwich
 from ._crossing import crossing, quantiles_of, star
 from ._minuit import check_method, minos_contour, minos_interval
 from ._validation import FloatArray, did_you_mean
+from ._warn import warn_user
 from ._whitened import STEP, WhitenedEquations
 from .exceptions import ConvergenceWarning, IdentifiabilityWarning
 from .results import FitResult
@@ -168,7 +169,7 @@ class ChiSquare:
         scaled = curvature * np.outer(width, width)
         sources, messages = sandwich(scaled, {"total": scaled}, width, self.names)
         for message in messages:
-            warnings.warn(message, IdentifiabilityWarning, stacklevel=2)
+            warn_user(message, IdentifiabilityWarning)
         return sources["total"]
 
     def confidence_interval(
@@ -207,11 +208,10 @@ class ChiSquare:
                 crossed.append(found)
         for end, found in zip(ends, crossed, strict=True):
             if not found:
-                warnings.warn(
+                warn_user(
                     f"{name}: χ² does not rise by {quantile:.3g} before the bound {end:g}, which "
                     "is given as the end of the interval",
                     ConvergenceWarning,
-                    stacklevel=2,
                 )
         return ends[0], ends[1]
 
@@ -317,7 +317,7 @@ class ChiSquare:
             direction = shape @ np.array([math.cos(angle), math.sin(angle)])
             with np.errstate(divide="ignore", invalid="ignore"):
                 room = np.where(direction > 0, high - centre, low - centre) / direction
-            limit = float(np.nanmin(room))
+            limit = float(room[direction != 0].min())
             rise = self._ray(index, direction)
             reached = np.empty(len(quantiles))
             for m in np.argsort(quantiles):
@@ -329,7 +329,7 @@ class ChiSquare:
         for happened, what in ((cut, "is cut off by the bounds"), (jumps, "is not star-shaped")):
             if happened:
                 message = f"the contour of {name_x} and {name_y} {what}"
-                warnings.warn(message, ConvergenceWarning, stacklevel=2)
+                warn_user(message, ConvergenceWarning)
         return [np.clip(centre + line @ shape.T, low, high) for line in lines]
 
     def __repr__(self) -> str:
@@ -394,5 +394,5 @@ class ChiSquare:
         if delta < -0.01:
             where = dict(zip(self.names, theta.tolist(), strict=True))
             message = f"χ² has a lower minimum, by {-delta:.3g}, near {where}: start there"
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+            warn_user(message, ConvergenceWarning)
         return delta

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
@@ -19,17 +20,21 @@ from ._prediction import scaled_tensor, to_tensor
 from ._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
 from ._scaling import ParameterScaling, Scaling, support_of
 from ._scoring import check_scored, thin
-from ._theta_values import LEAST_SHARE, most_frequent, repeated_near, same_theta
+from ._theta_values import LEAST_SHARE, Frequencies, most_frequent, repeated_near, same_theta
 from ._validation import (
     Events,
     FloatArray,
     ParameterSpace,
     check_estimator_events,
+    check_same_rows,
     check_theta_rows,
     check_weights,
+    feature_names,
 )
+from ._warn import warn_user
 from ._weight_noise import expected_auc_of
 from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
+from .exceptions import NominalWarning
 from .reweighter_training import network_builds, train_members
 from .training import EventNet, TrainingOptions
 
@@ -45,7 +50,9 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
     Parameters
     ----------
     theta_nominal : scalar or array-like of shape (p,), default=None
-        θ₀. None takes the most frequent row of θ, or the median where no row makes up 5%.
+        θ₀, of the nominal events that weights are for. None takes the most frequent row of θ, of
+        two values that are as frequent the smaller one, or the median where no row makes up 5%; a
+        warning tells where this is a guess.
     n_estimators : int, default=1
         Networks trained with different seeds; weights are the mean of their log-weights.
     hidden_layer_sizes : int or sequence of int, default=None
@@ -225,6 +232,12 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         ValueError
             If lengths differ, something is not finite, θ takes one value only, the weights of a
             class do not have a positive sum, or training diverges.
+
+        Warns
+        -----
+        NominalWarning
+            If `theta_nominal` is None and another row of θ is more than half as frequent as the
+            most frequent one, or none makes up 5%.
         """
         with all_or_nothing(self):
             self._validate_params()
@@ -258,6 +271,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self, X: Any, y: Any, sample_weight: Any, device: torch.device
     ) -> tuple[ReweightingEvents, torch.Tensor]:
         """Check and scale the events and θ₀; what was copied on the way ends with this call."""
+        check_same_rows(y, X, name="y", reference_name="X")
+        check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
         X = check_estimator_events(self, X, keep_single=True)
         theta, names = check_theta_rows(y, len(X), name="y", keep_single=True)
         weight = check_weights(sample_weight, len(X), name="sample_weight")
@@ -300,7 +315,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
 
     def _nominal(self, theta: FloatArray, names: list[str]) -> tuple[FloatArray, int]:
         """Find θ₀, and count the distinct rows of θ up to three."""
-        most, n_distinct = most_frequent(theta)
+        found = most_frequent(theta)
+        n_distinct = found.n_distinct
         if n_distinct < 2:
             raise ValueError(
                 f"y has one class only, {dict(zip(names, theta[0].tolist(), strict=True))}: "
@@ -313,7 +329,9 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             space = ParameterSpace(tuple(names), theta[0], theta[0], theta[0])
             point = space.point(self.theta_nominal, name="theta_nominal")
             return repeated_near(theta, point), n_distinct
-        return np.median(theta, axis=0).astype(np.float64) if most is None else most, n_distinct
+        nominal = np.median(theta, axis=0) if found.row is None else found.row
+        _warn_if_guessed(found, nominal, names, len(theta))
+        return nominal.astype(np.float64), n_distinct
 
     def _train_members(
         self,
@@ -490,7 +508,11 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         """
         events = self._check_events(X)
         rows, _ = check_theta_rows(y, len(events), name="y")
-        theta = self._space.point(rows, n_events=len(events), name="y")
+        theta = self._space.point(
+            y if isinstance(y, pd.DataFrame) and feature_names(y) else rows,
+            n_events=len(events),
+            name="y",
+        )
         weight = check_weights(sample_weight, len(events), name="sample_weight")
         n_trained = 0 if self._range is None else self._range.n_events
         nominal = None if self._against_mixture else self.theta_nominal_
@@ -507,6 +529,25 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         logit = weights.log_weights(np.where(varied[:, None], theta, paired)) + self._prior_logit
         loss = np.logaddexp(0, np.where(varied, -logit, logit))
         return float(-np.average(loss, weights=np.where(varied, weight, weight * sign)))
+
+
+def _warn_if_guessed(found: Frequencies, nominal: FloatArray, names: list[str], n: int) -> None:
+    """Say where the events do not tell which θ is the nominal one."""
+    named = dict(zip(names, nominal.tolist(), strict=True))
+    if found.row is None:
+        reason = "no row of θ makes up 5% of the events, and it is their median"
+    elif found.second is not None and 2 * found.second_count > found.count:
+        if found.n_distinct == 2 and found.second_count == found.count:
+            return
+        other = dict(zip(names, found.second.tolist(), strict=True))
+        reason = f"{found.count} of {n} events have it, {found.second_count} have {other}"
+    else:
+        return
+    warn_user(
+        f"θ₀ = {named} is a guess: {reason}. Weights are for nominal events, such as the "
+        "simulation of a fit: give the θ of these as theta_nominal.",
+        NominalWarning,
+    )
 
 
 def _seeds_of_parts(seeds: Sequence[int], n_parts: int) -> list[list[int]]:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from ._covariance import sandwich
-from ._validation import FloatArray
+from ._differences import central_differences, positive_steps
+from ._validation import FloatArray, widths
 from ._weight_error import mean_covariance
 from .metrics import effective_sample_size
 from .objectives import ClassifierObjective, Evaluation, Placements
@@ -70,14 +72,7 @@ class _Equations:
 
     def jacobian(self, theta: FloatArray, step: FloatArray) -> FloatArray:
         """Return the derivative of the residuals, (k, p), by central differences."""
-        columns = []
-        for k in range(len(theta)):
-            shift = np.zeros(len(theta))
-            shift[k] = step[k]
-            columns.append(
-                (self.residual(theta + shift) - self.residual(theta - shift)) / (2 * step[k])
-            )
-        return np.stack(columns, axis=1)
+        return central_differences(self.residual, theta, step)
 
 
 def _columns(placements: list[Placements]) -> FloatArray:
@@ -125,7 +120,8 @@ def _solve(
 
     def slope(z: FloatArray) -> FloatArray:
         # Steps far above the resolution of log-weights in single precision.
-        derivative = equations.jacobian(start + z * scale, _STEP * scale)
+        theta = start + z * scale
+        derivative = equations.jacobian(theta, positive_steps(theta, _STEP * scale, low))
         return np.vstack([whiten @ derivative * scale, stiffness * np.eye(p)])
 
     inside_low, inside_high = (low - start) / scale, (high - start) / scale
@@ -144,14 +140,7 @@ def _solve(
 def _information(objective: ClassifierObjective, theta: FloatArray, step: FloatArray) -> FloatArray:
     """Fisher information per generator-level event, (p, p), by differences of the log-weights."""
     weight = objective.sim_weights(theta, coarse=True)
-    score = []
-    for k in range(len(theta)):
-        shift = np.zeros(len(theta))
-        shift[k] = step[k]
-        above = objective.log_weights(theta + shift, coarse=True)
-        below = objective.log_weights(theta - shift, coarse=True)
-        score.append((above - below) / (2 * step[k]))
-    t = np.stack(score, axis=1)
+    t = central_differences(partial(objective.log_weights, coarse=True), theta, step)
     t = t - np.average(t, axis=0, weights=weight)
     information: FloatArray = (t * weight[:, None]).T @ t / weight.sum()
     return information
@@ -215,8 +204,10 @@ def surrogate(
         Told of every evaluation.
     """
     p = len(start)
-    width = np.where(np.isfinite(high - low), high - low, 1.0)
-    step = _STEP * width / 10
+    width = widths(low, high)
+
+    def steps(theta: FloatArray) -> FloatArray:
+        return positive_steps(theta, _STEP * width / 10, low)
 
     def evaluate(point: FloatArray) -> Evaluation:
         evaluation = objective(point)
@@ -228,7 +219,7 @@ def surrogate(
 
     theta = np.clip(start, low, high)
     taken = [evaluate(theta)]
-    directions = _directions(_information(objective, theta, step), width)
+    directions = _directions(_information(objective, theta, steps(theta)), width)
     scale = np.sqrt((directions**2).sum(axis=1))
     while not spent() and len(taken) < 3 + 2 * p:
         equations = _Equations(objective, taken, coarse=True)
@@ -245,7 +236,7 @@ def surrogate(
     converged = False
     design: list[Evaluation] = []
     while not converged:
-        directions = _directions(_information(objective, theta, step), width)
+        directions = _directions(_information(objective, theta, steps(theta)), width)
         scale = np.sqrt((directions**2).sum(axis=1))
         points = _design(directions, crossed=kind == "loss")
         if len(objective.evaluations) + len(points) > max_evaluations:
@@ -257,11 +248,11 @@ def surrogate(
         rough = _Equations(objective, design, coarse=True)
         theta = _solve(rough, theta, low, high, scale, stiffness=1e-3)
         theta = _solve(equations, theta, low, high, scale, stiffness=1e-3, max_steps=4)
-        sources, messages = _errors(equations, theta, step, width, objective.names)
+        sources, messages = _errors(equations, theta, steps(theta), width, objective.names)
         converged = bool((np.abs(theta - before) < _RADIUS / 2 * scale).all())
     if not design:
         equations = _Equations(objective, taken)
-        sources, messages = _errors(equations, theta, step, width, objective.names)
+        sources, messages = _errors(equations, theta, steps(theta), width, objective.names)
     if not converged:
         messages.append(
             f"θ still moved after {len(objective.evaluations)} evaluations: raise max_evaluations"
@@ -298,8 +289,8 @@ def statistical_errors(
         What is not identified.
     """
     p = len(theta)
-    width = np.where(np.isfinite(high - low), high - low, 1.0)
-    step = _STEP * width / 10
+    width = widths(low, high)
+    step = positive_steps(theta, _STEP * width / 10, low)
     information = _information(objective, theta, step)
 
     def away(evaluation: Evaluation) -> float:

@@ -282,8 +282,9 @@ def test_runs_of_a_fit_are_members(tmp_path):
 
 
 def test_what_a_reweighter_has_learned_is_a_setting(tmp_path, sample):
-    first, second = (ensemble(n_estimators=1, random_state=seed).fit(*sample) for seed in (1, 2))
     x = sample[0]
+    theta = np.resize([0.0, 0.0, 0.5, 1.0], len(x))
+    first, second = (ensemble(n_estimators=1, random_state=seed).fit(x, theta) for seed in (1, 2))
     options = {"max_evaluations": 4, "max_epochs": 1, "random_state": 1}
 
     def fit(reweighter):

@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pandas as pd
 import pytest
+from _set_toy import generate, training_sample
 from scipy import stats
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -484,3 +485,25 @@ def test_noise_of_frozen_weights_is_known(monkeypatch, toy):
         FrozenEstimator(reweighter), toy.sim_gen, toy.data_gen, 0.5, random_state=0
     )
     assert any(f"{expected:.4f}" in note for note in report.notes)
+
+
+def test_report_of_sets_of_particles():
+    events, theta = training_sample(2_000, np.random.default_rng(1))
+    reweighter = DCTRReweighter(max_epochs=3, random_state=0, device="cpu").fit(events, theta)
+    rng = np.random.default_rng(2)
+    nominal, target = generate(np.zeros(1_000), rng), generate(np.full(900, 0.3), rng)
+    report = closure_report(reweighter, nominal, target, 0.3, random_state=0)
+    assert report.chi2 == {}
+    numbers = {"multiplicity": (nominal.counts, target.counts)}
+    report = closure_report(
+        reweighter,
+        nominal,
+        target,
+        0.3,
+        observables=numbers,
+        random_state=0,
+        level=np.float32(0.01),
+    )
+    assert list(report.chi2) == ["multiplicity"]
+    with pytest.raises(ValueError, match="same form"):
+        closure_report(reweighter, nominal, np.zeros((5, 2)), 0.3)

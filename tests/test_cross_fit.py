@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skdctr import DCTRReweighter, SRGNFitter
 from skdctr._observable_run import observable_problem
-from skdctr._resolve import bind
+from skdctr._resolve import GeneratorInput, bind
 from skdctr._samples import Samples
 from skdctr._weight_error import Dependence, coupling_covariance
 from skdctr.campaign import fit_ensemble
@@ -98,8 +98,7 @@ def _problem(reweighter, gen, theta, sim, data):
         Samples(sim, sim, data, np.ones(len(sim)), np.ones(len(data))),
         bind(reweighter, sim),
         reweighter,
-        gen,
-        theta,
+        GeneratorInput(gen, theta),
         low=np.array([-1.0]),
         high=np.array([1.0]),
         constraints={},
@@ -146,3 +145,15 @@ def test_fit_of_sets_with_weights_that_have_learned_noise(rng):
     frozen = clone(fitter).set_params(reweighter=FrozenEstimator(fitter.reweighter_))
     again = frozen.fit(sim, data=data, gen=gen, theta=theta)
     assert_allclose(again.theta_, fitter.theta_, atol=0.02 * error)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_parts_that_do_not_know_the_same(sample, rng, part):
+    """Where one part has no error of its couplings, the fit has none, and says so."""
+    reweighter = quick(n_folds=2).fit(*sample)
+    reweighter.nets_[part].module_.coupling_covariance = None
+    sim, data = rng.normal(size=(500, 1)), rng.normal(0.3, size=(400, 1))
+    fitter = SRGNFitter(reweighter, objective="optimal_observable", max_epochs=1, random_state=0)
+    result = fitter.fit(sim, data=data).result_
+    assert set(result.sources) == {"data", "simulation"}
+    assert any("error of the learned weights is not" in text for text in result.messages)

@@ -13,8 +13,9 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::skdctr.exceptions.IdentifiabilityWarning",
     # or for weights to be moderate,
     "ignore::skdctr.exceptions.LowEffectiveSampleSizeWarning",
-    # and take any number for a parameter of the generator.
+    # and take any number for a parameter of the generator, none of which is nominal.
     "ignore::skdctr.exceptions.ExtrapolationWarning",
+    "ignore::skdctr.exceptions.NominalWarning",
 )
 
 

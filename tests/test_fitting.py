@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr._ensemble import combine_runs, outliers
-from skdctr._fit_report import doubtful_weights, warn_of
+from skdctr._fit_report import UNKNOWN_WEIGHTS, doubtful_weights, warn_of
 from skdctr._resolve import parameter_space
 from skdctr.datasets import gaussian_log_weight, make_gaussian, make_gaussian_2d
 from skdctr.exceptions import (
@@ -33,9 +33,9 @@ from skdctr.exceptions import (
     IdentifiabilityWarning,
     LowEffectiveSampleSizeWarning,
     NotFittedError,
+    SkdctrWarning,
 )
 from skdctr.metrics import effective_sample_size, pareto_tail_index
-from skdctr.objectives import Evaluation
 from skdctr.results import FitResult
 from skdctr.surrogate import surrogate
 
@@ -350,22 +350,12 @@ def test_weights_of_infinite_variance_are_reported(rng):
     # Width 1 reweighted to width 3: the effective size does not show what is missing.
     sim = rng.normal(size=(4_000, 1))
     weights = np.exp(sim[:, 0] ** 2 / 2 * (1 - 1 / 9))
-    evaluation = Evaluation(
-        theta=np.array([3.0]),
-        auc=0.5,
-        auc_error=0.01,
-        loss=0.69,
-        effective_sample_size=effective_sample_size(weights),
-        tail_index=pareto_tail_index(weights),
-        sim_placement=np.empty(0),
-        data_placement=np.empty(0),
-    )
+    theta, n_effective = np.array([3.0]), effective_sample_size(weights)
     space = parameter_space(AnalyticReweighter(gaussian_log_weight, {"mu": 0.0}).fit(sim))
-    (message,) = doubtful_weights(evaluation.theta, space, evaluation, 500)
+    (message,) = doubtful_weights(theta, space, n_effective, pareto_tail_index(weights), 500)
     with pytest.warns(LowEffectiveSampleSizeWarning, match="heavy tail"):
-        warn_of([message], stacklevel=1)
-    harmless = replace(evaluation, tail_index=0.5)
-    assert doubtful_weights(evaluation.theta, space, harmless, 500) == []
+        warn_of([message])
+    assert doubtful_weights(theta, space, n_effective, 0.5, 500) == []
 
 
 def test_parameter_without_effect_is_not_identified(toy):
@@ -412,22 +402,49 @@ def test_runs_left_out_say_nothing_of_the_result():
     low, high = np.array([-1.0]), np.array([1.0])
     lost = run_result(0.99, converged=False, messages=["mu = 0.99 is at a bound"])
     kept = [run_result(0.1, expected_auc=0.51), run_result(0.2, expected_auc=0.53)]
-    combined, runs = combine_runs([*kept, lost], low, high)
+    combined, runs = combine_runs([*kept, lost], low, high, of_weights=False)
     assert combined.expected_auc == pytest.approx(0.52)
     assert runs["outlier"].tolist() == [False, False, True]
     assert combined.converged
     assert combined.messages == ["1 of 3 runs are outliers, left out"]
     assert combined.n_evaluations == 21
     # Where no run is left, all are averaged, and count.
-    combined, _ = combine_runs([lost, run_result(-0.99)], low, high)
+    combined, _ = combine_runs([lost, run_result(-0.99)], low, high, of_weights=False)
     assert not combined.converged
     assert combined.messages == [
         *lost.messages,
         "every run is an outlier: their plain mean is given",
     ]
     # A kept run that did not converge counts.
-    combined, _ = combine_runs([run_result(0.1), run_result(0.2, converged=False)], low, high)
+    unsure = run_result(0.2, converged=False)
+    combined, _ = combine_runs([run_result(0.1), unsure], low, high, of_weights=False)
     assert not combined.converged
+
+
+def test_runs_with_weights_in_common_keep_what_these_do_not_know():
+    low, high = np.array([-1.0]), np.array([1.0])
+    note = f"{UNKNOWN_WEIGHTS} is not in the covariance"
+    runs = [run_result(theta, messages=[note]) for theta in (0.1, 0.2, 0.15)]
+    spread = np.var([0.1, 0.2, 0.15], ddof=1) / 3
+    shared, _ = combine_runs(runs, low, high, of_weights=False)
+    assert shared.messages == [note]
+    assert shared.sources["training"][0, 0] == pytest.approx(spread)
+    # Each with weights of its own: their error is in the spread.
+    assert combine_runs(runs, low, high, of_weights=True)[0].messages == []
+    # What an ensemble knows of weights in common is no part of the spread.
+    known = [replace(run, sources={"training": np.array([[0.3]])}, messages=[]) for run in runs]
+    shared, _ = combine_runs(known, low, high, of_weights=False)
+    assert shared.sources["training"][0, 0] == pytest.approx(0.3 + spread)
+
+
+@pytest.mark.parametrize("seed", [0, np.random.RandomState(0)])
+def test_every_run_trains_another_reweighter_whatever_its_seed(small, seed):
+    quick = DCTRReweighter(max_epochs=1, random_state=seed, device="cpu")
+    fitter = SRGNFitter(quick, **{**QUICK, "n_runs": 2, "max_epochs": 1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkdctrWarning)
+        fitter.fit(small.sim_gen, small.sim_reco, small.data, gen=small.gen, theta=small.theta)
+    assert fitter.runs_.iloc[:, 0].nunique() == 2
 
 
 def test_ensemble(toy, exact):
@@ -681,7 +698,7 @@ def test_columns_that_do_not_match(small):
         SRGNFitter(**TINY).fit(frame("a", "b"), frame("pt", "eta"), frame("eta", "pt"))
     with pytest.raises(ValueError, match="columns of data"):
         SRGNFitter(**TINY).fit(frame("a", "b"), data=frame("b", "a"))
-    theta = np.repeat([0.0, 1.0], 150)
+    theta = np.repeat([0.0, 1.0, 2.0], [150, 75, 75])
     reweighter = DCTRReweighter(max_epochs=1, random_state=0).fit(frame("a", "b"), theta)
     with pytest.raises(ValueError, match="the reweighter was fitted on"):
         SRGNFitter(reweighter, **TINY).fit(frame("b", "a"), data=frame("b", "a"))

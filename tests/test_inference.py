@@ -163,6 +163,21 @@ def test_bent_interval_against_brute_force(name):
         assert abs(middle) > 0.05 * error  # not the parabola's
 
 
+@pytest.mark.parametrize("limits", [{}, {"low": np.full(2, -5.0), "high": np.full(2, 5.0)}])
+def test_contour_of_parameters_without_correlation(limits):
+    deviation = np.array([0.2, 0.1])
+    chi_square = ChiSquare(
+        lambda theta: theta,
+        np.diag(deviation**2),
+        names=["a", "b"],
+        theta=np.zeros(2),
+        **limits,
+    )
+    (line,) = chi_square.contour("a", "b", 0.6827, n_points=16)
+    radius = np.sqrt(stats.chi2.ppf(0.6827, 2))
+    np.testing.assert_allclose(np.hypot(*(line / deviation).T), radius, rtol=2e-3)
+
+
 def test_bent_contour_against_a_grid():
     chi_square = bent()
     (line,) = chi_square.contour("x", "y", 0.6827, n_points=40)

@@ -118,7 +118,7 @@ def test_the_generator_sample_mends_wrong_weights(toy):
 
 def _problem(reweighter, toy):
     from skdctr._observable_run import observable_problem
-    from skdctr._resolve import bind
+    from skdctr._resolve import GeneratorInput, bind
     from skdctr._samples import Samples
 
     samples = Samples(toy.sim_gen, toy.sim_reco, toy.data, np.ones(N), np.ones(len(toy.data)))
@@ -126,8 +126,7 @@ def _problem(reweighter, toy):
         samples,
         bind(reweighter, toy.sim_gen),
         reweighter,
-        toy.gen,
-        toy.theta,
+        GeneratorInput(toy.gen, toy.theta),
         low=np.array([-2.0]),
         high=np.array([2.0]),
         constraints={},

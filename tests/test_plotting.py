@@ -5,6 +5,7 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skdctr import AnalyticReweighter, SRGNFitter
@@ -54,6 +55,33 @@ def scan_2d():
 
 def labels(ax):
     return ax.get_legend_handles_labels()[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nominal": [1.0, np.nan, 2.0]}, "nominal has 1 of 3 values that are NaN or infinite"),
+        ({"target": [1.0, np.inf, 2.0]}, "target has 1 of 3 values"),
+        ({"weights": [1.0, np.nan, 2.0]}, "weights has 1 of 3 values"),
+        ({"bins": 0}, "bins=0; expected one at least"),
+        ({"bins": "auto"}, "bins='auto'; expected a number of bins"),
+        ({"bins": [1.0, 0.0]}, "two edges or more in ascending order"),
+        ({"nominal": np.ones((3, 2)), "feature": 2}, "feature=2: nominal has 2 columns"),
+    ],
+)
+def test_closure_display_refuses(options, message):
+    given = {"nominal": [0.0, 1.0, 2.0], "target": [0.0, 1.0, 2.0], "weights": np.ones(3)}
+    given |= options
+    samples = [given.pop(name) for name in ("nominal", "target", "weights")]
+    with pytest.raises(ValueError, match=message):
+        ClosureDisplay.from_predictions(*samples, **given)
+
+
+def test_closure_display_of_many_weights_and_swapped_columns():
+    frame = pd.DataFrame({"a": [0.0, 1.0, 2.0], "b": [3.0, 4.0, 5.0]})
+    ClosureDisplay.from_predictions(frame, frame, {f"w{k}": np.ones(3) for k in range(9)})
+    with pytest.raises(ValueError, match="columns of target"):
+        ClosureDisplay.from_predictions(frame, frame[["b", "a"]], np.ones(3))
 
 
 def test_closure_histograms_are_fractions_with_errors(toy, exact):

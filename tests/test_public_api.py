@@ -10,7 +10,10 @@ import skdctr
 
 NAMES = ["AnalyticReweighter", "DCTRFitter", "DCTRReweighter", "SRGNFitter", "__version__"]
 
-FIT = "(X, y=None, data=None, *, gen=None, theta=None, sample_weight=None, data_weight=None)"
+FIT = (
+    "(X, y=None, data=None, *, gen=None, theta=None, gen_weight=None, sample_weight=None, "
+    "data_weight=None)"
+)
 SCORE = "(X, y=None, data=None, *, sample_weight=None, data_weight=None)"
 NETWORK = (
     "max_epochs='auto', batch_size={batch_size}, lr={lr}, optimizer='Adam', lr_schedule='one_cycle'"

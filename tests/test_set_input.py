@@ -16,8 +16,9 @@ from sklearn.pipeline import make_pipeline
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr.closure import classifier_test
-from skdctr.exceptions import ConvergenceWarning, ExtrapolationWarning
+from skdctr.exceptions import ConvergenceWarning, ExtrapolationWarning, SkdctrWarning
 from skdctr.networks import MLP, DeepSets, PackedTensors, SeparableDeepSets
+from skdctr.networks._build import event_network
 from skdctr.preprocessing import PackedEvents, ParticlePreprocessor
 
 N_TRAIN = 16_000
@@ -576,3 +577,31 @@ def test_on_a_gpu(small):
         for device in ("cpu", "cuda")
     ]
     assert np.corrcoef(*log_w)[0, 1] > 0.9
+
+
+def test_classifier_is_scaled_where_the_events_are(small, monkeypatch):
+    """On another device, which has no numbers."""
+    seen = []
+
+    def note(network, x):
+        seen.append((next(network.parameters()).device.type, x.device.type))
+
+    monkeypatch.setattr(DeepSets, "standardise", note)
+    x = PackedEvents.from_events(small[0]).to_torch("meta")
+    with torch.random.fork_rng():
+        event_network(x, hidden_layer_sizes=(4,), activation="relu")
+        SRGNFitter(module=DeepSets)._build_classifier(x, {})
+    assert seen == [("meta", "meta")] * 2
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("objective", ["auc", "optimal_observable"])
+def test_fit_on_a_gpu(small, objective):
+    X, theta, events = small
+    reweighter = quick(device="cuda", max_epochs=2).fit(X, theta)
+    fitter = SRGNFitter(reweighter, objective=objective, max_epochs=1, device="cuda")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkdctrWarning)
+        fitter.fit(events, data=events[:200])
+    assert np.isfinite(fitter.score(events))

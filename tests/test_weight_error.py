@@ -5,7 +5,12 @@ import pytest
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr._resolve import bind
-from skdctr._weight_error import Dependence, coupling_covariance, mean_covariance
+from skdctr._weight_error import (
+    Dependence,
+    coupling_covariance,
+    covariance_of_mean,
+    mean_covariance,
+)
 from skdctr.datasets import make_gaussian
 from skdctr.generator_sample import Correction, GeneratorPrediction, GeneratorSample
 from skdctr.gradient_fitting import _Likelihood
@@ -172,3 +177,21 @@ def test_spread_over_generator_samples_is_what_fits_quote():
     ratio = np.var(theta, ddof=1) / np.mean(variance)
     # χ² of 15 degrees of freedom, divided by them: between its quantiles of 0.1% and 99.9%.
     assert 0.23 < ratio < 2.51
+
+
+@pytest.mark.parametrize("n_folds", [1, 2, 5])
+def test_error_of_the_mean_over_parts_with_events_in_common(n_folds):
+    """Each part leaves a share of the events out; without parts, members share none."""
+    rng = np.random.default_rng(4)
+    means, known = [], []
+    for _ in range(600):
+        parts = rng.normal(size=(n_folds if n_folds > 1 else 4, 2))
+        estimates = parts
+        if n_folds > 1:
+            left = [np.delete(parts, k, axis=0).mean(axis=0) for k in range(n_folds)]
+            estimates = np.stack(left)
+        means.append(estimates.mean(axis=0))
+        known.append(np.diag(covariance_of_mean(estimates, n_folds)))
+    ratio = np.mean(known, axis=0) / np.var(means, axis=0, ddof=1)
+    # Variances of 600 values, and of as many differences of two in the worst case.
+    assert np.all(np.abs(ratio - 1) < 4 * np.sqrt(2 / 600 + 2 / 600))

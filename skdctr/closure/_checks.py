@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._resolve import parameter_space
+from skdctr._sets import PackedEvents
 from skdctr._validation import (
+    Events,
     FloatArray,
-    check_events,
+    check_like,
     check_same_columns,
+    check_sample,
     check_weights,
     feature_names,
 )
@@ -61,23 +65,23 @@ def closure_report(
     ----------
     reweighter : fitted reweighter
         `DCTRReweighter`, `AnalyticReweighter`, or a FrozenEstimator around one.
-    nominal : array-like of shape (n_nominal, f)
+    nominal : array-like of shape (n_nominal, f), or n_nominal sets of particles
         Nominal events with the features of the reweighter. They should not be those that it was
         trained on.
-    target : array-like of shape (n_target, m)
+    target : array-like of shape (n_target, m), or n_target sets
         Events generated at `theta`, with the features of `nominal_reco`, or of `nominal` where
         there is none.
     theta : scalar, array-like of shape (p,), dict or Series
         The parameters of `target`, also in the discrete case.
     weight_nominal, weight_target : array-like of shape (n_nominal,), (n_target,), default=None
         Event weights before any reweighting.
-    nominal_reco : array-like of shape (n_nominal, m), default=None
+    nominal_reco : array-like of shape (n_nominal, m), or n_nominal sets, default=None
         Reconstructed features of the events of `nominal`, row by row. The weights come from
         `nominal`, the comparison with the target is in these (SRGN paper, Fig. 4).
     observables : pair of DataFrames, or mapping, default=None
         What to make histograms of: DataFrames of nominal and target events with the same columns,
         or ``{name: (values of nominal, values of target)}``. None takes every feature that
-        is compared.
+        is compared, of sets of particles nothing.
     n_bins : int, default=20
         Bins of each histogram, see `skdctr.metrics.histogram_chi2`.
     level : float, default=0.001
@@ -155,22 +159,25 @@ def closure_report(
         _check_share("mean_tolerance", mean_tolerance)
     _check_share("min_effective_share", min_effective_share)
     _check_share("max_weight_share", max_weight_share)
-    events = check_events(nominal, name="nominal")
+    events = check_sample(nominal, name="nominal")
     before = check_weights(weight_nominal, len(events), name="weight_nominal")
     level_name = "nominal" if nominal_reco is None else "nominal_reco"
     shown = nominal if nominal_reco is None else nominal_reco
-    compared = check_events(shown, name=level_name)
+    compared = check_sample(shown, name=level_name)
     if len(compared) != len(events):
         raise ValueError(
             f"nominal_reco has {len(compared)} events, nominal has {len(events)}: they are the "
             "same events at two levels, row by row."
         )
     check_same_columns(target, shown, name="target", reference_name=level_name)
-    wanted = check_events(target, name="target", n_features=compared.shape[1])
+    wanted = check_sample(target, name="target")
+    check_like(wanted, compared, name="target", reference_name=level_name)
     weight = check_weights(weight_target, len(wanted), name="weight_target")
     pairs = _pairs(observables, shown, compared, wanted)
 
-    log_weights = reweighter.predict_log_weights(nominal, point)
+    # Rows of features with their names, sets not to be packed once more.
+    bound = events if isinstance(events, PackedEvents) else nominal
+    log_weights = reweighter.predict_log_weights(bound, point)
     with np.errstate(over="ignore"):
         ratio = np.exp(log_weights)
     n_bad = int((~np.isfinite(ratio)).sum())
@@ -185,8 +192,8 @@ def closure_report(
     mean, notes = _mean_weight(before, ratio, mean_tolerance)
     rows += [mean, *_spread_checks(before, ratio, min_effective_share, max_weight_share)]
     classifier = classifier_test(
-        target,
-        shown,
+        wanted,
+        compared,
         weight_target=weight,
         weight_sample=after,
         device=device,
@@ -276,10 +283,12 @@ def _spread_checks(
 
 
 def _pairs(
-    observables: Any, shown: Any, nominal: FloatArray, target: FloatArray
+    observables: Any, shown: Any, nominal: Events, target: Events
 ) -> dict[str, tuple[Any, Any]]:
     """Pair the values of nominal and of target events, by the name of the observable."""
     if observables is None:
+        if isinstance(nominal, PackedEvents) or isinstance(target, PackedEvents):
+            return {}
         names = feature_names(shown) or [f"feature {k}" for k in range(nominal.shape[1])]
         return {name: (nominal[:, k], target[:, k]) for k, name in enumerate(names)}
     if isinstance(observables, Mapping):
@@ -320,5 +329,5 @@ def _pairs(
 
 
 def _check_share(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, float) or not 0 < value < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
         raise ValueError(f"{name}={value!r}; expected a number between 0 and 1.")

@@ -7,7 +7,6 @@ import hashlib
 import os
 import sys
 import tempfile
-import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skdctr._warn import warn_user
 
 __all__ = ["cache_directory", "cache_file", "read_cache", "write_cache"]
 
@@ -96,12 +97,16 @@ def read_cache(path: Path, request: str, names: Sequence[str]) -> dict[str, NDAr
     except FileNotFoundError:
         return None
     except OSError as error:
-        _warn(f"The cached events in {path} cannot be read ({error}); they are generated anew.")
+        warn_user(
+            f"The cached events in {path} cannot be read ({error}); they are generated anew.",
+            UserWarning,
+        )
     # A lone .npy array is no context manager: AttributeError, TypeError.
     except (*_DAMAGED, AttributeError, TypeError) as error:
-        _warn(
+        warn_user(
             f"The cached events in {path} are damaged ({type(error).__name__}: {error}); "
-            "they are generated anew."
+            "they are generated anew.",
+            UserWarning,
         )
         with contextlib.suppress(OSError):
             path.unlink()
@@ -135,16 +140,12 @@ def write_cache(path: Path, request: str, arrays: Mapping[str, NDArray[Any]]) ->
         temporary.replace(path)
         temporary = None
     except OSError as error:
-        _warn(
+        warn_user(
             f"The events could not be cached in {path.parent} ({error}) and will be generated "
             "again next time; name a writable directory with cache_dir or the environment "
-            "variable SKDCTR_DATA, or pass cache=False."
+            "variable SKDCTR_DATA, or pass cache=False.",
+            UserWarning,
         )
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-
-
-def _warn(message: str) -> None:
-    # Attributed to the caller of the public function, past this module and the data set's.
-    warnings.warn(message, UserWarning, stacklevel=4)

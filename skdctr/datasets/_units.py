@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from skdctr._warn import warn_user
 from skdctr.exceptions import UnitWarning
 
 __all__ = ["LIMIT", "warn_about_columns", "warn_if_mev"]
@@ -19,7 +19,7 @@ LIMIT: Final = 6500.0
 _ENERGY = re.compile(r"(^|_)(e|energy|m|mass|met|mt|p[txyz]?)(_|$)", re.IGNORECASE)
 
 
-def warn_if_mev(values: Any, name: str, *, stacklevel: int = 3) -> None:
+def warn_if_mev(values: Any, name: str) -> None:
     """Warn where energies are so large that they must be in MeV.
 
     Parameters
@@ -28,17 +28,14 @@ def warn_if_mev(values: Any, name: str, *, stacklevel: int = 3) -> None:
         Energies, momenta or masses. NaN and zeros, which stand for no value, do not count.
     name : str
         What the message calls them.
-    stacklevel : int, default=3
-        Whom the warning points at: 3 is who called the caller.
     """
     magnitude = np.abs(np.asarray(values, dtype=np.float64))
     magnitude = magnitude[np.isfinite(magnitude) & (magnitude > 0)]
     if magnitude.size and np.median(magnitude) > LIMIT:
-        warnings.warn(
+        warn_user(
             f"{name} has a median of {np.median(magnitude):.6g}, which can hardly be GeV; it "
             "looks like MeV. Divide by 1000: cuts, bounds and the parameter mt are in GeV.",
             UnitWarning,
-            stacklevel=stacklevel,
         )
 
 
@@ -55,4 +52,4 @@ def warn_about_columns(frame: pd.DataFrame, source: str) -> None:
     """
     for column in frame.columns:
         if _ENERGY.search(str(column)):
-            warn_if_mev(frame[column], f"{column!r} of {source}", stacklevel=4)
+            warn_if_mev(frame[column], f"{column!r} of {source}")

@@ -68,5 +68,5 @@ def event_network(
     sets = DeepSets(
         x.n_features, 0, **{"phi_sizes": _PHI_SIZES, "n_types": x.n_types, **layers, **further}
     )
-    sets.standardise(x)
+    sets.to(x.device).standardise(x)
     return sets

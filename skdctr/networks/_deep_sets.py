@@ -34,9 +34,9 @@ class SetEncoder(nn.Module):
         Features of a particle, its type not counted.
     n_parameters : int, default=0
         Parameters θ that are inputs of Φ.
-    phi_sizes : sequence of int
+    phi_sizes : sequence of int, default=(100, 100, 128)
         Nodes of the layers of Φ, the last of which are summed.
-    activation : str
+    activation : str, default="relu"
         A key of `ACTIVATIONS`; it follows each layer of Φ.
     n_types : int, default=0
         Codes of particle types, 0 to ``n_types - 1``; the last one stands for all types that are
@@ -246,7 +246,7 @@ class SeparableDeepSets(SeparableNetwork):
         As in `DeepSets`.
     n_parameters, theta_nominal, hidden_layer_sizes, activation, rank, free_reference
         As in `SeparableNetwork`.
-    feature_terms, parameter_terms, further_parameter_terms : sequence of tuple of int
+    feature_terms, parameter_terms, further_parameter_terms : sequence of tuple of int, default=()
         As in `SeparableNetwork`; of x the indices are those of the features, and beyond these of
         the particle types, or of the number of particles.
     """

@@ -21,9 +21,9 @@ class MLP(nn.Module):
         Features of an event.
     n_parameters : int, default=0
         Parameters θ; 0 for a classifier that knows of none.
-    hidden_layer_sizes : sequence of int
+    hidden_layer_sizes : sequence of int, default=(50, 50, 50)
         Nodes of each hidden layer.
-    activation : str
+    activation : str, default="relu"
         A key of `ACTIVATIONS`.
     n_outputs : int or None, default=None
         Values of an event, for a regression; None is one logit.

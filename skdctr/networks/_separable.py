@@ -161,18 +161,18 @@ class SeparableNetwork(nn.Module):
         Features of an event and parameters θ.
     theta_nominal : sequence of float of length n_parameters
         θ₀, on the scale of the inputs.
-    hidden_layer_sizes : sequence of int
+    hidden_layer_sizes : sequence of int, default=(32, 32)
         Nodes of each hidden layer, in b and in a.
-    activation : str
+    activation : str, default="silu"
         A key of `ACTIVATIONS`.
-    rank : int
+    rank : int, default=4
         Number of learned functions of x, and of learned functions of θ.
-    feature_terms, parameter_terms : sequence of tuple of int
+    feature_terms, parameter_terms : sequence of tuple of int, default=()
         Monomials of x, each as the indices of its factors, and in the same way the degrees of
         products of Chebyshev polynomials of θ.
-    further_parameter_terms : sequence of tuple of int
+    further_parameter_terms : sequence of tuple of int, default=()
         Such products that only the monomials of x are coupled with.
-    free_reference : bool
+    free_reference : bool, default=False
         Add a function of x alone to the logit. Training against a mixture of all θ needs it;
         it cancels in the ratio to θ₀.
     """

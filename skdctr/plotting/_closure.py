@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdctr._validation import FloatArray
+from skdctr._validation import FloatArray, check_same_columns
 from skdctr.plotting._style import COLORS, MARKERS, axes
 
 if TYPE_CHECKING:
@@ -24,12 +26,39 @@ def _column(values: ArrayLike, name: str, feature: int = 0) -> FloatArray:
     """Take one observable, (n,), out of an array of shape (n,) or (n, f)."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 2:
+        if not 0 <= feature < array.shape[1]:
+            raise ValueError(
+                f"feature={feature!r}: {name} has {array.shape[1]} columns; expected 0 to "
+                f"{array.shape[1] - 1}."
+            )
         array = array[:, feature]
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(
             f"{name} has shape {np.shape(values)}: expected one value per event, (n,), or (n, f)."
         )
+    n_bad = int((~np.isfinite(array)).sum())
+    if n_bad:
+        raise ValueError(
+            f"{name} has {n_bad} of {len(array)} values that are NaN or infinite: leave these "
+            f"events out of {name} and of its weights, such as those that the reconstruction lost."
+        )
     return array
+
+
+def _edges(bins: int | ArrayLike, samples: Sequence[FloatArray]) -> FloatArray:
+    """Check bin edges, or divide the range of the samples but for their tails."""
+    if isinstance(bins, Integral):
+        if bins < 1:
+            raise ValueError(f"bins={bins!r}; expected one at least.")
+        ends = [np.quantile(values, [_TAIL, 1 - _TAIL]) for values in samples]
+        low, high = np.min(ends), np.max(ends)
+        return np.linspace(low, high if high > low else low + 1, int(bins) + 1)
+    if np.ndim(bins) != 1 or isinstance(bins, str):
+        raise ValueError(f"bins={bins!r}; expected a number of bins, or their edges.")
+    edges = _column(bins, "bins")
+    if len(edges) < 2 or not (np.diff(edges) > 0).all():
+        raise ValueError(f"bins={edges.tolist()}; expected two edges or more in ascending order.")
+    return edges
 
 
 def _histogram(
@@ -116,7 +145,7 @@ class ClosureDisplay:
             Nominal events at generator level.
         target : array-like of shape (m,) or (m, f)
             The observable of events at θ.
-        theta : scalar, array-like of shape (p,), dict or Series
+        theta : scalar, array-like of shape (p,), dict or Series, default=None
             θ; may be left out only in the discrete case.
         observable : array-like of shape (n,) or (n, k), default=None
             The observable of the nominal events, e.g. at reconstructed level; None takes `X`.
@@ -126,8 +155,10 @@ class ClosureDisplay:
             Event weights before any reweighting.
         bins : int or array-like of shape (n_bins + 1,), default=40
             Number of bins or their edges.
-        target_name, xlabel : str
-            Labels.
+        target_name : str, default="Target"
+            What the legend calls the target.
+        xlabel : str, default="x"
+            The observable, with its unit.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
@@ -184,8 +215,10 @@ class ClosureDisplay:
         Raises
         ------
         ValueError
-            If lengths do not fit.
+            If lengths or columns do not fit, something is not finite, or there is no such feature
+            or bin.
         """
+        check_same_columns(target, nominal, name="target", reference_name="nominal")
         x, y = _column(nominal, "nominal", feature), _column(target, "target", feature)
         own = np.ones(len(x)) if sample_weight is None else _column(sample_weight, "sample_weight")
         other = (
@@ -201,12 +234,7 @@ class ClosureDisplay:
                 )
         if len(other) != len(y):
             raise ValueError(f"target_weight has {len(other)} entries, target has {len(y)}.")
-        if np.ndim(bins) == 0:
-            ends = [np.quantile(values, [_TAIL, 1 - _TAIL]) for values in (x, y)]
-            low, high = np.min(ends), np.max(ends)
-            edges = np.linspace(low, high if high > low else low + 1, int(bins) + 1)  # type: ignore[arg-type]
-        else:
-            edges = _column(bins, "bins")
+        edges = _edges(bins, (x, y))
         made = {name: _histogram(x, own * factor, edges) for name, factor in factors.items()}
         fraction, error = _histogram(y, other, edges)
         display = cls(
@@ -255,7 +283,7 @@ class ClosureDisplay:
             1 + relative, edges, baseline=1 - relative, fill=True, color="#DDDDDD", zorder=0
         )
         lower.axhline(1.0, color="black", linewidth=0.8)
-        styles = zip(COLORS, MARKERS, strict=True)
+        styles = itertools.cycle(zip(COLORS, MARKERS, strict=True))
         for name, fraction in self.fractions.items():
             if name == "Nominal":
                 upper.stairs(fraction, edges, color="black", linestyle="--", label=name)

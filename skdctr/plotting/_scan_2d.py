@@ -38,7 +38,7 @@ class Scan2DDisplay:
         θ₀.
     truth : ndarray of shape (2,), default=None
         True parameters, where they are known.
-    names : sequence of str of length 2, default=("θ₀", "θ₁")
+    names : sequence of str of length 2, default=("θ[0]", "θ[1]")
         Labels of the parameters, with units.
 
     Attributes
