@@ -13,6 +13,7 @@ from ._observable_samples import GeneratorEvents, LearnedWeights, ObservableProb
 from ._populations import differing_populations
 from ._resolve import GeneratorInput, bind, is_exact, parameter_space
 from ._samples import Samples
+from ._theta_values import sums_and_order
 from ._validation import (
     FloatArray,
     check_sample,
@@ -104,7 +105,7 @@ def _generator_events(
     folds = np.zeros(len(events), dtype=np.intp)
     if n_parts > 1:
         folds = reweighter.folds_
-        if len(folds) != len(events):
+        if not _is_seen(reweighter, rows):
             # Other events than those that it was fitted on: no network has seen any.
             folds = make_folds(len(events), n_parts, np.random.default_rng(seed))
     found = []
@@ -124,6 +125,23 @@ def _generator_events(
         )
         found.append(GeneratorEvents(part, theirs, sample))
     return found
+
+
+def _is_seen(reweighter: Any, theta: FloatArray) -> bool:
+    """Say whether these are the generator events that a reweighter was fitted on, by their θ."""
+    if len(theta) != len(reweighter.folds_):
+        return False
+    (total, ordered), (seen_total, seen_order) = sums_and_order(theta), reweighter._seen_theta
+    scale = 1e-9 * np.abs(theta).sum(axis=0)
+    if (np.abs(total - seen_total) > scale).any():
+        return False
+    if (np.abs(ordered - seen_order) > scale).any():
+        raise ValueError(
+            "theta has the values that the reweighter was fitted on in another order: give gen and "
+            "theta in the order of its fit, so that events correct a network that has not seen "
+            "them."
+        )
+    return True
 
 
 def run_observable(

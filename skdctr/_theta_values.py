@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from ._validation import FloatArray
 
-__all__ = ["LEAST_SHARE", "Frequencies", "most_frequent", "repeated_near", "same_theta"]
+__all__ = [
+    "LEAST_SHARE",
+    "Frequencies",
+    "most_frequent",
+    "repeated_near",
+    "same_theta",
+    "sums_and_order",
+]
 
 # A value in fewer rows than this is not looked for: it would be no class of its own.
 LEAST_SHARE = 0.05
@@ -85,6 +92,22 @@ def most_frequent(theta: FloatArray) -> Frequencies:
     found = [(counted[k], int(numbers[k])) for k in known] + [(None, 0)] * (2 - len(known))
     (row, count), (second, second_count) = found
     return Frequencies(row, count, second, second_count, len(distinct))
+
+
+def sums_and_order(theta: FloatArray) -> FloatArray:
+    """Return numbers that tell a sample of θ, (n, p), from others, and its order from others.
+
+    Returns
+    -------
+    ndarray of shape (2, p)
+        Sums of the rows, and sums weighted by their position, from 0 to 1.
+    """
+    sums, start = np.zeros((2, theta.shape[1])), 0
+    for part in _parts(theta):
+        position = np.arange(start, start + len(part)) / len(theta)
+        sums += [part.sum(axis=0), position @ part]
+        start += len(part)
+    return sums
 
 
 def repeated_near(theta: FloatArray, point: FloatArray) -> FloatArray:

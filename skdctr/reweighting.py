@@ -20,7 +20,14 @@ from ._prediction import scaled_tensor, to_tensor
 from ._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
 from ._scaling import ParameterScaling, Scaling, support_of
 from ._scoring import check_scored, thin
-from ._theta_values import LEAST_SHARE, Frequencies, most_frequent, repeated_near, same_theta
+from ._theta_values import (
+    LEAST_SHARE,
+    Frequencies,
+    most_frequent,
+    repeated_near,
+    same_theta,
+    sums_and_order,
+)
 from ._validation import (
     Events,
     FloatArray,
@@ -297,6 +304,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self._parameters = ParameterScaling.of_range(space.low, space.high)
         self._range = support_of(X)
         self._against_mixture = mixture
+        # By which a fit recognises the events that its networks were dealt.
+        self._seen_theta = sums_and_order(theta)
         everything = np.ones(len(X), dtype=bool)
         varied = everything if mixture else ~is_nominal
         self._pool, self._pool_sign = thin(theta[varied], weight[varied])
