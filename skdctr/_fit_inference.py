@@ -127,7 +127,7 @@ class FitInference(ClassifierEstimator):
         Raises
         ------
         ValueError
-            If `n_events` is not positive, or no simulated event has any weight at θ.
+            If `n_events` is not positive, or the weights at θ are all zero or not finite.
 
         Warns
         -----
@@ -143,7 +143,8 @@ class FitInference(ClassifierEstimator):
         point = space.point(theta)
         samples = self._samples.reconstructed()
         weights = bind(self.reweighter_, samples.sim_gen)
-        weight = samples.sim_weight * np.exp(weights.log_weights(point))
+        with np.errstate(over="ignore"):
+            weight = samples.sim_weight * np.exp(weights.log_weights(point))
         if not (np.isfinite(weight).all() and weight.sum() > 0):
             raise ValueError(
                 f"theta={point.tolist()}: the weights of the simulation there are all zero or not "

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from ._differences import positive_steps
 from ._validation import FloatArray, ParameterSpace
 from ._warn import warn_user
 from ._weights import EventWeights, NetworkWeights
@@ -65,6 +66,7 @@ def at_bound(theta: FloatArray, low: FloatArray, high: FloatArray, names: list[s
     """Describe the parameters that ended at a bound."""
     with np.errstate(invalid="ignore"):
         close = 1e-3 * np.where(np.isfinite(high - low), high - low, 0.0)
+    close = positive_steps(theta, close, low)
     return [
         f"{name} = {theta[k]:g} is at a bound of [{low[k]:g}, {high[k]:g}]: the best value may lie "
         "outside"

@@ -63,7 +63,7 @@ def bound_inputs(estimator: Any, inputs: Sequence[Any], named: Mapping[str, Any]
     return {name: value for name, value in bound.arguments.items() if value is not None}
 
 
-def train_member(estimator: Any, seed: int, inputs: Mapping[str, Any]) -> Any:
+def train_member(estimator: Any, number: int, seed: int, inputs: Mapping[str, Any]) -> Any:
     """Train one member, and leave the estimator as it is.
 
     Returns
@@ -79,7 +79,7 @@ def train_member(estimator: Any, seed: int, inputs: Mapping[str, Any]) -> Any:
         return member
     samples = _samples(member, inputs)
     gen = GeneratorInput(*(inputs.get(key) for key in ("gen", "theta", "gen_weight")))
-    return member._run(samples, inputs.get("X"), gen, seed)
+    return member._run(samples, inputs.get("X"), gen, seed, number)
 
 
 def assemble(estimator: Any, members: Sequence[Any], inputs: Mapping[str, Any]) -> None:

@@ -7,17 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ._observable_samples import GeneratorEvents, LearnedWeights, ObservableProblem
 from ._populations import differing_populations
 from ._resolve import GeneratorInput, bind, is_exact, parameter_space
 from ._samples import Samples
-from ._theta_values import sums_and_order
+from ._seen_events import are_seen
 from ._validation import (
     FloatArray,
     check_sample,
-    check_theta_rows,
     check_weights,
     feature_names,
 )
@@ -95,17 +93,15 @@ def _generator_events(
 ) -> list[GeneratorEvents]:
     """Give each part of a cross-fit the generator events that its networks have not seen."""
     space = parameter_space(reweighter)
-    events, theta = check_sample(gen.events, name="gen"), gen.theta
-    rows, _ = check_theta_rows(theta, len(events), name="theta")
-    # By name where θ has names, which need not come in the reweighter's order.
-    rows = space.point(
-        theta if isinstance(theta, pd.DataFrame) else rows, n_events=len(events), name="theta"
-    )
+    events = check_sample(gen.events, name="gen")
+    rows = space.rows(gen.theta, len(events), name="theta")
     weight = check_weights(gen.weight, len(events), name="gen_weight")
     folds = np.zeros(len(events), dtype=np.intp)
     if n_parts > 1:
         folds = reweighter.folds_
-        if not _is_seen(reweighter, rows):
+        # What was fitted by a version that kept no sums is taken by its number.
+        sums = getattr(reweighter, "_seen_sums", None)
+        if len(folds) != len(events) or (sums is not None and not are_seen(events, sums)):
             # Other events than those that it was fitted on: no network has seen any.
             folds = make_folds(len(events), n_parts, np.random.default_rng(seed))
     found = []
@@ -125,23 +121,6 @@ def _generator_events(
         )
         found.append(GeneratorEvents(part, theirs, sample))
     return found
-
-
-def _is_seen(reweighter: Any, theta: FloatArray) -> bool:
-    """Say whether these are the generator events that a reweighter was fitted on, by their θ."""
-    if len(theta) != len(reweighter.folds_):
-        return False
-    (total, ordered), (seen_total, seen_order) = sums_and_order(theta), reweighter._seen_theta
-    scale = 1e-9 * np.abs(theta).sum(axis=0)
-    if (np.abs(total - seen_total) > scale).any():
-        return False
-    if (np.abs(ordered - seen_order) > scale).any():
-        raise ValueError(
-            "theta has the values that the reweighter was fitted on in another order: give gen and "
-            "theta in the order of its fit, so that events correct a network that has not seen "
-            "them."
-        )
-    return True
 
 
 def run_observable(

@@ -69,15 +69,15 @@ class GeneratorInput:
         check_same_rows(self.weight, self.events, name="gen_weight", reference_name="gen")
 
 
-def _seeded(reweighter: Any, seed: int, *, of_many: bool) -> Any:
+def _seeded(reweighter: Any, seed: int, *, vary: bool) -> Any:
     """Give a clone a seed where it has a free one, so that the fit is reproducible as a whole.
 
-    Of many runs each gets another, whatever seed it has.
+    To vary is to give another, whatever seed it has.
     """
     own = getattr(reweighter, "random_state", 0)
-    if own is None or (of_many and not isinstance(own, Integral)):
+    if own is None or (vary and not isinstance(own, Integral)):
         reweighter.set_params(random_state=seed)
-    elif of_many and hasattr(reweighter, "random_state"):
+    elif vary and hasattr(reweighter, "random_state"):
         mixed = np.random.SeedSequence([int(own), seed]).generate_state(1)[0]
         reweighter.set_params(random_state=int(mixed))
     return reweighter
@@ -90,7 +90,7 @@ def resolve_reweighter(
     sample_weight: Any,
     seed: int,
     *,
-    of_many: bool = False,
+    vary_seed: bool = False,
 ) -> Any:
     """Return a fitted reweighter; the one passed in is never changed.
 
@@ -106,8 +106,8 @@ def resolve_reweighter(
         Weights of the simulation.
     seed : int
         For reweighters without a seed of their own.
-    of_many : bool
-        Whether other runs train it as well, with other seeds.
+    vary_seed : bool
+        Whether a seed of its own is to become another: of all but the first of several runs.
 
     Raises
     ------
@@ -128,17 +128,18 @@ def resolve_reweighter(
     if gen.given and not analytic:
         fresh = DCTRReweighter() if reweighter is None else clone(reweighter)
         if not isinstance(fresh, FrozenEstimator):
-            fresh = _seeded(fresh, seed, of_many=of_many)
+            fresh = _seeded(fresh, seed, vary=vary_seed)
         # What takes no weights is not asked to.
         weight = {} if gen.weight is None else {"sample_weight": gen.weight}
         try:
-            return _continuous(fresh.fit(gen.events, gen.theta, **weight))
+            fresh.fit(gen.events, gen.theta, **weight)
         except ValueError as error:
             if type(error) is not ValueError:
                 raise
             raise ValueError(
                 f"gen, theta, gen_weight (the reweighter's X, y, sample_weight): {error}"
             ) from error
+        return _continuous(fresh)
     if reweighter is None or analytic:
         # What is analytic learns nothing from θ, and its nominal sample is the simulation.
         fresh = AnalyticReweighter() if reweighter is None else clone(reweighter)

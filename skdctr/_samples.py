@@ -151,6 +151,12 @@ def _check_data_weight(data: Any, data_weight: Any) -> None:
         raise ValueError("data_weight was given without data: pass data=... as well.")
 
 
+def _check_rows(X: Any, y: Any, data: Any, sample_weight: Any, data_weight: Any) -> None:
+    check_same_rows(y, X, name="y (sim_reco)", reference_name="X (sim_gen)")
+    check_same_rows(sample_weight, X, name="sample_weight", reference_name="X (sim_gen)")
+    check_same_rows(data_weight, data, name="data_weight", reference_name="data")
+
+
 def check_fit_samples(
     estimator: Any,
     X: Any,
@@ -173,8 +179,7 @@ def check_fit_samples(
         Events that each sample needs.
     """
     _check_data_weight(data, data_weight)
-    check_same_rows(y, X, name="y (sim_reco)", reference_name="X (sim_gen)")
-    check_same_rows(sample_weight, X, name="sample_weight", reference_name="X (sim_gen)")
+    _check_rows(X, y, data, sample_weight, data_weight)
     sim_gen = check_estimator_events(estimator, X, ensure_min_samples=least_events)
     sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
     passed = None
@@ -236,7 +241,7 @@ def check_score_samples(
         Parts of the cross-fit of the classifier.
     """
     _check_data_weight(data, data_weight)
-    check_same_rows(y, X, name="y (sim_reco)", reference_name="X (sim_gen)")
+    _check_rows(X, y, data, sample_weight, data_weight)
     for sample, name in ((y, "y (sim_reco)"), (data, "data")):
         columns = feature_names(sample)
         if columns is not None and fitted.columns is not None and columns != fitted.columns:

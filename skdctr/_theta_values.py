@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,11 +17,12 @@ __all__ = [
     "most_frequent",
     "repeated_near",
     "same_theta",
-    "sums_and_order",
 ]
 
 # A value in fewer rows than this is not looked for: it would be no class of its own.
 LEAST_SHARE = 0.05
+# Difference of two numbers in errors that is chance.
+_CHANCE = 4.0
 # Counters, so many that no value of such a share can get lost.
 _COUNTERS = 64
 _ROWS = 1 << 17
@@ -54,6 +56,12 @@ class Frequencies:
     second: FloatArray | None
     second_count: int
     n_distinct: int
+
+    @property
+    def has_two_alike(self) -> bool:
+        """Whether there are two values, as often but for chance, such as in a fold of a sample."""
+        by_chance = _CHANCE * math.sqrt(self.count + self.second_count)
+        return self.n_distinct == 2 and self.count - self.second_count <= by_chance
 
 
 def most_frequent(theta: FloatArray) -> Frequencies:
@@ -92,22 +100,6 @@ def most_frequent(theta: FloatArray) -> Frequencies:
     found = [(counted[k], int(numbers[k])) for k in known] + [(None, 0)] * (2 - len(known))
     (row, count), (second, second_count) = found
     return Frequencies(row, count, second, second_count, len(distinct))
-
-
-def sums_and_order(theta: FloatArray) -> FloatArray:
-    """Return numbers that tell a sample of θ, (n, p), from others, and its order from others.
-
-    Returns
-    -------
-    ndarray of shape (2, p)
-        Sums of the rows, and sums weighted by their position, from 0 to 1.
-    """
-    sums, start = np.zeros((2, theta.shape[1])), 0
-    for part in _parts(theta):
-        position = np.arange(start, start + len(part)) / len(theta)
-        sums += [part.sum(axis=0), position @ part]
-        start += len(part)
-    return sums
 
 
 def repeated_near(theta: FloatArray, point: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ _FORMS = (
 )
 
 # Events that end in a particle of zeros, which no real particle is, from which share on.
-_ZERO_PADDED = 0.1
+_ZERO_PADDED, _LEAST_ZERO_PADDED = 0.1, 5
 
 Flat = tuple[
     NDArray[np.floating[Any]],
@@ -197,12 +197,12 @@ def _padded_columns(X: Any, name: str) -> tuple[dict[Any, NDArray[Any]], NDArray
         ~np.isnan(array).all(axis=2) if array.dtype.kind == "f" else np.ones(array.shape[:2], bool)
     )
     if real.all() and array.shape[2] > 1 and array.shape[1] > 1:
-        share = float((array[:, -1] == 0).all(axis=1).mean()) if len(array) else 0.0
-        if share > _ZERO_PADDED:
+        n_ending = int((array[:, -1] == 0).all(axis=1).sum())
+        if n_ending > max(_ZERO_PADDED * len(array), _LEAST_ZERO_PADDED):
             raise ValueError(
-                f"{name} looks padded with zeros: the last particle of {share:.0%} of the events "
-                f"is 0 in all features. Padding must be NaN: "
-                f"{name}[({name} == 0).all(axis=2)] = np.nan."
+                f"{name} looks padded with zeros: the last particle of {n_ending} of {len(array)} "
+                "events is 0 in all features. Padding must be NaN: "
+                f"{name} = {name}.astype(float); {name}[({name} == 0).all(axis=2)] = np.nan."
             )
     return dict(enumerate(array[real].T)), real.sum(axis=1)
 

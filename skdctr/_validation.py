@@ -87,7 +87,7 @@ def check_events(
         raise ValueError(
             f"{name} has shape {X.shape}; expected (n_events, n_features): one row per event."
         )
-    if len(X) == 0:
+    if X.shape[:1] == (0,):
         raise ValueError(f"{name} holds no events: 0 sample(s), while a minimum of 1 is required.")
     mapped = keep_single and is_mapped(X)
     events: FloatArray = check_array(
@@ -243,13 +243,13 @@ def check_same_rows(X: Any, reference: Any, *, name: str, reference_name: str) -
     if not isinstance(X, kinds) or not isinstance(reference, kinds):
         return
     index, expected = X.index, reference.index
-    if len(index) != len(expected) or index.equals(expected):
+    if len(index) != len(expected) or index.nlevels != expected.nlevels or index.equals(expected):
         return
-    if not len(index.symmetric_difference(expected, sort=False)):
+    if index.is_unique and expected.is_unique and index.isin(expected).all():
         raise ValueError(
             f"The index of {name} is that of {reference_name} in another order, and rows are "
-            f"paired by their position: put them in order, e.g. "
-            f"{name}.loc[{reference_name}.index]."
+            f"paired by their position: take {name}.loc[{reference_name}.index], or where the "
+            f"rows correspond as they are, {name}.to_numpy()."
         )
 
 
@@ -283,13 +283,19 @@ def check_weights(weights: Any, n_events: int, *, name: str) -> FloatArray:
     return checked
 
 
+def _has_words(values: Any) -> bool:
+    array = np.asarray(values)
+    if array.dtype.kind != "O":
+        return array.dtype.kind in "US"
+    return any(isinstance(value, str) for value in np.atleast_2d(array)[:1].flat)
+
+
 def check_theta_rows(
     theta: Any, n_events: int, *, name: str, keep_single: bool = False
 ) -> tuple[FloatArray, list[str]]:
     """Check the parameters of every event; return shape (n, p) and the parameter names."""
     names = feature_names(theta)
-    given = np.asarray(theta)
-    if given.dtype.kind in "US" or (given.dtype.kind == "O" and isinstance(given.flat[0], str)):
+    if _has_words(theta):
         raise ValueError(
             f"{name} holds strings: θ must be numbers; two samples are coded as 0 and 1."
         )
@@ -379,6 +385,12 @@ class ParameterSpace:
         if not np.isfinite(values).all():
             raise ValueError(f"{name} contains NaN or infinity; parameters must be finite.")
         return values
+
+    def rows(self, theta: Any, n_events: int, *, name: str) -> FloatArray:
+        """Read one θ per event, (n_events, p); by name where it has names, in any order."""
+        values, _ = check_theta_rows(theta, n_events, name=name)
+        named = isinstance(theta, pd.DataFrame) and feature_names(theta) is not None
+        return self.point(theta if named else values, n_events=n_events, name=name)
 
     def _by_name(self, theta: Any, name: str) -> Any:
         if isinstance(theta, pd.Series) and not all(isinstance(key, str) for key in theta.index):

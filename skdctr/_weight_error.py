@@ -164,16 +164,24 @@ def covariance_of_mean(estimates: FloatArray, n_folds: int) -> FloatArray:
     estimates : ndarray of shape (m, k)
         By the members of each part of a cross-fit in turn.
     n_folds : int
-        Parts, which have events in common: the jackknife.
+        Parts, which have events in common: the jackknife. Of more than two it counts the noise of
+        training, which is independent, too often, unless several members tell how large it is.
 
     Returns
     -------
     ndarray of shape (k, k)
     """
-    parts = estimates.reshape(n_folds, -1, estimates.shape[1]).mean(axis=1)
     if n_folds == 1:
         return np.atleast_2d(np.cov(estimates.T)) / len(estimates)
-    return np.atleast_2d(np.cov(parts.T)) * (n_folds - 1) ** 2 / n_folds
+    by_part = estimates.reshape(n_folds, -1, estimates.shape[1])
+    n_members = by_part.shape[1]
+    found = np.atleast_2d(np.cov(by_part.mean(axis=1).T)) * (n_folds - 1) ** 2 / n_folds
+    if n_folds == 2 or n_members == 1:
+        return found
+    of_training = np.mean([np.atleast_2d(np.cov(part.T)) for part in by_part], axis=0)
+    found -= ((n_folds - 1) ** 2 - 1) / (n_folds * n_members) * of_training
+    values, vectors = np.linalg.eigh(found)
+    return (vectors * values.clip(min=0.0)) @ vectors.T
 
 
 def some_rows(event_weight: FloatArray) -> NDArray[np.intp]:

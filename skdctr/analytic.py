@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from ._base import BaseReweighter
-from ._differences import central_differences
+from ._differences import central_differences, positive_steps
 from ._estimator import all_or_nothing
 from ._interpolation import smooth_values
 from ._scaling import Scaling
@@ -72,7 +72,8 @@ class _FormulaWeights:
     log_weight: Callable[[Any, Any], Any]
     X: Any
     n_events: int
-    width: FloatArray
+    low: FloatArray
+    high: FloatArray
 
     def log_weights(self, theta: FloatArray) -> FloatArray:
         values = np.asarray(self.log_weight(self.X, theta), dtype=np.float64)
@@ -94,7 +95,8 @@ class _FormulaWeights:
     def gradient(self, theta: FloatArray) -> FloatArray:
         largest = np.abs(theta).reshape(-1, theta.shape[-1]).max(axis=0)
         # A unit that makes the range small makes the step small as well.
-        step = _STEP * np.minimum(np.maximum(1.0, largest), self.width)
+        step = _STEP * np.minimum(np.maximum(1.0, largest), self.high - self.low)
+        step = positive_steps(np.abs(theta).reshape(-1, len(step)).min(axis=0), step, self.low)
         return central_differences(self.log_weights, theta, step)
 
 
@@ -222,5 +224,4 @@ class AnalyticReweighter(BaseReweighter):
         return known
 
     def _bind(self, X: Events) -> EventWeights:
-        width = self._space.high - self._space.low
-        return _FormulaWeights(self._function, X, len(X), width)
+        return _FormulaWeights(self._function, X, len(X), self._space.low, self._space.high)

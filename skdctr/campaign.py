@@ -258,7 +258,7 @@ def _member(
     with warnings.catch_warnings(record=True) as caught:
         # Whatever the filters of the process are, which differ with `n_jobs`.
         warnings.simplefilter("always")
-        trained = train_member(estimator, seed, arguments)
+        trained = train_member(estimator, member, seed, arguments)
     # By value, so that a network or callback of the user's script can be read by another one.
     content = pickle.dumps(joblib.wrap_non_picklable_objects(trained, keep_wrapper=False))
     record = {

@@ -54,7 +54,7 @@ class _Run:
     scan: pd.DataFrame
     reweighter: Any
     equation: EstimatingEquation | None
-    trained_reweighter: bool
+    trained_reweighter: bool = False
 
 
 class SRGNFitter(FitInference):
@@ -300,8 +300,8 @@ class SRGNFitter(FitInference):
                 self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
             )
             jobs = [
-                partial(self._run, samples, X, GeneratorInput(gen, theta, gen_weight), seed)
-                for seed in spawn_seeds(self.random_state, self.n_runs)
+                partial(self._run, samples, X, GeneratorInput(gen, theta, gen_weight), seed, k)
+                for k, seed in enumerate(spawn_seeds(self.random_state, self.n_runs))
             ]
             if len(jobs) == 1:
                 runs = [jobs[0]()]
@@ -311,10 +311,10 @@ class SRGNFitter(FitInference):
             self._keep(runs, samples)
         return self
 
-    def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int) -> _Run:
+    def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int, member: int) -> _Run:
         """Fit once: reweighter, search, and the fit's quality at θ*."""
         reweighter = resolve_reweighter(
-            self.reweighter, X, gen, samples.sim_weight, seed, of_many=self.n_runs > 1
+            self.reweighter, X, gen, samples.sim_weight, seed, vary_seed=member > 0
         )
         space = parameter_space(reweighter)
         low, high = check_bounds(self.bounds, space)

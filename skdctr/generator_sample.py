@@ -277,17 +277,12 @@ class GeneratorPrediction:
             mean = mean + (self.basis(theta[None]) @ self.coefficients)[0]
         return mean
 
-    def covariance(self, theta: FloatArray) -> FloatArray:
-        """Compute the covariance of the mean, (k, k).
+    def covariances(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Compute the two parts of the covariance of the mean, (k, k) each.
 
         That of the scatter of events, and of the weights' own error, as far as no correction takes
         it out. They are not independent, but their sum is never too small by much.
         """
-        of_events, of_weights = self.covariances(theta)
-        return of_events + of_weights
-
-    def covariances(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Compute both parts of `covariance`: of the events, and of the weights."""
         influence = self.influence(theta)
         of_events: FloatArray = influence.T @ influence
         points, shares = theta[None], np.ones((1, len(of_events)))

@@ -7,7 +7,6 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
@@ -20,13 +19,13 @@ from ._prediction import scaled_tensor, to_tensor
 from ._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
 from ._scaling import ParameterScaling, Scaling, support_of
 from ._scoring import check_scored, thin
+from ._seen_events import event_sums
 from ._theta_values import (
     LEAST_SHARE,
     Frequencies,
     most_frequent,
     repeated_near,
     same_theta,
-    sums_and_order,
 )
 from ._validation import (
     Events,
@@ -36,7 +35,6 @@ from ._validation import (
     check_same_rows,
     check_theta_rows,
     check_weights,
-    feature_names,
 )
 from ._warn import warn_user
 from ._weight_noise import expected_auc_of
@@ -58,8 +56,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
     ----------
     theta_nominal : scalar or array-like of shape (p,), default=None
         θ₀, of the nominal events that weights are for. None takes the most frequent row of θ, of
-        two values that are as frequent the smaller one, or the median where no row makes up 5%; a
-        warning tells where this is a guess.
+        two values that are about as frequent the smaller one, or the median where no row makes up
+        5%; a warning tells where this is a guess.
     n_estimators : int, default=1
         Networks trained with different seeds; weights are the mean of their log-weights.
     hidden_layer_sizes : int or sequence of int, default=None
@@ -305,7 +303,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self._range = support_of(X)
         self._against_mixture = mixture
         # By which a fit recognises the events that its networks were dealt.
-        self._seen_theta = sums_and_order(theta)
+        self._seen_sums = event_sums(X)
         everything = np.ones(len(X), dtype=bool)
         varied = everything if mixture else ~is_nominal
         self._pool, self._pool_sign = thin(theta[varied], weight[varied])
@@ -339,6 +337,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             point = space.point(self.theta_nominal, name="theta_nominal")
             return repeated_near(theta, point), n_distinct
         nominal = np.median(theta, axis=0) if found.row is None else found.row
+        if found.second is not None and found.has_two_alike:
+            nominal = min(nominal, found.second, key=tuple)
         _warn_if_guessed(found, nominal, names, len(theta))
         return nominal.astype(np.float64), n_distinct
 
@@ -515,13 +515,10 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         ExtrapolationWarning
             If a θ lies outside the trained range, for the same reason or another.
         """
+        check_same_rows(y, X, name="y", reference_name="X")
+        check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
         events = self._check_events(X)
-        rows, _ = check_theta_rows(y, len(events), name="y")
-        theta = self._space.point(
-            y if isinstance(y, pd.DataFrame) and feature_names(y) else rows,
-            n_events=len(events),
-            name="y",
-        )
+        theta = self._space.rows(y, len(events), name="y")
         weight = check_weights(sample_weight, len(events), name="sample_weight")
         n_trained = 0 if self._range is None else self._range.n_events
         nominal = None if self._against_mixture else self.theta_nominal_
@@ -546,7 +543,7 @@ def _warn_if_guessed(found: Frequencies, nominal: FloatArray, names: list[str], 
     if found.row is None:
         reason = "no row of θ makes up 5% of the events, and it is their median"
     elif found.second is not None and 2 * found.second_count > found.count:
-        if found.n_distinct == 2 and found.second_count == found.count:
+        if found.has_two_alike:
             return
         other = dict(zip(names, found.second.tolist(), strict=True))
         reason = f"{found.count} of {n} events have it, {found.second_count} have {other}"

@@ -290,7 +290,7 @@ def test_bounds_by_name_and_by_order(small, exact):
         ({"nu": (0, 1)}, "unknown parameter 'nu'; known are"),
         ({"mu": (1, 0)}, "low < high"),
         ({"mu": (0, np.inf)}, "finite"),
-        ([(0, 1), (0, 1)], r"expected \(1, 2\)"),
+        ([(0, 1), (0, 1)], r"expected numbers of shape \(1, 2\)"),
     ],
 )
 def test_wrong_bounds(small, exact, bounds, message):
@@ -437,14 +437,24 @@ def test_runs_with_weights_in_common_keep_what_these_do_not_know():
     assert shared.sources["training"][0, 0] == pytest.approx(0.3 + spread)
 
 
-@pytest.mark.parametrize("seed", [0, np.random.RandomState(0)])
-def test_every_run_trains_another_reweighter_whatever_its_seed(small, seed):
+@pytest.mark.parametrize("seed", [None, 0, np.random.RandomState(0)])
+def test_every_run_trains_another_reweighter_whatever_its_seed(small, monkeypatch, seed):
     quick = DCTRReweighter(max_epochs=1, random_state=seed, device="cpu")
-    fitter = SRGNFitter(quick, **{**QUICK, "n_runs": 2, "max_epochs": 1})
+    fitter = SRGNFitter(quick, **{**QUICK, "n_runs": 3, "max_epochs": 1})
+    seen, fit = [], DCTRReweighter.fit
+
+    def note(reweighter, *args, **options):
+        seen.append(reweighter.random_state)
+        return fit(reweighter, *args, **options)
+
+    monkeypatch.setattr(DCTRReweighter, "fit", note)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkdctrWarning)
         fitter.fit(small.sim_gen, small.sim_reco, small.data, gen=small.gen, theta=small.theta)
-    assert fitter.runs_.iloc[:, 0].nunique() == 2
+    assert len({id(one) if one is seed else one for one in seen}) == 3
+    # The first run is that of a fit of one.
+    if isinstance(seed, int):
+        assert seen[0] == seed
 
 
 def test_ensemble(toy, exact):

@@ -63,7 +63,7 @@ def labels(ax):
         ({"nominal": [1.0, np.nan, 2.0]}, "nominal has 1 of 3 values that are NaN or infinite"),
         ({"target": [1.0, np.inf, 2.0]}, "target has 1 of 3 values"),
         ({"weights": [1.0, np.nan, 2.0]}, "weights has 1 of 3 values"),
-        ({"bins": 0}, "bins=0; expected one at least"),
+        ({"bins": 0}, "bins=0; expected a whole number, one at least"),
         ({"bins": "auto"}, "bins='auto'; expected a number of bins"),
         ({"bins": [1.0, 0.0]}, "two edges or more in ascending order"),
         ({"nominal": np.ones((3, 2)), "feature": 2}, "feature=2: nominal has 2 columns"),

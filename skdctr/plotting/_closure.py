@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -47,14 +46,15 @@ def _column(values: ArrayLike, name: str, feature: int = 0) -> FloatArray:
 
 def _edges(bins: int | ArrayLike, samples: Sequence[FloatArray]) -> FloatArray:
     """Check bin edges, or divide the range of the samples but for their tails."""
-    if isinstance(bins, Integral):
-        if bins < 1:
-            raise ValueError(f"bins={bins!r}; expected one at least.")
+    if isinstance(bins, str) or np.ndim(bins) > 1:
+        raise ValueError(f"bins={bins!r}; expected a number of bins, or their edges.")
+    if np.ndim(bins) == 0:
+        number = float(np.asarray(bins, dtype=np.float64))
+        if not (number >= 1 and number.is_integer()):
+            raise ValueError(f"bins={bins!r}; expected a whole number, one at least.")
         ends = [np.quantile(values, [_TAIL, 1 - _TAIL]) for values in samples]
         low, high = np.min(ends), np.max(ends)
-        return np.linspace(low, high if high > low else low + 1, int(bins) + 1)
-    if np.ndim(bins) != 1 or isinstance(bins, str):
-        raise ValueError(f"bins={bins!r}; expected a number of bins, or their edges.")
+        return np.linspace(low, high if high > low else low + 1, int(number) + 1)
     edges = _column(bins, "bins")
     if len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise ValueError(f"bins={edges.tolist()}; expected two edges or more in ascending order.")
