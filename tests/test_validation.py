@@ -253,8 +253,8 @@ def test_one_pair_bounds_one_parameter():
         ({"beta": (1, 1)}, "low < high"),
         ({"beta": (1, np.inf)}, "two finite numbers"),
         ({"beta": 1}, "two finite numbers"),
-        ([(0, 1)], r"bounds has shape \(1, 2\), expected \(2, 2\)"),
-        ((0, 1), r"bounds has shape \(2,\), expected \(2, 2\)"),
+        ([(0, 1)], r"has shape \(1, 2\), expected numbers of shape \(2, 2\)"),
+        ((0, 1), r"has shape \(2,\), expected numbers of shape \(2, 2\)"),
     ],
 )
 def test_bad_bounds(bounds, message):
