@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from skorch.callbacks import GradientNormClipping
 
 from ._set_tensors import EventTensors, PackedTensors
+from ._sets import PackedEvents
+from ._validation import Events
 from .refinement import ChoiceSample
 from .regression import make_folds
 from .training import EventDataset, TrainingOptions
@@ -138,16 +140,16 @@ def auto_epochs(events: ReweightingEvents, n_events: int, batch_size: int) -> in
     return int(np.clip(min(wanted, max(least, enough)), fewest, most))
 
 
-def deal(events: ReweightingEvents, n_folds: int | str) -> NDArray[np.signedinteger] | None:
+def deal(X: Events, n_folds: int | str) -> NDArray[np.signedinteger] | None:
     """Deal the events to the parts of a cross-fit; None where there is one part only.
 
     Alike for all seeds, so that members of an ensemble can be trained one by one.
     """
-    auto = _FOLDS_OF_SETS if isinstance(events.x, PackedTensors) else 1
+    auto = _FOLDS_OF_SETS if isinstance(X, PackedEvents) else 1
     n = auto if n_folds == "auto" else int(n_folds)
     if n == 1:
         return None
-    folds = make_folds(len(events.x), n, np.random.default_rng(0))
+    folds = make_folds(len(X), n, np.random.default_rng(0))
     return folds.astype(np.int8 if n < 128 else np.intp)
 
 

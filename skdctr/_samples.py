@@ -146,12 +146,10 @@ def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_nam
         )
 
 
-def _check_data_weight(data: Any, data_weight: Any) -> None:
+def _check_pairs(X: Any, y: Any, data: Any, sample_weight: Any, data_weight: Any) -> None:
+    """Refuse what has nothing to go with, or rows of it in another order."""
     if data is None and data_weight is not None:
         raise ValueError("data_weight was given without data: pass data=... as well.")
-
-
-def _check_rows(X: Any, y: Any, data: Any, sample_weight: Any, data_weight: Any) -> None:
     check_same_rows(y, X, name="y (sim_reco)", reference_name="X (sim_gen)")
     check_same_rows(sample_weight, X, name="sample_weight", reference_name="X (sim_gen)")
     check_same_rows(data_weight, data, name="data_weight", reference_name="data")
@@ -178,8 +176,7 @@ def check_fit_samples(
     least_events : int
         Events that each sample needs.
     """
-    _check_data_weight(data, data_weight)
-    _check_rows(X, y, data, sample_weight, data_weight)
+    _check_pairs(X, y, data, sample_weight, data_weight)
     sim_gen = check_estimator_events(estimator, X, ensure_min_samples=least_events)
     sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
     passed = None
@@ -240,8 +237,7 @@ def check_score_samples(
     n_folds : int
         Parts of the cross-fit of the classifier.
     """
-    _check_data_weight(data, data_weight)
-    _check_rows(X, y, data, sample_weight, data_weight)
+    _check_pairs(X, y, data, sample_weight, data_weight)
     for sample, name in ((y, "y (sim_reco)"), (data, "data")):
         columns = feature_names(sample)
         if columns is not None and fitted.columns is not None and columns != fitted.columns:

@@ -284,10 +284,11 @@ def check_weights(weights: Any, n_events: int, *, name: str) -> FloatArray:
 
 
 def _has_words(values: Any) -> bool:
-    array = np.asarray(values)
-    if array.dtype.kind != "O":
-        return array.dtype.kind in "US"
-    return any(isinstance(value, str) for value in np.atleast_2d(array)[:1].flat)
+    try:
+        first = np.asarray(values[:1])
+    except (TypeError, IndexError):
+        return False
+    return any(isinstance(value, str) for value in first.flat)
 
 
 def check_theta_rows(

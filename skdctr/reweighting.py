@@ -257,7 +257,6 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             )
         device = resolve_device(self.device)
         events, scaled_nominal = self._prepare(X, y, sample_weight, device)
-        self.folds_ = deal(events, self.n_folds)
         self.nets_ = []
         for k, of_part in enumerate(_seeds_of_parts(seeds, self._n_parts)):
             seen = events
@@ -302,8 +301,9 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self._parameters = ParameterScaling.of_range(space.low, space.high)
         self._range = support_of(X)
         self._against_mixture = mixture
-        # By which a fit recognises the events that its networks were dealt.
-        self._seen_sums = event_sums(X)
+        self.folds_ = deal(X, self.n_folds)
+        # By which a fit recognises the events that the networks of each part were dealt.
+        self._seen_sums = None if self.folds_ is None else event_sums(X)
         everything = np.ones(len(X), dtype=bool)
         varied = everything if mixture else ~is_nominal
         self._pool, self._pool_sign = thin(theta[varied], weight[varied])

@@ -262,7 +262,8 @@ def test_gradient_fit_counts_the_training_of_an_ensemble(toy):
         one.nets_, one.net_ = [net], net
         each.append(DCTRFitter(one).fit(sim, data=data).theta_[0])
     ratio = result.sources["training"][0, 0] / (np.var(each, ddof=1) / 3)
-    assert 0.5 < ratio < 2
+    # Fits are not linear in as large differences of three networks.
+    assert abs(ratio - 1) < 0.5
 
 
 def test_expected_covariance_where_weights_are_not_to_be_relied_on(toy):
