@@ -11,9 +11,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._chunks import release, row_chunks
+from ._parameter_space import ParameterSpace
 from ._scaling import FeatureRange, SetRange
 from ._sets import PackedEvents
-from ._validation import Events, FloatArray, ParameterSpace, check_estimator_events, feature_labels
+from ._validation import Events, FloatArray, check_estimator_events, feature_labels
 from ._weights import EventWeights, exponentiate, warn_if_outside
 
 __all__ = ["BaseReweighter"]

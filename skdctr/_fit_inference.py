@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from ._classifier import ClassifierEstimator
 from ._device import resolve_device
 from ._fit_report import doubtful_weights, warn_of
+from ._parameter_space import check_bounds
 from ._resolve import bind, parameter_space
 from ._samples import Samples
-from ._validation import FloatArray, check_bounds
+from ._validation import FloatArray
 from .estimating_equation import EstimatingEquation
 from .inference import ChiSquare
 from .metrics import effective_sample_size, pareto_tail_index

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ._differences import positive_steps
-from ._validation import FloatArray, ParameterSpace
+from ._parameter_space import ParameterSpace
+from ._validation import FloatArray
 from ._warn import warn_user
 from ._weights import EventWeights, NetworkWeights
 from .exceptions import (

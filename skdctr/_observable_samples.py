@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ._validation import Events, FloatArray, widths
+from ._parameter_space import widths
+from ._validation import Events, FloatArray
 from ._weights import EventWeights
 from .generator_sample import GeneratorSample
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._parameter_space import ParameterSpace
 from ._scaling import FeatureRange
-from ._validation import FloatArray, ParameterSpace
+from ._validation import FloatArray
 from ._warn import warn_user
 from .exceptions import ExtrapolationWarning
 

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import least_squares
 
-from ._validation import FloatArray, ParameterSpace, check_constraints
+from ._parameter_space import ParameterSpace, check_constraints
+from ._validation import FloatArray
 from ._warn import warn_user
 from .exceptions import ConvergenceWarning
 

@@ -33,9 +33,10 @@ from ._fit_report import (
 )
 from ._observable_run import observable_problem, run_observable
 from ._parallel import run_jobs
+from ._parameter_space import check_bounds, check_constraints
 from ._resolve import GeneratorInput, bind, is_given, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
-from ._validation import FloatArray, check_bounds, check_constraints
+from ._validation import FloatArray
 from ._weight_noise import expected_auc
 from .estimating_equation import EstimatingEquation
 from .objectives import ClassifierObjective, Evaluation

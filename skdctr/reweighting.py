@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._base import BaseReweighter
 from ._device import resolve_device, spawn_seeds
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
+from ._parameter_space import ParameterSpace, check_theta_rows
 from ._prediction import scaled_tensor, to_tensor
 from ._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
 from ._scaling import ParameterScaling, Scaling, support_of
@@ -27,15 +28,7 @@ from ._theta_values import (
     repeated_near,
     same_theta,
 )
-from ._validation import (
-    Events,
-    FloatArray,
-    ParameterSpace,
-    check_estimator_events,
-    check_same_rows,
-    check_theta_rows,
-    check_weights,
-)
+from ._validation import Events, FloatArray, check_estimator_events, check_same_rows, check_weights
 from ._warn import warn_user
 from ._weight_noise import expected_auc_of
 from ._weights import NetworkWeights, RatioNetwork, warn_if_outside

@@ -10,13 +10,11 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from skdctr import exceptions
 from skdctr._device import resolve_device, spawn_seeds, torch_seed
+from skdctr._parameter_space import ParameterSpace, check_bounds, check_theta_rows
 from skdctr._parameters import NetworkParametersMixin
 from skdctr._validation import (
-    ParameterSpace,
-    check_bounds,
     check_events,
     check_same_columns,
-    check_theta_rows,
     check_weights,
     did_you_mean,
     feature_names,
