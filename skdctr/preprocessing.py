@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -20,6 +20,8 @@ __all__ = ["PackedEvents", "ParticleMoments", "ParticlePreprocessor"]
 
 # Of its jet. The logarithm of less, which no detector sees, is no smaller.
 _LEAST_FRACTION = 1e-5
+# So many at a time: what is computed on the way is several times as large as the events.
+_CHUNK_EVENTS = 1 << 14
 
 _Floats = NDArray[np.float64]
 
@@ -263,6 +265,12 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
 
     def _prepare(self, packed: PackedEvents, columns: list[int]) -> NDArray[Any]:
         prepared = packed.features.copy()
+        for first, particles, part in _chunks(packed):
+            prepared[particles] = self._prepare_chunk(part, columns, first)
+        return prepared
+
+    def _prepare_chunk(self, packed: PackedEvents, columns: list[int], first: int) -> NDArray[Any]:
+        prepared = packed.features.copy()
         pt, eta, phi = packed.features[:, columns].astype(np.float64).T
         rows = np.repeat(np.arange(len(packed)), packed.counts)
 
@@ -270,12 +278,13 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
             return np.bincount(rows, weights=values, minlength=len(packed)).astype(np.float64)
 
         sum_pt = total(pt)
-        _check_momenta(pt, packed)
+        _check_momenta(pt, packed, first)
         empty = (sum_pt == 0) & (packed.counts > 0)
         if empty.any():
             raise ValueError(
-                f"all transverse momenta of event {int(np.argmax(empty))} are zero, so that they "
-                "have no fractions and no axis; drop the event, or mark its particles as padding."
+                f"all transverse momenta of event {first + int(np.argmax(empty))} are zero, so "
+                "that they have no fractions and no axis; drop the event, or mark its particles as "
+                "padding."
             )
         safe = np.where(sum_pt > 0, sum_pt, 1.0)
         if self.center:
@@ -350,16 +359,17 @@ class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore
             If the features are not those of `fit`, or a transverse momentum is negative.
         """
         packed = self._checked(X)
-        columns = self._columns(packed)
-        z, eta, phi = packed.features[:, columns].astype(np.float64).T
-        _check_momenta(z, packed)
-        features = packed.features.copy()
-        features[:, columns[0]] = np.log(np.maximum(z, _LEAST_FRACTION))
-        moments = [z * np.hypot(eta, phi), z * eta**2, z * phi**2, z * eta * phi, z**2]
-        every = np.column_stack([features, *moments])
-        dtype = X.features.dtype if isinstance(X, PackedEvents) else packed.features.dtype
+        columns, f = self._columns(packed), packed.n_features
+        features = np.empty((len(packed.features), f + 5), dtype=packed.features.dtype)
+        features[:, :f] = packed.features
+        for first, particles, part in _chunks(packed):
+            z, eta, phi = part.features[:, columns].astype(np.float64).T
+            _check_momenta(z, part, first)
+            features[particles, columns[0]] = np.log(np.maximum(z, _LEAST_FRACTION))
+            moments = [z * np.hypot(eta, phi), z * eta**2, z * phi**2, z * eta * phi, z**2]
+            features[particles, f:] = np.stack(moments, axis=1)
         names = None if packed.feature_names is None else tuple(self.get_feature_names_out())
-        return replace(packed, features=every.astype(dtype), feature_names=names)
+        return replace(packed, features=features, feature_names=names)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Names of the features.
@@ -382,10 +392,18 @@ class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore
         return np.append(names, np.array(new, dtype=object))
 
 
-def _check_momenta(pt: _Floats, packed: PackedEvents) -> None:
+def _chunks(packed: PackedEvents) -> Iterator[tuple[int, slice, PackedEvents]]:
+    """Go through events: the first one's number, their particles among all, and the events."""
+    for first in range(0, len(packed), _CHUNK_EVENTS):
+        part = packed[first : first + _CHUNK_EVENTS]
+        start = int(packed.offsets[first])
+        yield first, slice(start, start + part.n_particles), part
+
+
+def _check_momenta(pt: _Floats, packed: PackedEvents, first: int) -> None:
     if (pt < 0).any():
         particle = int(np.argmax(pt < 0))
-        event = int(np.searchsorted(packed.offsets, particle, side="right")) - 1
+        event = first + int(np.searchsorted(packed.offsets, particle, side="right")) - 1
         raise ValueError(f"X has a negative transverse momentum in event {event}.")
 
 
