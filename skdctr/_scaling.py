@@ -84,7 +84,9 @@ class Scaling:
         return (X - self.shift) / self.scale
 
     def _packed(self, X: PackedEvents) -> CodedEvents:
-        features = ((X.features - self.shift) / self.scale).astype(np.float32)
+        features = np.empty(X.features.shape, dtype=np.float32)
+        for rows, part in row_chunks(X.features):
+            features[rows] = (part - self.shift) / self.scale
         codes, n_types = None, 0
         if self.types is not None and X.types is not None:
             n_types = len(self.types) + 1

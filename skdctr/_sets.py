@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
+from ._chunks import row_chunks
 from ._set_tensors import PackedTensors
 from ._unpack import flatten_events, is_awkward
 
@@ -299,9 +300,8 @@ class PackedEvents:
         total = self.n_particles if weight is None else weight.sum()
         if not total > 0:
             return np.zeros(self.n_features), np.ones(self.n_features)
-        values = self.features.astype(np.float64)
-        mean = np.average(values, axis=0, weights=weight)
-        scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weight))
+        mean = _sum_of(self.features, weight, lambda values: values) / total
+        scale = np.sqrt(_sum_of(self.features, weight, lambda values: (values - mean) ** 2) / total)
         # Below this the spread is what rounding leaves of a constant.
         constant = scale <= 10 * np.finfo(self.features.dtype).eps * np.abs(mean)
         return mean, np.where(constant, 1.0, scale)
@@ -352,3 +352,19 @@ class PackedEvents:
             torch.tensor(self.offsets, device=device),
             None if self.types is None else torch.tensor(self.types, device=device),
         )
+
+
+def _sum_of(
+    features: NDArray[Any],
+    weight: NDArray[np.float64] | None,
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Add up a function of particles, (f,), a part of them at a time."""
+    total = np.zeros((1, features.shape[1]))
+    for rows, part in row_chunks(features):
+        values = function(part.astype(np.float64))
+        if weight is not None:
+            values = values * weight[rows, None]
+        # Row after row, as in one sum over all: how many parts there are changes no digit.
+        total = np.concatenate([total, values]).sum(axis=0, keepdims=True)
+    return total[0]

@@ -1,5 +1,7 @@
 """Events that are sets of particles: the forms they come in, what is refused, rows and tensors."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import _safe_indexing, indexable
 
+from skdctr import _chunks
+from skdctr._scaling import Scaling
 from skdctr._sets import PackedTensors, is_sets
 from skdctr.preprocessing import PackedEvents
 
@@ -345,6 +349,28 @@ def test_mean_and_scale_of_real_particles(packed, lists):
     repeated = packed[np.repeat(np.arange(6), weight.astype(int))]
     assert_allclose(packed.mean_and_scale(weight), repeated.mean_and_scale())
     assert_array_equal(packed.mean_and_scale(np.zeros(6)), [[0] * 3, [1] * 3])
+
+
+def test_mean_and_scale_do_not_depend_on_the_parts(rng, monkeypatch):
+    features = rng.normal(5.0, 3.0, (50_000, 4)).astype(np.float32)
+    packed = PackedEvents(features, np.arange(0, 50_001, 10))
+    assert len(list(_chunks.row_chunks(features))) == 1
+    for weight in (None, rng.exponential(size=5000)):
+        whole = packed.mean_and_scale(weight)
+        monkeypatch.setattr(_chunks, "_NUMBERS", 1 << 14)
+        assert_array_equal(packed.mean_and_scale(weight), whole)
+        monkeypatch.undo()
+
+
+def test_standardised_in_little_memory(rng):
+    features = rng.normal(5.0, 3.0, (2_000_000, 3)).astype(np.float32)
+    packed = PackedEvents(features, np.arange(0, 2_000_001, 10))
+    tracemalloc.start()
+    Scaling.standard(packed, np.ones(len(packed)))(packed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The result, and a weight for each particle.
+    assert peak < 1.5 * (features.nbytes + 8 * len(features))
 
 
 def test_scale_of_a_constant_feature():
