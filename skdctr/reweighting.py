@@ -442,7 +442,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         r"""Compute the AUC that the weights' own error gives a perfect classifier.
 
         Between events generated at θ and `X` with these weights. A classifier that sees more has
-        found something wrong with the weights, beside their noise.
+        found something wrong with the weights, beside their noise; one that sees less may have too
+        few events to learn the noise, and to be a test of much else.
 
         Parameters
         ----------
