@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_mapped", "release", "row_chunks"]
+__all__ = ["is_mapped", "particle_chunks", "release", "row_chunks"]
 
 # Numbers in a part: 2 MB in double precision, enough to hide the cost of a step in Python.
 _NUMBERS = 1 << 18
@@ -41,6 +41,30 @@ def row_chunks(X: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
         part = X[rows]
         yield rows, part
         release(part)
+
+
+def particle_chunks(offsets: NDArray[np.int64], n_rows: int) -> Iterator[slice]:
+    """Divide events that are sets of particles into parts whose work is bounded.
+
+    Parameters
+    ----------
+    offsets : ndarray of shape (n + 1,)
+        Event i has the particles ``offsets[i]`` to ``offsets[i + 1]``.
+    n_rows : int
+        Particles in a part. A larger event is a part by itself.
+
+    Yields
+    ------
+    slice
+        Which events.
+    """
+    n, start = len(offsets) - 1, 0
+    while start < n:
+        most = int(np.searchsorted(offsets, offsets[start] + n_rows, side="right")) - 1
+        # Events without particles take work too.
+        stop = min(max(most, start + 1), start + n_rows, n)
+        yield slice(start, stop)
+        start = stop
 
 
 def is_mapped(X: Any) -> bool:

@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["EventTensors", "PackedTensors", "event_chunks", "join_events", "particle_chunks"]
+from ._chunks import particle_chunks
+
+__all__ = ["EventTensors", "PackedTensors", "event_chunks", "join_events", "set_chunks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,21 +152,16 @@ def event_chunks(x: EventTensors, n_rows: int) -> Iterator[tuple[slice, EventTen
         These events.
     """
     if isinstance(x, PackedTensors):
-        yield from particle_chunks(x, n_rows)
+        yield from set_chunks(x, n_rows)
         return
     for start in range(0, len(x), n_rows):
         rows = slice(start, min(start + n_rows, len(x)))
         yield rows, x[rows]
 
 
-def particle_chunks(x: PackedTensors, n_rows: int) -> Iterator[tuple[slice, PackedTensors]]:
+def set_chunks(x: PackedTensors, n_rows: int) -> Iterator[tuple[slice, PackedTensors]]:
     """Do the same for sets."""
-    n = len(x)
-    offsets = x.offsets.cpu()
-    start = 0
-    while start < n:
-        most = int(torch.searchsorted(offsets, offsets[start] + n_rows, right=True)) - 1
-        # Events without particles take work too.
-        stop = min(max(most, start + 1), start + n_rows, n)
-        yield slice(start, stop), x._slice(start, stop, int(offsets[start]), int(offsets[stop]))
-        start = stop
+    offsets = x.offsets.cpu().numpy()
+    for rows in particle_chunks(offsets, n_rows):
+        first, last = int(offsets[rows.start]), int(offsets[rows.stop])
+        yield rows, x._slice(rows.start, rows.stop, first, last)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ._chunks import particle_chunks
 from ._sets import PackedEvents
 from ._unpack import is_awkward, join_rows
 from ._validation import did_you_mean
@@ -21,7 +22,7 @@ __all__ = ["PackedEvents", "ParticleMoments", "ParticlePreprocessor"]
 # Of its jet. The logarithm of less, which no detector sees, is no smaller.
 _LEAST_FRACTION = 1e-5
 # So many at a time: what is computed on the way is several times as large as the events.
-_CHUNK_EVENTS = 1 << 14
+_CHUNK_PARTICLES = 1 << 16
 
 _Floats = NDArray[np.float64]
 
@@ -264,7 +265,7 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
         return self._names_in(input_features)
 
     def _prepare(self, packed: PackedEvents, columns: list[int]) -> NDArray[Any]:
-        prepared = packed.features.copy()
+        prepared = np.empty_like(packed.features)
         for first, particles, part in _chunks(packed):
             prepared[particles] = self._prepare_chunk(part, columns, first)
         return prepared
@@ -394,10 +395,8 @@ class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore
 
 def _chunks(packed: PackedEvents) -> Iterator[tuple[int, slice, PackedEvents]]:
     """Go through events: the first one's number, their particles among all, and the events."""
-    for first in range(0, len(packed), _CHUNK_EVENTS):
-        part = packed[first : first + _CHUNK_EVENTS]
-        start = int(packed.offsets[first])
-        yield first, slice(start, start + part.n_particles), part
+    for rows in particle_chunks(packed.offsets, _CHUNK_PARTICLES):
+        yield rows.start, slice(*packed.offsets[[rows.start, rows.stop]]), packed[rows]
 
 
 def _check_momenta(pt: _Floats, packed: PackedEvents, first: int) -> None:

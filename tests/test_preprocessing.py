@@ -108,7 +108,7 @@ def test_each_event_by_itself(jets):
 def test_how_many_at_a_time_does_not_matter(transformer, jets, monkeypatch):
     packed = PackedEvents.from_events(jets)
     whole = transformer.fit_transform(packed).features
-    monkeypatch.setattr(preprocessing, "_CHUNK_EVENTS", 2)
+    monkeypatch.setattr(preprocessing, "_CHUNK_PARTICLES", 4)
     assert_array_equal(transformer.transform(packed).features, whole)
     jets[3, 2, 0] = -1
     with pytest.raises(ValueError, match="negative transverse momentum in event 3"):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from skdctr._set_tensors import PackedTensors, particle_chunks
+from skdctr._set_tensors import PackedTensors, set_chunks
 
 from ._layers import ACTIVATIONS, fully_connected
 from ._separable import SeparableNetwork
@@ -123,7 +123,7 @@ class SetEncoder(nn.Module):
             torch.cat(
                 [
                     self._latent_sums(chunk, chunk.segments, None if given is None else given[rows])
-                    for rows, chunk in particle_chunks(part, _CHUNK_PARTICLES)
+                    for rows, chunk in set_chunks(part, _CHUNK_PARTICLES)
                 ]
             )
         ]
