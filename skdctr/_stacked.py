@@ -1,8 +1,8 @@
 """Networks of one shape trained at once, each on batches of its own.
 
-One step of many small networks costs little more than that of one, where the time goes into
-starting operations rather than into arithmetic: on a GPU, or on several cores. Losses are summed
-over the networks, so that each has the gradient that it would have alone.
+On a GPU one step of many small networks costs little more than that of one, as the time goes into
+starting operations rather than into arithmetic. Losses are summed over the networks, so that each
+has the gradient that it would have alone.
 """
 
 from __future__ import annotations
@@ -237,16 +237,17 @@ _STACKABLE = (SeparableNetwork, MLP)
 
 
 def trains_together(module: nn.Module, options: TrainingOptions, device: torch.device) -> bool:
-    """Say whether several such networks train at once, and gain by it.
+    """Say whether several such networks train at once, by their settings and device alone.
 
-    Gain there is where the time goes into starting operations: not on a single thread.
+    A processor trains them one by one: rounding would depend on how many there are, and so the
+    members of an ensemble on its size and on the number of threads.
     """
     return (
         type(module) in _STACKABLE
         and optimizer_arguments(options)["optimizer"] in _ELEMENTWISE
         and not options.callbacks
         and not options.accelerate
-        and (device.type != "cpu" or torch.get_num_threads() > 1)
+        and device.type != "cpu"
     )
 
 

@@ -32,8 +32,8 @@ _WORSE_AT = 3.0
 # A second network replaces the first where its validation loss is lower by so many errors.
 _BETTER_AT = 2.0
 _LEAST_TO_CHOOSE = 500
-# Members of an ensemble that train at once: for each core of a processor, and elsewhere.
-_TOGETHER_PER_CORE, _TOGETHER_ELSEWHERE = 2, 64
+# Members of an ensemble that train at once, where they do.
+_TOGETHER = 64
 # Rows of all these members at the most.
 _TOGETHER_ROWS = 1 << 25
 # What trains by default, the preferred one first, and default layers of each network.
@@ -230,9 +230,7 @@ def _group_size(
         module = build()
     if not trains_together(module, options(events.n_rows, 0), device):
         return 1
-    on_processor = device.type == "cpu"
-    size = _TOGETHER_PER_CORE * torch.get_num_threads() if on_processor else _TOGETHER_ELSEWHERE
-    return max(1, min(size, _TOGETHER_ROWS // events.n_rows))
+    return max(1, min(_TOGETHER, _TOGETHER_ROWS // events.n_rows))
 
 
 class _Member:

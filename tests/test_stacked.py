@@ -114,10 +114,8 @@ def test_diverging_networks_are_refused(valid):
         (MLP(2), {"accelerate": True}, False),
     ],
 )
-def test_what_trains_together(monkeypatch, module, options, expected):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert trains_together(module, TrainingOptions(**options), CPU) is expected
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+def test_what_trains_together(module, options, expected):
+    assert trains_together(module, TrainingOptions(**options), torch.device("cuda")) is expected
     assert not trains_together(module, TrainingOptions(**options), CPU)
 
 
@@ -135,9 +133,8 @@ def test_an_ensemble_is_the_same_either_way(monkeypatch, mixture):
         return train_together(modules, *args, **named)
 
     monkeypatch.setattr(reweighter_training, "train_together", counted)
-    monkeypatch.setattr(reweighter_training, "_TOGETHER_PER_CORE", 2)
-    for threads in (1, 2):
-        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+    for together in (False, True):
+        monkeypatch.setattr(reweighter_training, "trains_together", lambda *_, v=together: v)
         reweighter = DCTRReweighter(
             theta_nominal=0.0, n_estimators=3, max_epochs=4, refit=False, random_state=1
         )
@@ -148,7 +145,7 @@ def test_an_ensemble_is_the_same_either_way(monkeypatch, mixture):
 
 
 def test_a_single_network_takes_the_usual_way(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    monkeypatch.setattr(reweighter_training, "trains_together", lambda *_: True)
     monkeypatch.setattr(_stacked, "StackedModule", None)
     rng = np.random.default_rng(0)
     theta = np.repeat([0.0, 1.0], 300)
