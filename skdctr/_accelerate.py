@@ -7,34 +7,11 @@ from typing import Any
 import torch
 from skorch.hf import AccelerateMixin
 
+from skdctr._utils.device import process_device
+
 from ._event_net import EventNet
 
-__all__ = ["AcceleratedNet", "accelerator", "process_device"]
-
-
-def accelerator() -> Any:
-    """Return the `Accelerator` of this process, as ``accelerate launch`` configured it.
-
-    Raises
-    ------
-    ImportError
-        If accelerate is not installed.
-    """
-    try:
-        from accelerate import Accelerator
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "device='accelerate' needs accelerate, which is not installed: pip install "
-            '"skdctr[accelerate]"'
-        ) from error
-    return Accelerator()
-
-
-def process_device() -> torch.device:
-    """Return the device of this process."""
-    device: torch.device = accelerator().device
-    # Several processes number the CPU, whose name is read back without a number only.
-    return torch.device("cpu") if device.type == "cpu" else device
+__all__ = ["AcceleratedNet"]
 
 
 class AcceleratedNet(AccelerateMixin, EventNet):

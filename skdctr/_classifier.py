@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ._device import resolve_device
+from skdctr._utils.device import resolve_device
+
 from ._estimator import NetworkEstimator
 from ._samples import Samples
 from ._set_tensors import EventTensors, PackedTensors

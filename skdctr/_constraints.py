@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
+
 from .search import SearchResult
 
 __all__ = ["constrain"]

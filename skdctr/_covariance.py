@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 
 __all__ = ["sandwich"]
 

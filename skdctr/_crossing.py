@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 
 __all__ = ["crossing", "quantiles_of", "star"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 
 __all__ = ["central_differences", "positive_steps"]
 

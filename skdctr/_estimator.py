@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdctr._utils.spelling import did_you_mean
+
 from ._parameters import NetworkParametersMixin
-from ._validation import did_you_mean
 from .networks import ACTIVATIONS
 from .training import TrainingOptions
 
-__all__ = ["NETWORK_CONSTRAINTS", "NetworkEstimator", "all_or_nothing"]
+__all__ = ["NETWORK_CONSTRAINTS", "NetworkEstimator"]
 
 NETWORK_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), None],
@@ -31,18 +30,6 @@ NETWORK_CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
-
-
-@contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Give an estimator back the state it had if the fit inside the block fails."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 class NetworkEstimator(NetworkParametersMixin):

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skdctr._utils.device import resolve_device
+from skdctr._utils.typing import FloatArray
+
 from ._classifier import ClassifierEstimator
-from ._device import resolve_device
 from ._fit_report import doubtful_weights, warn_of
 from ._parameter_space import check_bounds
 from ._resolve import bind, parameter_space
 from ._samples import Samples
-from ._validation import FloatArray
 from .estimating_equation import EstimatingEquation
 from .inference import ChiSquare
 from .metrics import effective_sample_size, pareto_tail_index

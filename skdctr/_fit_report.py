@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+
 from ._differences import positive_steps
 from ._parameter_space import ParameterSpace
-from ._validation import FloatArray
-from ._warn import warn_user
 from ._weights import EventWeights, NetworkWeights
 from .exceptions import (
     ConvergenceWarning,

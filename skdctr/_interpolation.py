@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 
 __all__ = ["smooth_values"]
 

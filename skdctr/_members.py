@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._estimator import all_or_nothing
+from skdctr._utils.rollback import all_or_nothing
+
 from ._resolve import GeneratorInput
 from ._samples import check_fit_samples
 from .fitting import SRGNFitter

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._validation import FloatArray, did_you_mean
-from ._warn import warn_user
+from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+
 from .exceptions import ConvergenceWarning
 
 if TYPE_CHECKING:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.typing import FloatArray
+
 from ._parameter_space import widths
-from ._validation import Events, FloatArray
+from ._validation import Events
 from ._weights import EventWeights
 from .generator_sample import GeneratorSample
 

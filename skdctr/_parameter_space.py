@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._validation import FloatArray, check_events, did_you_mean, feature_names
+from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
+
+from ._validation import check_events, feature_names
 
 __all__ = ["ParameterSpace", "check_bounds", "check_constraints", "check_theta_rows", "widths"]
 

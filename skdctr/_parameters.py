@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 
-from ._validation import did_you_mean
+from skdctr._utils.spelling import did_you_mean
 
 __all__ = ["PREFIXES", "NetworkParametersMixin"]
 

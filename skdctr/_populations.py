@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from skdctr._utils.typing import FloatArray
+
 from ._observable_samples import ObservableProblem
-from ._validation import FloatArray
 
 __all__ = ["differing_populations"]
 

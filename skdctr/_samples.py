@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+
 from ._resolve import warn_closure
 from ._sets import PackedEvents, is_sets
 from ._validation import (
     Events,
-    FloatArray,
     check_estimator_events,
     check_like,
     check_same_columns,
@@ -22,7 +24,6 @@ from ._validation import (
     feature_labels,
     feature_names,
 )
-from ._warn import warn_user
 from ._weights import EventWeights
 from .exceptions import ExtrapolationWarning
 

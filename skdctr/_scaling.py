@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+
 from ._chunks import row_chunks
 from ._set_tensors import PackedTensors
 from ._sets import PackedEvents
-from ._validation import Events, FloatArray
-from ._warn import warn_user
+from ._validation import Events
 from .exceptions import ExtrapolationWarning
 
 __all__ = ["CodedEvents", "FeatureRange", "ParameterScaling", "Scaling", "SetRange", "support_of"]

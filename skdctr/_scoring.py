@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+
 from ._parameter_space import ParameterSpace
 from ._scaling import FeatureRange
-from ._validation import FloatArray
-from ._warn import warn_user
 from .exceptions import ExtrapolationWarning
 
 __all__ = ["check_scored", "thin"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from skdctr._utils.typing import FloatArray
+
 from ._chunks import row_chunks
 from ._sets import PackedEvents
-from ._validation import Events, FloatArray
+from ._validation import Events
 
 __all__ = ["are_seen", "event_sums"]
 

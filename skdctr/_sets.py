@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
+from skdctr._utils.optional import is_awkward
+
 from ._chunks import row_chunks
 from ._set_tensors import PackedTensors
-from ._unpack import flatten_events, is_awkward
+from ._unpack import flatten_events
 
 __all__ = ["PackedEvents", "PackedTensors", "is_sets"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 
 __all__ = ["distinct_theta", "theta_cells"]
 

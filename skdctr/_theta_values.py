@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 
 __all__ = [
     "LEAST_SHARE",

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ._validation import FloatArray, did_you_mean
+from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
+
 from .results import round_to_error
 
 __all__ = ["CoverageResult"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["TYPE_NAMES", "flatten_events", "is_awkward", "join_rows"]
+from skdctr._utils.optional import is_awkward
+
+__all__ = ["TYPE_NAMES", "flatten_events", "join_rows"]
 
 TYPE_NAMES = ("pid", "pdgid", "pdgId", "pdg_id")
 _FORMS = (
@@ -28,12 +29,6 @@ Flat = tuple[
     NDArray[np.int32] | None,
     str | None,
 ]
-
-
-def is_awkward(X: Any) -> bool:
-    """Say whether X is an awkward array or one record of it, without importing awkward."""
-    awkward = sys.modules.get("awkward")
-    return awkward is not None and isinstance(X, (awkward.Array, awkward.Record))
 
 
 def flatten_events(X: Any, *, particle_type: str | int | None, dtype: DTypeLike, name: str) -> Flat:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
+
+from skdctr._utils.typing import FloatArray
 
 from ._chunks import is_mapped, row_chunks
 from ._sets import PackedEvents, is_sets
 
 __all__ = [
     "Events",
-    "FloatArray",
     "check_estimator_events",
     "check_events",
     "check_like",
@@ -24,23 +23,14 @@ __all__ = [
     "check_same_rows",
     "check_sample",
     "check_weights",
-    "did_you_mean",
     "feature_labels",
     "feature_names",
 ]
 
-FloatArray = NDArray[np.float64]
 # Rows of features, or sets of particles.
 Events = FloatArray | PackedEvents
 # What is taken as it comes where numbers are converted a part at a time; else the first of them.
 _FLOATS = (np.float64, np.float32)
-
-
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Close a message about an unknown name with the nearest known one, or with all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {known}."
 
 
 def feature_names(X: Any) -> list[str] | None:

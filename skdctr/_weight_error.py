@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
+
 from ._weights import Couplings, EventWeights, NetworkWeights
 
 __all__ = [

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ._validation import Events, FloatArray
+from skdctr._utils.typing import FloatArray
+
+from ._validation import Events
 from ._weight_error import common_share, members_and_weight, some_rows
 from ._weights import Couplings, EventWeights, NetworkWeights
 

@@ -12,13 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+
 from ._chunks import row_chunks
 from ._parameter_space import ParameterSpace
 from ._prediction import event_functions, predict_logits, scaled_tensor, to_tensor
 from ._scaling import FeatureRange, ParameterScaling, Scaling
 from ._set_tensors import event_chunks
-from ._validation import Events, FloatArray
-from ._warn import warn_user
+from ._validation import Events
 from .exceptions import ExtrapolationWarning
 from .networks import SeparableNetwork
 

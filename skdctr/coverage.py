@@ -19,11 +19,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ._device import spawn_seeds
-from ._parallel import run_jobs
-from ._record_file import RecordFile, claimed
+from skdctr._utils.device import spawn_seeds
+from skdctr._utils.parallel import run_jobs
+from skdctr._utils.record_file import RecordFile, claimed
+from skdctr._utils.typing import FloatArray
+
 from ._toy_result import CoverageResult
-from ._validation import FloatArray, feature_names
+from ._validation import feature_names
 
 __all__ = ["CoverageResult", "read_toys", "run_toys"]
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import least_squares
 
+from skdctr._utils.typing import FloatArray
+
 from ._differences import central_differences, positive_steps
 from ._observable_samples import LearnedWeights, ObservableProblem, centred
-from ._validation import FloatArray
 from ._weight_error import common_share, mean_covariance
 from ._weights import EventWeights
 from .generator_sample import Correction, GeneratorPrediction, predict_generator

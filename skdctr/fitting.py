@@ -18,10 +18,14 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from skdctr._utils.device import spawn_seeds
+from skdctr._utils.parallel import run_jobs
+from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.typing import FloatArray
+
 from ._constraints import constrain
-from ._device import spawn_seeds
 from ._ensemble import combine_runs
-from ._estimator import NETWORK_CONSTRAINTS, all_or_nothing
+from ._estimator import NETWORK_CONSTRAINTS
 from ._fit_inference import FitInference
 from ._fit_report import (
     at_bound,
@@ -32,11 +36,9 @@ from ._fit_report import (
     warn_of,
 )
 from ._observable_run import observable_problem, run_observable
-from ._parallel import run_jobs
 from ._parameter_space import check_bounds, check_constraints
 from ._resolve import GeneratorInput, bind, is_given, parameter_space, resolve_reweighter
 from ._samples import Samples, check_fit_samples, check_score_samples
-from ._validation import FloatArray
 from ._weight_noise import expected_auc
 from .estimating_equation import EstimatingEquation
 from .objectives import ClassifierObjective, Evaluation

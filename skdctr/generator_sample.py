@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from skdctr._utils.typing import FloatArray
+
 from ._theta_cells import theta_cells
 from ._theta_interpolation import Product, Selection, ThetaBasis, exponents, interpolate
-from ._validation import FloatArray
 from ._weight_error import DERIVATIVE_ROWS, coupling_covariance
 from ._weights import Couplings, EventWeights, NetworkWeights
 

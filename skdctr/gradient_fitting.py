@@ -18,15 +18,16 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from skdctr._utils.device import spawn_seeds
+from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.typing import FloatArray
+
 from ._covariance import sandwich
-from ._device import spawn_seeds
 from ._differences import central_differences, positive_steps
-from ._estimator import all_or_nothing
 from ._fit_report import at_bound, doubtful_weights, unknown_weights, warn_of
 from ._parameter_space import ParameterSpace, check_bounds, widths
 from ._resolve import GeneratorInput, bind, parameter_space, resolve_reweighter
 from ._samples import check_fit_samples, check_score_samples
-from ._validation import FloatArray
 from ._weight_error import Dependence, coupling_covariance, covariance_of_mean
 from ._weights import EventWeights, NetworkWeights
 from .fitting import SRGNFitter

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+
 from ._covariance import sandwich
 from ._crossing import crossing, quantiles_of, star
 from ._minuit import check_method, minos_contour, minos_interval
-from ._validation import FloatArray, did_you_mean
-from ._warn import warn_user
 from ._whitened import STEP, WhitenedEquations
 from .exceptions import ConvergenceWarning, IdentifiabilityWarning
 from .results import FitResult

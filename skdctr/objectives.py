@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ._device import torch_seed
-from ._parallel import run_jobs
+from skdctr._utils.device import torch_seed
+from skdctr._utils.parallel import run_jobs
+from skdctr._utils.typing import FloatArray
+
 from ._scaling import Scaling
 from ._set_tensors import EventTensors, join_events
-from ._validation import Events, FloatArray
+from ._validation import Events
 from ._weights import EventWeights
 from .metrics import auc_placements, effective_sample_size, pareto_tail_index
 from .training import EventDataset, TrainingOptions, predict_logits, to_tensor, train

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skdctr._utils.device import torch_seed
+from skdctr._utils.typing import FloatArray
+
 from ._batches import EventDataset
-from ._device import torch_seed
 from ._prediction import predict_logits, to_tensor
 from ._scaling import Scaling
-from ._validation import Events, FloatArray
+from ._validation import Events
 from .networks._build import event_network
 from .training import TrainingOptions, WeightedSquaredError, train
 

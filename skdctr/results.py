@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 
 __all__ = ["FitResult", "round_to_error"]
 

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ._device import torch_seed
+from skdctr._utils.device import torch_seed
+
 from ._reweighting_events import ReweightingEvents
 from ._set_tensors import PackedTensors
 from ._stacked import train_together, trains_together

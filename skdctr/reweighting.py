@@ -12,9 +12,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdctr._utils.device import resolve_device, spawn_seeds
+from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+
 from ._base import BaseReweighter
-from ._device import resolve_device, spawn_seeds
-from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator, all_or_nothing
+from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator
 from ._parameter_space import ParameterSpace, check_theta_rows
 from ._prediction import scaled_tensor, to_tensor
 from ._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
@@ -28,8 +32,7 @@ from ._theta_values import (
     repeated_near,
     same_theta,
 )
-from ._validation import Events, FloatArray, check_estimator_events, check_same_rows, check_weights
-from ._warn import warn_user
+from ._validation import Events, check_estimator_events, check_same_rows, check_weights
 from ._weight_noise import expected_auc_of
 from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
 from .exceptions import NominalWarning

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from ._validation import FloatArray
+from skdctr._utils.typing import FloatArray
+
 from .objectives import ClassifierObjective, Evaluation
 
 __all__ = ["SearchResult", "distance", "powell", "quadratic_minimum", "scan"]

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 
+from skdctr._utils.typing import FloatArray
+
 from ._covariance import sandwich
 from ._differences import central_differences, positive_steps
 from ._parameter_space import widths
-from ._validation import FloatArray
 from ._weight_error import mean_covariance
 from .metrics import effective_sample_size
 from .objectives import ClassifierObjective, Evaluation, Placements

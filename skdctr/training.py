@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from ._accelerate import AcceleratedNet, accelerator
+from skdctr._utils.device import accelerator, torch_seed
+
+from ._accelerate import AcceleratedNet
 from ._batches import BatchLoader, EventDataset, signs
-from ._device import torch_seed
 from ._event_net import EventNet, Interrupted
 from ._prediction import event_functions, events_at_once, predict_logits, to_tensor
 

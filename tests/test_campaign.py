@@ -20,10 +20,10 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from skorch.callbacks import Callback
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
-from skdctr._device import spawn_seeds
-from skdctr._fingerprint import describe, fingerprint
-from skdctr._parallel import run_jobs
-from skdctr._record_file import claimed
+from skdctr._utils.device import spawn_seeds
+from skdctr._utils.fingerprint import describe, fingerprint
+from skdctr._utils.parallel import run_jobs
+from skdctr._utils.record_file import claimed
 from skdctr.campaign import fit_ensemble, read_manifest
 from skdctr.datasets import make_gaussian
 from skdctr.exceptions import ClosureFitWarning

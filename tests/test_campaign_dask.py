@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skdctr._device import spawn_seeds
+from skdctr._utils.device import spawn_seeds
 from skdctr.campaign import read_manifest
 from skdctr.coverage import read_toys
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdctr.datasets import _jet_observables, _optional, jet_observables
+from skdctr._utils import optional
+from skdctr.datasets import _jet_observables, jet_observables
 from skdctr.datasets._jet_observables import OBSERVABLES, STRANGE
 from skdctr.preprocessing import PackedEvents
 
@@ -294,7 +295,7 @@ def test_without_fastjet(jets, monkeypatch):
     def import_module(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr(_optional, "importlib", types.SimpleNamespace(import_module=import_module))
+    monkeypatch.setattr(optional, "importlib", types.SimpleNamespace(import_module=import_module))
     with pytest.raises(ImportError, match=r'fastjet.*pip install "skdctr\[pythia\]"'):
         jet_observables(jets, ["multiplicity", "ecf3"])
     assert jet_observables(jets, ["multiplicity", "n_strange"]).shape == (8, 2)

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdctr.datasets import _cache, _optional, _parallel, _pythia, parton_shower
+from skdctr._utils import optional
+from skdctr.datasets import _cache, _parallel, _pythia, parton_shower
 from skdctr.datasets._jet_observables import jet_observables
 from skdctr.datasets.parton_shower import (
     PARAMETERS,
@@ -370,7 +371,7 @@ def test_a_pythia_used_before_gives_the_events_of_a_fresh_one():
 
 @needs_extra
 def test_the_shortcuts_of_the_initialisation_change_no_event():
-    module = _optional.require("pythia8mc")
+    module = optional.require("pythia8mc")
     plain = module.Pythia("", False)
     for command in _pythia.COMMANDS:
         if "MPI" not in command:
@@ -566,14 +567,14 @@ def hide(monkeypatch, *missing, **present):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return present.get(name, sys.modules.get(name))
 
-    monkeypatch.setattr(_optional.importlib, "import_module", import_module)
+    monkeypatch.setattr(optional.importlib, "import_module", import_module)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_missing_package(package, monkeypatch):
     hide(monkeypatch, package, "pythia8")
     with pytest.raises(ImportError, match=rf'{package}.*pip install "skdctr\[pythia\]"'):
-        _optional.require(package)
+        optional.require(package)
 
 
 @pytest.mark.parametrize("make", [make_parton_shower, make_parton_shower_tuning])
@@ -586,16 +587,16 @@ def test_missing_extra(make, monkeypatch):
 def test_pythia_by_its_other_name(monkeypatch):
     other = types.SimpleNamespace()
     hide(monkeypatch, "pythia8mc", pythia8=other)
-    assert _optional.require("pythia8mc") is other
+    assert optional.require("pythia8mc") is other
 
 
 def test_broken_installation_is_not_called_missing(monkeypatch):
     def import_module(name):
         raise ModuleNotFoundError("No module named 'numba'", name="numba")
 
-    monkeypatch.setattr(_optional.importlib, "import_module", import_module)
+    monkeypatch.setattr(optional.importlib, "import_module", import_module)
     with pytest.raises(ModuleNotFoundError, match="numba"):
-        _optional.require("awkward")
+        optional.require("awkward")
 
 
 def test_pythia_without_batches(monkeypatch):

@@ -16,9 +16,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdctr import DCTRReweighter, SRGNFitter
+from skdctr._utils import optional
 from skdctr.datasets import (
     ParametricDetector,
-    _optional,
     _parallel,
     _pythia,
     _top_events,
@@ -576,7 +576,7 @@ def test_missing_package(package, suffix, tmp_path, monkeypatch):
     def import_module(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr(_optional.importlib, "import_module", import_module)
+    monkeypatch.setattr(optional.importlib, "import_module", import_module)
     path = tmp_path / f"events.{suffix}"
     path.touch()
     with pytest.raises(ImportError, match=rf'{package} is not.*pip install "skdctr\[io\]"'):

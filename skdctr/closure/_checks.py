@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._resolve import parameter_space
 from skdctr._sets import PackedEvents
+from skdctr._utils.typing import FloatArray
 from skdctr._validation import (
     Events,
-    FloatArray,
     check_like,
     check_same_columns,
     check_sample,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdctr._warn import warn_user
+from skdctr._utils.warn import warn_user
 
 __all__ = ["cache_directory", "cache_file", "read_cache", "write_cache"]
 

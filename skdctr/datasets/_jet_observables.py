@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skdctr._sets import PackedEvents
-from skdctr._validation import did_you_mean
+from skdctr._utils.optional import require
+from skdctr._utils.spelling import did_you_mean
 
-from ._optional import require
 from ._pythia import KAONS, silence
 
 __all__ = ["OBSERVABLES", "STRANGE", "check_observables", "jet_observables", "observables_of"]

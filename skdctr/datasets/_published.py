@@ -15,10 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skdctr._validation import did_you_mean
+from skdctr._utils.optional import require
+from skdctr._utils.spelling import did_you_mean
 
 from ._cache import cache_directory
-from ._optional import require
 from ._parameters import PARAMETERS, check_count
 
 __all__ = ["RECORDS", "fetch_published"]

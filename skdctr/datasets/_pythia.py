@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from skdctr.datasets._optional import require
+from skdctr._utils.optional import require
 
 __all__ = [
     "COMMANDS",

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdctr._validation import did_you_mean
-from skdctr.datasets._optional import require
+from skdctr._utils.optional import require
+from skdctr._utils.spelling import did_you_mean
 from skdctr.datasets._units import warn_about_columns
 
 __all__ = ["Columns", "PathLike", "check_columns", "open_table", "read_events", "renamed"]

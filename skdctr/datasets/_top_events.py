@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.optional import require
 from skdctr.datasets._detector import ParametricDetector, TrueEvents
-from skdctr.datasets._optional import require
 from skdctr.datasets._pythia import NEUTRINOS, Block, Columns, new_pythia, silence
 
 __all__ = ["COMMANDS", "JET_RADIUS", "MIN_JET_PT", "generate"]

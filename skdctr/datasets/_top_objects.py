@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skdctr._validation import did_you_mean
-from skdctr.datasets._optional import require
+from skdctr._utils.optional import require
+from skdctr._utils.spelling import did_you_mean
 from skdctr.datasets._units import warn_if_mev
 
 __all__ = [

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skdctr._validation import did_you_mean
+from skdctr._utils.spelling import did_you_mean
 from skdctr.datasets._cache import cache_directory
 from skdctr.datasets._readers import read_events
 from skdctr.datasets._top_objects import OBSERVABLES

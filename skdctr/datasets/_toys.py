@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
-from skdctr._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 
 __all__ = ["check_bounds", "check_number", "check_sizes", "gaussian_detector", "make_bunch"]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from skdctr._warn import warn_user
+from skdctr._utils.warn import warn_user
 from skdctr.exceptions import UnitWarning
 
 __all__ = ["LIMIT", "warn_about_columns", "warn_if_mev"]

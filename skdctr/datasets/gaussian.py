@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import Bunch
 
-from skdctr._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 from skdctr.datasets._gaussian_weights import (
     OMEGA_0,
     OMEGA_1,

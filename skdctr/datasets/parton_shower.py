@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
+from skdctr._utils.optional import require
 from skdctr.datasets import _pythia
 from skdctr.datasets._cache import cache_directory, cache_file, read_cache, write_cache
 from skdctr.datasets._jet_observables import OBSERVABLES, check_observables, jet_observables
-from skdctr.datasets._optional import require
 from skdctr.datasets._parallel import plan, run
 from skdctr.datasets._parameters import (
     PARAMETERS,

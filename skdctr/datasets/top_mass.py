@@ -18,10 +18,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
+from skdctr._utils.optional import require
 from skdctr.datasets import _pythia, _top_events
 from skdctr.datasets._cache import cache_directory, cache_file, read_cache, write_cache
 from skdctr.datasets._detector import ParametricDetector
-from skdctr.datasets._optional import require
 from skdctr.datasets._parallel import plan, run
 from skdctr.datasets._parameters import check_count, check_mass, check_mass_or_range
 from skdctr.datasets._readers import read_events

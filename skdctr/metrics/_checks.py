@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skdctr._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 
 __all__ = ["check_positive_sum", "check_vector", "check_weight"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from skdctr._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 from skdctr.metrics._checks import check_vector, check_weight
 
 __all__ = ["Chi2Result", "histogram_chi2"]

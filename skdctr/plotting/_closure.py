@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdctr._validation import FloatArray, check_same_columns
+from skdctr._utils.typing import FloatArray
+from skdctr._validation import check_same_columns
 from skdctr.plotting._style import COLORS, MARKERS, axes
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skdctr._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 from skdctr.inference import ChiSquare
 from skdctr.results import FitResult
 

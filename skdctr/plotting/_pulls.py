@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skdctr._validation import FloatArray, did_you_mean
+from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
 from skdctr.coverage import CoverageResult
 from skdctr.plotting._style import COLORS, axes
 

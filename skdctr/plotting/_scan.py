@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skdctr._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 from skdctr.plotting._fit import marked_fit
 from skdctr.plotting._style import COLORS, DASHES, GREY, MARKERS, axes
 from skdctr.results import FitResult, round_to_error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdctr._validation import FloatArray
+from skdctr._utils.typing import FloatArray
 from skdctr.plotting._style import COLORS, axes
 
 if TYPE_CHECKING:

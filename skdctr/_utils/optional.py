@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any, Final
 
-__all__ = ["require"]
+__all__ = ["is_awkward", "require"]
 
 # Names to try, and the extra that brings the package.
 _MODULES: Final = {
@@ -47,3 +48,9 @@ def require(package: str) -> Any:
         f"{package} is not installed and this function of skdctr.datasets needs it. Install it "
         f'with: pip install "skdctr[{extra}]"'
     )
+
+
+def is_awkward(X: Any) -> bool:
+    """Say whether X is an awkward array or one record of it, without importing awkward."""
+    awkward = sys.modules.get("awkward")
+    return awkward is not None and isinstance(X, (awkward.Array, awkward.Record))

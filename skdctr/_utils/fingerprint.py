@@ -14,7 +14,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from ._unpack import is_awkward
+from .optional import is_awkward
 
 __all__ = ["describe", "fingerprint"]
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from ._accelerate import process_device
-
-__all__ = ["resolve_device", "spawn_seeds", "torch_seed"]
+__all__ = ["accelerator", "process_device", "resolve_device", "spawn_seeds", "torch_seed"]
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -54,3 +53,28 @@ def spawn_seeds(random_state: object, n_seeds: int) -> list[int]:
     """Draw independent seeds from what scikit-learn accepts as ``random_state``."""
     generator: np.random.RandomState = check_random_state(random_state)
     return [int(seed) for seed in generator.randint(0, 2**31 - 1, size=n_seeds)]
+
+
+def accelerator() -> Any:
+    """Return the `Accelerator` of this process, as ``accelerate launch`` configured it.
+
+    Raises
+    ------
+    ImportError
+        If accelerate is not installed.
+    """
+    try:
+        from accelerate import Accelerator
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "device='accelerate' needs accelerate, which is not installed: pip install "
+            '"skdctr[accelerate]"'
+        ) from error
+    return Accelerator()
+
+
+def process_device() -> torch.device:
+    """Return the device of this process."""
+    device: torch.device = accelerator().device
+    # Several processes number the CPU, whose name is read back without a number only.
+    return torch.device("cpu") if device.type == "cpu" else device
