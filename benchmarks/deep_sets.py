@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skdctr._scaling import Scaling
-from skdctr._set_tensors import PackedTensors
+from skdctr.events.scaling import Scaling
+from skdctr.events.tensors import PackedTensors
 from skdctr.networks import DeepSets
 from skdctr.preprocessing import PackedEvents
 from skdctr.training import EventDataset, TrainingOptions, predict_logits, train

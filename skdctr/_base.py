@@ -11,12 +11,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.typing import FloatArray
+from skdctr.events.chunks import release, row_chunks
+from skdctr.events.packed import PackedEvents
+from skdctr.events.support import FeatureRange, SetRange
+from skdctr.events.validation import Events, check_estimator_events, feature_labels
 
-from ._chunks import release, row_chunks
 from ._parameter_space import ParameterSpace
-from ._scaling import FeatureRange, SetRange
-from ._sets import PackedEvents
-from ._validation import Events, check_estimator_events, feature_labels
 from ._weights import EventWeights, exponentiate, warn_if_outside
 
 __all__ = ["BaseReweighter"]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ._set_tensors import EventTensors
+from skdctr.events.tensors import EventTensors
 
 __all__ = ["BatchLoader", "EventDataset", "signs"]
 

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skdctr.events.tensors import EventTensors
+
 from ._choices import GROUP, ChoiceSample, Groups
 from ._prediction import predict_logits
-from ._set_tensors import EventTensors
 from .networks import SeparableNetwork
 
 __all__ = ["ChoiceLikelihood"]

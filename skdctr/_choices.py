@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skdctr.events.tensors import EventTensors
+
 from ._batches import signs
 from ._prediction import event_functions, predict_logits
-from ._set_tensors import EventTensors
 
 __all__ = ["CHUNK_GROUPS", "GROUP", "ChoiceSample", "Groups", "choice_losses"]
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from skdctr._utils.device import resolve_device
+from skdctr.events.tensors import EventTensors, PackedTensors
 
 from ._estimator import NetworkEstimator
 from ._samples import Samples
-from ._set_tensors import EventTensors, PackedTensors
 from ._weights import EventWeights
 from .networks._build import check_takes, event_network
 from .objectives import ClassifierObjective

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from skdctr._utils.typing import FloatArray
+from skdctr.events.identity import are_seen
+from skdctr.events.validation import check_sample, check_weights, feature_names
 
 from ._observable_samples import GeneratorEvents, LearnedWeights, ObservableProblem
 from ._populations import differing_populations
 from ._resolve import GeneratorInput, bind, is_exact, parameter_space
 from ._samples import Samples
-from ._seen_events import are_seen
-from ._validation import check_sample, check_weights, feature_names
 from ._weights import EventWeights, NetworkWeights
 from .generator_sample import Correction, GeneratorSample
 from .optimal_observable import ObservableFit, fit_observable

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
+from skdctr.events.validation import Events
 
 from ._parameter_space import widths
-from ._validation import Events
 from ._weights import EventWeights
 from .generator_sample import GeneratorSample
 

@@ -11,8 +11,7 @@ import pandas as pd
 
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
-
-from ._validation import check_events, feature_names
+from skdctr.events.validation import check_events, feature_names
 
 __all__ = ["ParameterSpace", "check_bounds", "check_constraints", "check_theta_rows", "widths"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._chunks import row_chunks
-from ._set_tensors import EventTensors, PackedTensors, event_chunks
-from ._sets import PackedEvents
+from skdctr.events.chunks import row_chunks
+from skdctr.events.packed import PackedEvents
+from skdctr.events.tensors import EventTensors, PackedTensors, event_chunks
 
 __all__ = ["event_functions", "events_at_once", "predict_logits", "scaled_tensor", "to_tensor"]
 

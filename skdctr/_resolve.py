@@ -14,10 +14,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.warn import warn_user
+from skdctr.events.packed import PackedEvents
+from skdctr.events.validation import Events, check_same_rows, feature_labels
 
 from ._parameter_space import ParameterSpace
-from ._sets import PackedEvents
-from ._validation import Events, check_same_rows, feature_labels
 from ._weights import EventWeights
 from .analytic import AnalyticReweighter
 from .exceptions import ClosureFitWarning, NotFittedError

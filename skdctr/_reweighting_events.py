@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from skorch.callbacks import GradientNormClipping
 
-from ._set_tensors import EventTensors, PackedTensors
-from ._sets import PackedEvents
-from ._validation import Events
+from skdctr.events.packed import PackedEvents
+from skdctr.events.tensors import EventTensors, PackedTensors
+from skdctr.events.validation import Events
+
 from .refinement import ChoiceSample
 from .regression import make_folds
 from .training import EventDataset, TrainingOptions

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-
-from ._resolve import warn_closure
-from ._sets import PackedEvents, is_sets
-from ._validation import (
+from skdctr.events.packed import PackedEvents, is_sets
+from skdctr.events.validation import (
     Events,
     check_estimator_events,
     check_like,
@@ -24,6 +22,8 @@ from ._validation import (
     feature_labels,
     feature_names,
 )
+
+from ._resolve import warn_closure
 from ._weights import EventWeights
 from .exceptions import ExtrapolationWarning
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
+from skdctr.events.support import FeatureRange
 
 from ._parameter_space import ParameterSpace
-from ._scaling import FeatureRange
 from .exceptions import ExtrapolationWarning
 
 __all__ = ["check_scored", "thin"]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from skdctr._utils.typing import FloatArray
+from skdctr.events.validation import Events
 
-from ._validation import Events
 from ._weight_error import common_share, members_and_weight, some_rows
 from ._weights import Couplings, EventWeights, NetworkWeights
 

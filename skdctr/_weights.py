@@ -14,13 +14,15 @@ from torch import Tensor, nn
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
+from skdctr.events.chunks import row_chunks
+from skdctr.events.scaling import Scaling
+from skdctr.events.support import FeatureRange
+from skdctr.events.tensors import event_chunks
+from skdctr.events.validation import Events
+from skdctr.parameters.scaling import ParameterScaling
 
-from ._chunks import row_chunks
 from ._parameter_space import ParameterSpace
 from ._prediction import event_functions, predict_logits, scaled_tensor, to_tensor
-from ._scaling import FeatureRange, ParameterScaling, Scaling
-from ._set_tensors import event_chunks
-from ._validation import Events
 from .exceptions import ExtrapolationWarning
 from .networks import SeparableNetwork
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skdctr._utils.typing import FloatArray
+from skdctr.events.validation import Events
 
 from ._covariance import sandwich
 from ._observable_samples import ObservableProblem
-from ._validation import Events
 from ._weights import EventWeights
 from .estimating_equation import EstimatingEquation
 from .generator_sample import Correction

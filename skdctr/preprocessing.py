@@ -14,10 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.optional import is_awkward
 from skdctr._utils.spelling import did_you_mean
-
-from ._chunks import particle_chunks
-from ._sets import PackedEvents
-from ._unpack import join_rows
+from skdctr.events.chunks import particle_chunks
+from skdctr.events.packed import PackedEvents
+from skdctr.events.unpack import join_rows
 
 __all__ = ["PackedEvents", "ParticleMoments", "ParticlePreprocessor"]
 

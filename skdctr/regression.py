@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from skdctr._utils.device import torch_seed
 from skdctr._utils.typing import FloatArray
+from skdctr.events.scaling import Scaling
+from skdctr.events.validation import Events
 
 from ._batches import EventDataset
 from ._prediction import predict_logits, to_tensor
-from ._scaling import Scaling
-from ._validation import Events
 from .networks._build import event_network
 from .training import TrainingOptions, WeightedSquaredError, train
 

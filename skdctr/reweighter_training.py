@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from skdctr._utils.device import torch_seed
+from skdctr.events.tensors import PackedTensors
 
 from ._reweighting_events import ReweightingEvents
-from ._set_tensors import PackedTensors
 from ._stacked import train_together, trains_together
 from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from .networks._build import check_takes

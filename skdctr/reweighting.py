@@ -16,15 +16,18 @@ from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
+from skdctr.events.identity import event_sums
+from skdctr.events.scaling import Scaling
+from skdctr.events.support import support_of
+from skdctr.events.validation import Events, check_estimator_events, check_same_rows, check_weights
+from skdctr.parameters.scaling import ParameterScaling
 
 from ._base import BaseReweighter
 from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator
 from ._parameter_space import ParameterSpace, check_theta_rows
 from ._prediction import scaled_tensor, to_tensor
 from ._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
-from ._scaling import ParameterScaling, Scaling, support_of
 from ._scoring import check_scored, thin
-from ._seen_events import event_sums
 from ._theta_values import (
     LEAST_SHARE,
     Frequencies,
@@ -32,7 +35,6 @@ from ._theta_values import (
     repeated_near,
     same_theta,
 )
-from ._validation import Events, check_estimator_events, check_same_rows, check_weights
 from ._weight_noise import expected_auc_of
 from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
 from .exceptions import NominalWarning

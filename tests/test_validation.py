@@ -13,7 +13,7 @@ from skdctr._parameter_space import ParameterSpace, check_bounds, check_theta_ro
 from skdctr._parameters import NetworkParametersMixin
 from skdctr._utils.device import resolve_device, spawn_seeds, torch_seed
 from skdctr._utils.spelling import did_you_mean
-from skdctr._validation import check_events, check_same_columns, check_weights, feature_names
+from skdctr.events.validation import check_events, check_same_columns, check_weights, feature_names
 
 SPACE = ParameterSpace(
     ("alpha", "beta"), np.array([0.0, 1.0]), np.array([-1.0, 0.5]), np.array([1.0, np.inf])

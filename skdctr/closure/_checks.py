@@ -14,9 +14,12 @@ from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._resolve import parameter_space
-from skdctr._sets import PackedEvents
 from skdctr._utils.typing import FloatArray
-from skdctr._validation import (
+from skdctr._weight_noise import expected_auc_of
+from skdctr.closure._classifier_test import classifier_test, probability_above
+from skdctr.closure._report import Check, ClosureReport, make_report, p_value_limit
+from skdctr.events.packed import PackedEvents
+from skdctr.events.validation import (
     Events,
     check_like,
     check_same_columns,
@@ -24,9 +27,6 @@ from skdctr._validation import (
     check_weights,
     feature_names,
 )
-from skdctr._weight_noise import expected_auc_of
-from skdctr.closure._classifier_test import classifier_test, probability_above
-from skdctr.closure._report import Check, ClosureReport, make_report, p_value_limit
 from skdctr.metrics import effective_sample_size, histogram_chi2
 
 __all__ = ["closure_report"]

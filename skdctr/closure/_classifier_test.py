@@ -12,12 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import nn
 
-from skdctr._set_tensors import EventTensors
-from skdctr._sets import PackedEvents
 from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.typing import FloatArray
-from skdctr._validation import Events, check_like, check_same_columns, check_sample, check_weights
 from skdctr._weights import EventWeights
+from skdctr.events.packed import PackedEvents
+from skdctr.events.tensors import EventTensors
+from skdctr.events.validation import (
+    Events,
+    check_like,
+    check_same_columns,
+    check_sample,
+    check_weights,
+)
 from skdctr.metrics import effective_sample_size
 from skdctr.networks._build import event_network
 from skdctr.objectives import ClassifierObjective

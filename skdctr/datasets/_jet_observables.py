@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skdctr._sets import PackedEvents
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
+from skdctr.events.packed import PackedEvents
 
 from ._pythia import KAONS, silence
 

@@ -1,6 +1,6 @@
 """Torch modules with one logit as output: events in, log density ratio out."""
 
-from skdctr._set_tensors import PackedTensors
+from skdctr.events.tensors import PackedTensors
 
 from ._deep_sets import DeepSets, SeparableDeepSets, SetEncoder
 from ._layers import ACTIVATIONS

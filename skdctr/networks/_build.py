@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from skdctr._set_tensors import EventTensors, PackedTensors
+from skdctr.events.tensors import EventTensors, PackedTensors
 
 from ._deep_sets import DeepSets
 from ._mlp import MLP

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from skdctr._set_tensors import PackedTensors, set_chunks
+from skdctr.events.tensors import PackedTensors, set_chunks
 
 from ._layers import ACTIVATIONS, fully_connected
 from ._separable import SeparableNetwork

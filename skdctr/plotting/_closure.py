@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdctr._utils.typing import FloatArray
-from skdctr._validation import check_same_columns
+from skdctr.events.validation import check_same_columns
 from skdctr.plotting._style import COLORS, MARKERS, axes
 
 if TYPE_CHECKING:

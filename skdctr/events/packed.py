@@ -13,9 +13,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from skdctr._utils.optional import is_awkward
 
-from ._chunks import row_chunks
-from ._set_tensors import PackedTensors
-from ._unpack import flatten_events
+from .chunks import row_chunks
+from .tensors import PackedTensors
+from .unpack import flatten_events
 
 __all__ = ["PackedEvents", "PackedTensors", "is_sets"]
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_mapped", "particle_chunks", "release", "row_chunks"]
+from skdctr._utils.typing import FloatArray
+
+__all__ = ["extremes", "is_mapped", "particle_chunks", "release", "row_chunks"]
 
 # Numbers in a part: 2 MB in double precision, enough to hide the cost of a step in Python.
 _NUMBERS = 1 << 18
@@ -104,3 +106,10 @@ def _shared_mapping(X: NDArray[Any]) -> mmap.mmap | None:
         return None
     mapping: Any = maps[-1].base
     return mapping if isinstance(mapping, mmap.mmap) else None
+
+
+def extremes(X: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Find the smallest and the largest value of each column."""
+    ends = [(part.min(axis=0), part.max(axis=0)) for _, part in row_chunks(X)]
+    low, high = (np.stack(each).astype(np.float64) for each in zip(*ends, strict=True))
+    return low.min(axis=0), high.max(axis=0)

@@ -6,9 +6,9 @@ import numpy as np
 
 from skdctr._utils.typing import FloatArray
 
-from ._chunks import row_chunks
-from ._sets import PackedEvents
-from ._validation import Events
+from .chunks import row_chunks
+from .packed import PackedEvents
+from .validation import Events
 
 __all__ = ["are_seen", "event_sums"]
 

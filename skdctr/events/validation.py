@@ -11,8 +11,8 @@ from sklearn.utils.validation import assert_all_finite, check_array, validate_da
 
 from skdctr._utils.typing import FloatArray
 
-from ._chunks import is_mapped, row_chunks
-from ._sets import PackedEvents, is_sets
+from .chunks import is_mapped, row_chunks
+from .packed import PackedEvents, is_sets
 
 __all__ = [
     "Events",
