@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from skdctr._choices import GROUP, ChoiceSample, Groups
+from skdctr._prediction import predict_logits
 from skdctr.events.tensors import EventTensors
-
-from ._choices import GROUP, ChoiceSample, Groups
-from ._prediction import predict_logits
-from .networks import SeparableNetwork
+from skdctr.networks import SeparableNetwork
 
 __all__ = ["ChoiceLikelihood"]
 

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from skdctr._estimator import NetworkEstimator
+from skdctr._samples import Samples
 from skdctr._utils.device import resolve_device
+from skdctr._weights import EventWeights
 from skdctr.events.tensors import EventTensors, PackedTensors
-
-from ._estimator import NetworkEstimator
-from ._samples import Samples
-from ._weights import EventWeights
-from .networks._build import check_takes, event_network
-from .objectives import ClassifierObjective
-from .training import TrainingOptions
+from skdctr.networks._build import check_takes, event_network
+from skdctr.objectives import ClassifierObjective
+from skdctr.training import TrainingOptions
 
 __all__ = ["ClassifierEstimator"]
 

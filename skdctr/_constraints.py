@@ -9,8 +9,7 @@ import numpy as np
 from scipy.optimize import lsq_linear
 
 from skdctr._utils.typing import FloatArray
-
-from .search import SearchResult
+from skdctr.search import SearchResult
 
 __all__ = ["constrain"]
 

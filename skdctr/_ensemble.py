@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skdctr._fit_report import UNKNOWN_WEIGHTS
 from skdctr._utils.typing import FloatArray
-
-from ._fit_report import UNKNOWN_WEIGHTS
-from .results import FitResult
+from skdctr.results import FitResult
 
 __all__ = ["combine_runs", "outliers"]
 

@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdctr._parameters import NetworkParametersMixin
 from skdctr._utils.spelling import did_you_mean
-
-from ._parameters import NetworkParametersMixin
-from .networks import ACTIVATIONS
-from .training import TrainingOptions
+from skdctr.networks import ACTIVATIONS
+from skdctr.training import TrainingOptions
 
 __all__ = ["NETWORK_CONSTRAINTS", "NetworkEstimator"]
 

@@ -10,21 +10,20 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skdctr._classifier import ClassifierEstimator
+from skdctr._fit_report import doubtful_weights, warn_of
+from skdctr._parameter_space import check_bounds
+from skdctr._resolve import bind, parameter_space
+from skdctr._samples import Samples
 from skdctr._utils.device import resolve_device
 from skdctr._utils.typing import FloatArray
-
-from ._classifier import ClassifierEstimator
-from ._fit_report import doubtful_weights, warn_of
-from ._parameter_space import check_bounds
-from ._resolve import bind, parameter_space
-from ._samples import Samples
-from .estimating_equation import EstimatingEquation
-from .inference import ChiSquare
-from .metrics import effective_sample_size, pareto_tail_index
-from .optimal_observable import reco_information
-from .regression import RegressionOptions
-from .results import FitResult
-from .training import TrainingOptions
+from skdctr.estimating_equation import EstimatingEquation
+from skdctr.inference import ChiSquare
+from skdctr.metrics import effective_sample_size, pareto_tail_index
+from skdctr.optimal_observable import reco_information
+from skdctr.regression import RegressionOptions
+from skdctr.results import FitResult
+from skdctr.training import TrainingOptions
 
 __all__ = ["FitInference"]
 

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from skdctr._differences import positive_steps
+from skdctr._parameter_space import ParameterSpace
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-
-from ._differences import positive_steps
-from ._parameter_space import ParameterSpace
-from ._weights import EventWeights, NetworkWeights
-from .exceptions import (
+from skdctr._weights import EventWeights, NetworkWeights
+from skdctr.exceptions import (
     ConvergenceWarning,
     ExtrapolationWarning,
     IdentifiabilityWarning,
@@ -21,8 +20,8 @@ from .exceptions import (
     ModelMismatchWarning,
     PopulationWarning,
 )
-from .objectives import Evaluation
-from .results import FitResult
+from skdctr.objectives import Evaluation
+from skdctr.results import FitResult
 
 __all__ = [
     "UNKNOWN_WEIGHTS",

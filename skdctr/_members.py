@@ -8,12 +8,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from skdctr._resolve import GeneratorInput
+from skdctr._samples import check_fit_samples
 from skdctr._utils.rollback import all_or_nothing
-
-from ._resolve import GeneratorInput
-from ._samples import check_fit_samples
-from .fitting import SRGNFitter
-from .reweighting import DCTRReweighter
+from skdctr.fitting import SRGNFitter
+from skdctr.reweighting import DCTRReweighter
 
 __all__ = ["assemble", "bound_inputs", "n_members", "settings_of", "train_member", "warned"]
 

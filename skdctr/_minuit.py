@@ -10,8 +10,7 @@ import numpy as np
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-
-from .exceptions import ConvergenceWarning
+from skdctr.exceptions import ConvergenceWarning
 
 if TYPE_CHECKING:
     from iminuit import Minuit

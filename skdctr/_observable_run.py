@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from skdctr._observable_samples import GeneratorEvents, LearnedWeights, ObservableProblem
+from skdctr._populations import differing_populations
+from skdctr._resolve import GeneratorInput, bind, is_exact, parameter_space
+from skdctr._samples import Samples
 from skdctr._utils.typing import FloatArray
+from skdctr._weights import EventWeights, NetworkWeights
 from skdctr.events.identity import are_seen
 from skdctr.events.validation import check_sample, check_weights, feature_names
-
-from ._observable_samples import GeneratorEvents, LearnedWeights, ObservableProblem
-from ._populations import differing_populations
-from ._resolve import GeneratorInput, bind, is_exact, parameter_space
-from ._samples import Samples
-from ._weights import EventWeights, NetworkWeights
-from .generator_sample import Correction, GeneratorSample
-from .optimal_observable import ObservableFit, fit_observable
-from .regression import RegressionOptions, make_folds
+from skdctr.generator_sample import Correction, GeneratorSample
+from skdctr.optimal_observable import ObservableFit, fit_observable
+from skdctr.regression import RegressionOptions, make_folds
 
 __all__ = ["observable_problem", "run_observable"]
 

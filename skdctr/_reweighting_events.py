@@ -13,10 +13,9 @@ from skorch.callbacks import GradientNormClipping
 from skdctr.events.packed import PackedEvents
 from skdctr.events.tensors import EventTensors, PackedTensors
 from skdctr.events.validation import Events
-
-from .refinement import ChoiceSample
-from .regression import make_folds
-from .training import EventDataset, TrainingOptions
+from skdctr.refinement import ChoiceSample
+from skdctr.regression import make_folds
+from skdctr.training import EventDataset, TrainingOptions
 
 __all__ = ["ReweightingEvents", "auto_epochs", "deal", "limit_gradients"]
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._resolve import warn_closure
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
+from skdctr._weights import EventWeights
 from skdctr.events.packed import PackedEvents, is_sets
 from skdctr.events.validation import (
     Events,
@@ -22,10 +24,7 @@ from skdctr.events.validation import (
     feature_labels,
     feature_names,
 )
-
-from ._resolve import warn_closure
-from ._weights import EventWeights
-from .exceptions import ExtrapolationWarning
+from skdctr.exceptions import ExtrapolationWarning
 
 __all__ = ["Samples", "check_fit_samples", "check_score_samples"]
 

@@ -21,11 +21,11 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from ._batches import BatchLoader, EventDataset
-from ._event_net import EventNet
-from ._prediction import events_at_once
-from .networks import MLP, SeparableNetwork
-from .training import (
+from skdctr._batches import BatchLoader, EventDataset
+from skdctr._event_net import EventNet
+from skdctr._prediction import events_at_once
+from skdctr.networks import MLP, SeparableNetwork
+from skdctr.training import (
     ProgressBar,
     TrainingOptions,
     WeightedCrossEntropy,

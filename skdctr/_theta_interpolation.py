@@ -9,9 +9,8 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
+from skdctr._theta_cells import distinct_theta
 from skdctr._utils.typing import FloatArray
-
-from ._theta_cells import distinct_theta
 
 __all__ = ["Product", "Selection", "ThetaBasis", "exponents", "interpolate"]
 

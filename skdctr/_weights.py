@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skdctr._parameter_space import ParameterSpace
+from skdctr._prediction import event_functions, predict_logits, scaled_tensor, to_tensor
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.events.chunks import row_chunks
@@ -19,12 +21,9 @@ from skdctr.events.scaling import Scaling
 from skdctr.events.support import FeatureRange
 from skdctr.events.tensors import event_chunks
 from skdctr.events.validation import Events
+from skdctr.exceptions import ExtrapolationWarning
+from skdctr.networks import SeparableNetwork
 from skdctr.parameters.scaling import ParameterScaling
-
-from ._parameter_space import ParameterSpace
-from ._prediction import event_functions, predict_logits, scaled_tensor, to_tensor
-from .exceptions import ExtrapolationWarning
-from .networks import SeparableNetwork
 
 __all__ = [
     "Couplings",

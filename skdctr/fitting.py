@@ -18,33 +18,25 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from skdctr._constraints import constrain
+from skdctr._ensemble import combine_runs
+from skdctr._estimator import NETWORK_CONSTRAINTS
+from skdctr._fit_inference import FitInference
+from skdctr._fit_report import at_bound, doubtful_weights, mismatch, tried, unknown_weights, warn_of
+from skdctr._observable_run import observable_problem, run_observable
+from skdctr._parameter_space import check_bounds, check_constraints
+from skdctr._resolve import GeneratorInput, bind, is_given, parameter_space, resolve_reweighter
+from skdctr._samples import Samples, check_fit_samples, check_score_samples
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
-
-from ._constraints import constrain
-from ._ensemble import combine_runs
-from ._estimator import NETWORK_CONSTRAINTS
-from ._fit_inference import FitInference
-from ._fit_report import (
-    at_bound,
-    doubtful_weights,
-    mismatch,
-    tried,
-    unknown_weights,
-    warn_of,
-)
-from ._observable_run import observable_problem, run_observable
-from ._parameter_space import check_bounds, check_constraints
-from ._resolve import GeneratorInput, bind, is_given, parameter_space, resolve_reweighter
-from ._samples import Samples, check_fit_samples, check_score_samples
-from ._weight_noise import expected_auc
-from .estimating_equation import EstimatingEquation
-from .objectives import ClassifierObjective, Evaluation
-from .results import FitResult
-from .search import SearchResult, ignore, powell, scan
-from .surrogate import NEAREST, statistical_errors, surrogate
+from skdctr._weight_noise import expected_auc
+from skdctr.estimating_equation import EstimatingEquation
+from skdctr.objectives import ClassifierObjective, Evaluation
+from skdctr.results import FitResult
+from skdctr.search import SearchResult, ignore, powell, scan
+from skdctr.surrogate import NEAREST, statistical_errors, surrogate
 
 __all__ = ["SRGNFitter"]
 

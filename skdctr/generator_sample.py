@@ -24,12 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from skdctr._theta_cells import theta_cells
+from skdctr._theta_interpolation import Product, Selection, ThetaBasis, exponents, interpolate
 from skdctr._utils.typing import FloatArray
-
-from ._theta_cells import theta_cells
-from ._theta_interpolation import Product, Selection, ThetaBasis, exponents, interpolate
-from ._weight_error import DERIVATIVE_ROWS, coupling_covariance
-from ._weights import Couplings, EventWeights, NetworkWeights
+from skdctr._weight_error import DERIVATIVE_ROWS, coupling_covariance
+from skdctr._weights import Couplings, EventWeights, NetworkWeights
 
 __all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_generator"]
 

@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skdctr._covariance import sandwich
+from skdctr._crossing import crossing, quantiles_of, star
+from skdctr._minuit import check_method, minos_contour, minos_interval
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-
-from ._covariance import sandwich
-from ._crossing import crossing, quantiles_of, star
-from ._minuit import check_method, minos_contour, minos_interval
-from ._whitened import STEP, WhitenedEquations
-from .exceptions import ConvergenceWarning, IdentifiabilityWarning
-from .results import FitResult
+from skdctr._whitened import STEP, WhitenedEquations
+from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
+from skdctr.results import FitResult
 
 __all__ = ["ChiSquare"]
 

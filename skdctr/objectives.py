@@ -19,13 +19,12 @@ from torch import nn
 from skdctr._utils.device import torch_seed
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.typing import FloatArray
+from skdctr._weights import EventWeights
 from skdctr.events.scaling import Scaling
 from skdctr.events.tensors import EventTensors, join_events
 from skdctr.events.validation import Events
-
-from ._weights import EventWeights
-from .metrics import auc_placements, effective_sample_size, pareto_tail_index
-from .training import EventDataset, TrainingOptions, predict_logits, to_tensor, train
+from skdctr.metrics import auc_placements, effective_sample_size, pareto_tail_index
+from skdctr.training import EventDataset, TrainingOptions, predict_logits, to_tensor, train
 
 __all__ = ["ClassifierObjective", "Evaluation", "Placements"]
 

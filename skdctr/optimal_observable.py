@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from skdctr._covariance import sandwich
+from skdctr._observable_samples import ObservableProblem
 from skdctr._utils.typing import FloatArray
+from skdctr._weights import EventWeights
+from skdctr.estimating_equation import EstimatingEquation
 from skdctr.events.validation import Events
-
-from ._covariance import sandwich
-from ._observable_samples import ObservableProblem
-from ._weights import EventWeights
-from .estimating_equation import EstimatingEquation
-from .generator_sample import Correction
-from .metrics import effective_sample_size
-from .regression import RegressionOptions, cross_fit, make_folds
+from skdctr.generator_sample import Correction
+from skdctr.metrics import effective_sample_size
+from skdctr.regression import RegressionOptions, cross_fit, make_folds
 
 __all__ = ["ObservableFit", "fit_observable", "reco_information"]
 

@@ -33,10 +33,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._choice_likelihood import ChoiceLikelihood
-from ._choices import ChoiceSample, choice_losses
-from ._coupling_priors import evidence_prior, inverse, posterior, rowwise_prior, scales
-from .networks import SeparableNetwork
+from skdctr._choice_likelihood import ChoiceLikelihood
+from skdctr._choices import ChoiceSample, choice_losses
+from skdctr._coupling_priors import evidence_prior, inverse, posterior, rowwise_prior, scales
+from skdctr.networks import SeparableNetwork
 
 __all__ = [
     "ChoiceSample",

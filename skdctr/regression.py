@@ -10,15 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skdctr._batches import EventDataset
+from skdctr._prediction import predict_logits, to_tensor
 from skdctr._utils.device import torch_seed
 from skdctr._utils.typing import FloatArray
 from skdctr.events.scaling import Scaling
 from skdctr.events.validation import Events
-
-from ._batches import EventDataset
-from ._prediction import predict_logits, to_tensor
-from .networks._build import event_network
-from .training import TrainingOptions, WeightedSquaredError, train
+from skdctr.networks._build import event_network
+from skdctr.training import TrainingOptions, WeightedSquaredError, train
 
 __all__ = ["ConditionalMean", "RegressionOptions", "cross_fit", "make_folds"]
 

@@ -13,17 +13,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from skdctr._reweighting_events import ReweightingEvents
+from skdctr._stacked import train_together, trains_together
 from skdctr._utils.device import torch_seed
 from skdctr.events.tensors import PackedTensors
-
-from ._reweighting_events import ReweightingEvents
-from ._stacked import train_together, trains_together
-from .networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
-from .networks._build import check_takes
-from .networks._joined import join_networks
-from .networks._separable import determined_terms, dictionary_terms
-from .refinement import ChoiceSample, Refit, choice_losses, refit_again, refit_couplings
-from .training import EventDataset, EventNet, TrainingOptions, train
+from skdctr.networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
+from skdctr.networks._build import check_takes
+from skdctr.networks._joined import join_networks
+from skdctr.networks._separable import determined_terms, dictionary_terms
+from skdctr.refinement import ChoiceSample, Refit, choice_losses, refit_again, refit_couplings
+from skdctr.training import EventDataset, EventNet, TrainingOptions, train
 
 __all__ = ["make_module", "network_builds", "train_members"]
 

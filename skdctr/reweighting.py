@@ -12,34 +12,27 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdctr._base import BaseReweighter
+from skdctr._estimator import NETWORK_CONSTRAINTS, NetworkEstimator
+from skdctr._parameter_space import ParameterSpace, check_theta_rows
+from skdctr._prediction import scaled_tensor, to_tensor
+from skdctr._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
+from skdctr._scoring import check_scored, thin
+from skdctr._theta_values import LEAST_SHARE, Frequencies, most_frequent, repeated_near, same_theta
 from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
+from skdctr._weight_noise import expected_auc_of
+from skdctr._weights import NetworkWeights, RatioNetwork, warn_if_outside
 from skdctr.events.identity import event_sums
 from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
 from skdctr.events.validation import Events, check_estimator_events, check_same_rows, check_weights
+from skdctr.exceptions import NominalWarning
 from skdctr.parameters.scaling import ParameterScaling
-
-from ._base import BaseReweighter
-from ._estimator import NETWORK_CONSTRAINTS, NetworkEstimator
-from ._parameter_space import ParameterSpace, check_theta_rows
-from ._prediction import scaled_tensor, to_tensor
-from ._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
-from ._scoring import check_scored, thin
-from ._theta_values import (
-    LEAST_SHARE,
-    Frequencies,
-    most_frequent,
-    repeated_near,
-    same_theta,
-)
-from ._weight_noise import expected_auc_of
-from ._weights import NetworkWeights, RatioNetwork, warn_if_outside
-from .exceptions import NominalWarning
-from .reweighter_training import network_builds, train_members
-from .training import EventNet, TrainingOptions
+from skdctr.reweighter_training import network_builds, train_members
+from skdctr.training import EventNet, TrainingOptions
 
 __all__ = ["DCTRReweighter"]
 

@@ -11,8 +11,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skdctr._utils.typing import FloatArray
-
-from .objectives import ClassifierObjective, Evaluation
+from skdctr.objectives import ClassifierObjective, Evaluation
 
 __all__ = ["SearchResult", "distance", "powell", "quadratic_minimum", "scan"]
 

@@ -17,15 +17,14 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 
+from skdctr._covariance import sandwich
+from skdctr._differences import central_differences, positive_steps
+from skdctr._parameter_space import widths
 from skdctr._utils.typing import FloatArray
-
-from ._covariance import sandwich
-from ._differences import central_differences, positive_steps
-from ._parameter_space import widths
-from ._weight_error import mean_covariance
-from .metrics import effective_sample_size
-from .objectives import ClassifierObjective, Evaluation, Placements
-from .search import SearchResult, distance, ignore, quadratic_minimum
+from skdctr._weight_error import mean_covariance
+from skdctr.metrics import effective_sample_size
+from skdctr.objectives import ClassifierObjective, Evaluation, Placements
+from skdctr.search import SearchResult, distance, ignore, quadratic_minimum
 
 __all__ = ["NEAREST", "statistical_errors", "surrogate"]
 

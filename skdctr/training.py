@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from skdctr._accelerate import AcceleratedNet
+from skdctr._batches import BatchLoader, EventDataset, signs
+from skdctr._event_net import EventNet, Interrupted
+from skdctr._prediction import event_functions, events_at_once, predict_logits, to_tensor
 from skdctr._utils.device import accelerator, torch_seed
-
-from ._accelerate import AcceleratedNet
-from ._batches import BatchLoader, EventDataset, signs
-from ._event_net import EventNet, Interrupted
-from ._prediction import event_functions, events_at_once, predict_logits, to_tensor
 
 __all__ = [
     "BatchLoader",

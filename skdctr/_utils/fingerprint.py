@@ -14,7 +14,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from .optional import is_awkward
+from skdctr._utils.optional import is_awkward
 
 __all__ = ["describe", "fingerprint"]
 

@@ -1,10 +1,10 @@
 """Data sets with a known truth: analytic Gaussians, jets of Pythia 8, and top quark pairs."""
 
-from ._jet_observables import jet_observables
-from ._parameters import PARAMETERS, GeneratorParameter
-from ._published import fetch_published
-from ._streams import events_to_npy, iterate_events
-from .gaussian import (
+from skdctr.datasets._jet_observables import jet_observables
+from skdctr.datasets._parameters import PARAMETERS, GeneratorParameter
+from skdctr.datasets._published import fetch_published
+from skdctr.datasets._streams import events_to_npy, iterate_events
+from skdctr.datasets.gaussian import (
     dependent_detector_log_weight,
     dependent_detector_log_weight_primary,
     gaussian_2d_log_weight,
@@ -13,8 +13,8 @@ from .gaussian import (
     make_gaussian,
     make_gaussian_2d,
 )
-from .parton_shower import make_parton_shower, make_parton_shower_tuning
-from .top_mass import (
+from skdctr.datasets.parton_shower import make_parton_shower, make_parton_shower_tuning
+from skdctr.datasets.top_mass import (
     ParametricDetector,
     fetch_top_mass,
     load_top_mass,

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
+from skdctr.datasets._pythia import KAONS, silence
 from skdctr.events.packed import PackedEvents
-
-from ._pythia import KAONS, silence
 
 __all__ = ["OBSERVABLES", "STRANGE", "check_observables", "jet_observables", "observables_of"]
 

@@ -17,9 +17,8 @@ from sklearn.utils import Bunch
 
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
-
-from ._cache import cache_directory
-from ._parameters import PARAMETERS, check_count
+from skdctr.datasets._cache import cache_directory
+from skdctr.datasets._parameters import PARAMETERS, check_count
 
 __all__ = ["RECORDS", "fetch_published"]
 

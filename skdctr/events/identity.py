@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from skdctr._utils.typing import FloatArray
-
-from .chunks import row_chunks
-from .packed import PackedEvents
-from .validation import Events
+from skdctr.events.chunks import row_chunks
+from skdctr.events.packed import PackedEvents
+from skdctr.events.validation import Events
 
 __all__ = ["are_seen", "event_sums"]
 

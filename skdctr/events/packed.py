@@ -12,10 +12,9 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 
 from skdctr._utils.optional import is_awkward
-
-from .chunks import row_chunks
-from .tensors import PackedTensors
-from .unpack import flatten_events
+from skdctr.events.chunks import row_chunks
+from skdctr.events.tensors import PackedTensors
+from skdctr.events.unpack import flatten_events
 
 __all__ = ["PackedEvents", "PackedTensors", "is_sets"]
 

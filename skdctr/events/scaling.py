@@ -10,12 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr.events.chunks import extremes
-
-from .chunks import row_chunks
-from .packed import PackedEvents
-from .tensors import PackedTensors
-from .validation import Events
+from skdctr.events.chunks import extremes, row_chunks
+from skdctr.events.packed import PackedEvents
+from skdctr.events.tensors import PackedTensors
+from skdctr.events.validation import Events
 
 __all__ = ["CodedEvents", "Scaling"]
 

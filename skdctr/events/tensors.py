@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .chunks import particle_chunks
+from skdctr.events.chunks import particle_chunks
 
 __all__ = ["EventTensors", "PackedTensors", "event_chunks", "join_events", "set_chunks"]
 

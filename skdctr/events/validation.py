@@ -10,9 +10,8 @@ import pandas as pd
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
 from skdctr._utils.typing import FloatArray
-
-from .chunks import is_mapped, row_chunks
-from .packed import PackedEvents, is_sets
+from skdctr.events.chunks import is_mapped, row_chunks
+from skdctr.events.packed import PackedEvents, is_sets
 
 __all__ = [
     "Events",

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from skdctr.events.tensors import PackedTensors, set_chunks
-
-from ._layers import ACTIVATIONS, fully_connected
-from ._separable import SeparableNetwork
+from skdctr.networks._layers import ACTIVATIONS, fully_connected
+from skdctr.networks._separable import SeparableNetwork
 
 __all__ = ["DeepSets", "SeparableDeepSets", "SetEncoder"]
 
