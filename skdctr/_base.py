@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdctr._parameter_space import ParameterSpace
 from skdctr._utils.typing import FloatArray
-from skdctr._weights import EventWeights, exponentiate, warn_if_outside
+from skdctr._weights import EventWeights, exponentiate
 from skdctr.events.chunks import release, row_chunks
 from skdctr.events.packed import PackedEvents
 from skdctr.events.support import FeatureRange, SetRange
 from skdctr.events.validation import Events, check_estimator_events, feature_labels
+from skdctr.parameters.space import ParameterSpace, warn_if_outside
 
 __all__ = ["BaseReweighter"]
 

@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._classifier import ClassifierEstimator
 from skdctr._fit_report import doubtful_weights, warn_of
-from skdctr._parameter_space import check_bounds
 from skdctr._resolve import bind, parameter_space
 from skdctr._samples import Samples
 from skdctr._utils.device import resolve_device
@@ -21,6 +20,7 @@ from skdctr.estimating_equation import EstimatingEquation
 from skdctr.inference import ChiSquare
 from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.optimal_observable import reco_information
+from skdctr.parameters.space import check_bounds
 from skdctr.regression import RegressionOptions
 from skdctr.results import FitResult
 from skdctr.training import TrainingOptions

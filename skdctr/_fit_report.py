@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from skdctr._differences import positive_steps
-from skdctr._parameter_space import ParameterSpace
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr._weights import EventWeights, NetworkWeights
@@ -21,6 +19,8 @@ from skdctr.exceptions import (
     PopulationWarning,
 )
 from skdctr.objectives import Evaluation
+from skdctr.parameters.derivatives import positive_steps
+from skdctr.parameters.space import ParameterSpace
 from skdctr.results import FitResult
 
 __all__ = [

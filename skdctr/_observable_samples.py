@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from skdctr._parameter_space import widths
 from skdctr._utils.typing import FloatArray
 from skdctr._weights import EventWeights
 from skdctr.events.validation import Events
 from skdctr.generator_sample import GeneratorSample
+from skdctr.parameters.space import widths
 
 __all__ = ["GeneratorEvents", "LearnedWeights", "ObservableProblem", "centred"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdctr._parameter_space import ParameterSpace
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.events.support import FeatureRange
 from skdctr.exceptions import ExtrapolationWarning
+from skdctr.parameters.space import ParameterSpace
 
 __all__ = ["check_scored", "thin"]
 

@@ -12,16 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skdctr._parameter_space import ParameterSpace
 from skdctr._prediction import event_functions, predict_logits, scaled_tensor, to_tensor
 from skdctr._utils.typing import FloatArray
-from skdctr._utils.warn import warn_user
 from skdctr.events.chunks import row_chunks
 from skdctr.events.scaling import Scaling
 from skdctr.events.support import FeatureRange
 from skdctr.events.tensors import event_chunks
 from skdctr.events.validation import Events
-from skdctr.exceptions import ExtrapolationWarning
 from skdctr.networks import SeparableNetwork
 from skdctr.parameters.scaling import ParameterScaling
 
@@ -34,7 +31,6 @@ __all__ = [
     "RatioNetwork",
     "Scaling",
     "exponentiate",
-    "warn_if_outside",
 ]
 
 _CHUNK_ROWS = 1 << 15
@@ -51,17 +47,6 @@ class EventWeights(Protocol):
 
     def subset(self, rows: NDArray[np.intp]) -> EventWeights:
         """Return the same of some of the events."""
-
-
-def warn_if_outside(space: ParameterSpace, theta: FloatArray) -> None:
-    """Warn where θ leaves the trained range."""
-    messages = space.outside(theta)
-    if messages:
-        warn_user(
-            "Weights are extrapolated in θ: " + "; ".join(messages) + ", the trained range. "
-            "Generate events up to there and fit the reweighter again, or narrow the bounds.",
-            ExtrapolationWarning,
-        )
 
 
 def exponentiate(log_weights: FloatArray) -> None:

@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import least_squares
 
-from skdctr._parameter_space import ParameterSpace, check_constraints
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.exceptions import ConvergenceWarning
+from skdctr.parameters.space import ParameterSpace, check_constraints
 
 __all__ = ["STEP", "WhitenedEquations"]
 

@@ -24,7 +24,6 @@ from skdctr._estimator import NETWORK_CONSTRAINTS
 from skdctr._fit_inference import FitInference
 from skdctr._fit_report import at_bound, doubtful_weights, mismatch, tried, unknown_weights, warn_of
 from skdctr._observable_run import observable_problem, run_observable
-from skdctr._parameter_space import check_bounds, check_constraints
 from skdctr._resolve import GeneratorInput, bind, is_given, parameter_space, resolve_reweighter
 from skdctr._samples import Samples, check_fit_samples, check_score_samples
 from skdctr._utils.device import spawn_seeds
@@ -34,6 +33,7 @@ from skdctr._utils.typing import FloatArray
 from skdctr._weight_noise import expected_auc
 from skdctr.estimating_equation import EstimatingEquation
 from skdctr.objectives import ClassifierObjective, Evaluation
+from skdctr.parameters.space import check_bounds, check_constraints
 from skdctr.results import FitResult
 from skdctr.search import SearchResult, ignore, powell, scan
 from skdctr.surrogate import NEAREST, statistical_errors, surrogate

@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from skdctr._theta_cells import theta_cells
-from skdctr._theta_interpolation import Product, Selection, ThetaBasis, exponents, interpolate
 from skdctr._utils.typing import FloatArray
 from skdctr._weight_error import DERIVATIVE_ROWS, coupling_covariance
 from skdctr._weights import Couplings, EventWeights, NetworkWeights
+from skdctr.parameters.cells import theta_cells
+from skdctr.parameters.polynomials import Product, Selection, ThetaBasis, exponents, interpolate
 
 __all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_generator"]
 

@@ -19,9 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from skdctr._covariance import sandwich
-from skdctr._differences import central_differences, positive_steps
 from skdctr._fit_report import at_bound, doubtful_weights, unknown_weights, warn_of
-from skdctr._parameter_space import ParameterSpace, check_bounds, widths
 from skdctr._resolve import GeneratorInput, bind, parameter_space, resolve_reweighter
 from skdctr._samples import check_fit_samples, check_score_samples
 from skdctr._utils.device import spawn_seeds
@@ -31,6 +29,8 @@ from skdctr._weight_error import Dependence, coupling_covariance, covariance_of_
 from skdctr._weights import EventWeights, NetworkWeights
 from skdctr.fitting import SRGNFitter
 from skdctr.metrics import effective_sample_size, pareto_tail_index
+from skdctr.parameters.derivatives import central_differences, positive_steps
+from skdctr.parameters.space import ParameterSpace, check_bounds, widths
 from skdctr.results import FitResult
 
 __all__ = ["DCTRFitter"]

@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdctr._base import BaseReweighter
 from skdctr._estimator import NETWORK_CONSTRAINTS, NetworkEstimator
-from skdctr._parameter_space import ParameterSpace, check_theta_rows
 from skdctr._prediction import scaled_tensor, to_tensor
 from skdctr._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
 from skdctr._scoring import check_scored, thin
@@ -24,13 +23,14 @@ from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr._weight_noise import expected_auc_of
-from skdctr._weights import NetworkWeights, RatioNetwork, warn_if_outside
+from skdctr._weights import NetworkWeights, RatioNetwork
 from skdctr.events.identity import event_sums
 from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
 from skdctr.events.validation import Events, check_estimator_events, check_same_rows, check_weights
 from skdctr.exceptions import NominalWarning
 from skdctr.parameters.scaling import ParameterScaling
+from skdctr.parameters.space import ParameterSpace, check_theta_rows, warn_if_outside
 from skdctr.reweighter_training import network_builds, train_members
 from skdctr.training import EventNet, TrainingOptions
 

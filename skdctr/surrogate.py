@@ -18,12 +18,12 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from skdctr._covariance import sandwich
-from skdctr._differences import central_differences, positive_steps
-from skdctr._parameter_space import widths
 from skdctr._utils.typing import FloatArray
 from skdctr._weight_error import mean_covariance
 from skdctr.metrics import effective_sample_size
 from skdctr.objectives import ClassifierObjective, Evaluation, Placements
+from skdctr.parameters.derivatives import central_differences, positive_steps
+from skdctr.parameters.space import widths
 from skdctr.search import SearchResult, distance, ignore, quadratic_minimum
 
 __all__ = ["NEAREST", "statistical_errors", "surrogate"]

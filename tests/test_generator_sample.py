@@ -8,13 +8,13 @@ import pytest
 
 from skdctr import AnalyticReweighter
 from skdctr._resolve import bind
-from skdctr._theta_cells import theta_cells
 from skdctr.generator_sample import (
     Correction,
     GeneratorPrediction,
     GeneratorSample,
     predict_generator,
 )
+from skdctr.parameters.cells import theta_cells
 
 NOMINAL = np.array([0.0])
 INFORMATION = np.eye(1)

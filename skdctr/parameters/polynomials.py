@@ -9,8 +9,8 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from skdctr._theta_cells import distinct_theta
 from skdctr._utils.typing import FloatArray
+from skdctr.parameters.cells import distinct_theta
 
 __all__ = ["Product", "Selection", "ThetaBasis", "exponents", "interpolate"]
 

@@ -11,9 +11,18 @@ import pandas as pd
 
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
 from skdctr.events.validation import check_events, feature_names
+from skdctr.exceptions import ExtrapolationWarning
 
-__all__ = ["ParameterSpace", "check_bounds", "check_constraints", "check_theta_rows", "widths"]
+__all__ = [
+    "ParameterSpace",
+    "check_bounds",
+    "check_constraints",
+    "check_theta_rows",
+    "warn_if_outside",
+    "widths",
+]
 
 
 def _has_words(values: Any) -> bool:
@@ -237,3 +246,14 @@ def check_constraints(
             )
         checked[name] = (float(values[0]), float(values[1]))
     return checked
+
+
+def warn_if_outside(space: ParameterSpace, theta: FloatArray) -> None:
+    """Warn where θ leaves the trained range."""
+    messages = space.outside(theta)
+    if messages:
+        warn_user(
+            "Weights are extrapolated in θ: " + "; ".join(messages) + ", the trained range. "
+            "Generate events up to there and fit the reweighter again, or narrow the bounds.",
+            ExtrapolationWarning,
+        )
