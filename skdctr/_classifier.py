@@ -14,7 +14,7 @@ from skdctr._samples import Samples
 from skdctr._utils.device import resolve_device
 from skdctr._weights import EventWeights
 from skdctr.events.tensors import EventTensors, PackedTensors
-from skdctr.networks._build import check_takes, event_network
+from skdctr.networks.build import check_takes, event_network
 from skdctr.objectives import ClassifierObjective
 from skdctr.training import TrainingOptions
 

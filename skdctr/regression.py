@@ -16,7 +16,7 @@ from skdctr._utils.device import torch_seed
 from skdctr._utils.typing import FloatArray
 from skdctr.events.scaling import Scaling
 from skdctr.events.validation import Events
-from skdctr.networks._build import event_network
+from skdctr.networks.build import event_network
 from skdctr.training import TrainingOptions, WeightedSquaredError, train
 
 __all__ = ["ConditionalMean", "RegressionOptions", "cross_fit", "make_folds"]

@@ -18,9 +18,9 @@ from skdctr._stacked import train_together, trains_together
 from skdctr._utils.device import torch_seed
 from skdctr.events.tensors import PackedTensors
 from skdctr.networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
-from skdctr.networks._build import check_takes
 from skdctr.networks._joined import join_networks
-from skdctr.networks._separable import determined_terms, dictionary_terms
+from skdctr.networks.build import check_takes
+from skdctr.networks.separable import determined_terms, dictionary_terms
 from skdctr.refinement import ChoiceSample, Refit, choice_losses, refit_again, refit_couplings
 from skdctr.training import EventDataset, EventNet, TrainingOptions, train
 

@@ -14,7 +14,7 @@ from skdctr.networks import (
     dictionary_terms,
     monomial_exponents,
 )
-from skdctr.networks._separable import determined_terms
+from skdctr.networks.separable import determined_terms
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr.closure import classifier_test
 from skdctr.exceptions import ConvergenceWarning, ExtrapolationWarning, SkdctrWarning
 from skdctr.networks import MLP, DeepSets, PackedTensors, SeparableDeepSets
-from skdctr.networks._build import event_network
+from skdctr.networks.build import event_network
 from skdctr.preprocessing import PackedEvents, ParticlePreprocessor
 
 N_TRAIN = 16_000

@@ -25,7 +25,7 @@ from skdctr.events.validation import (
     check_weights,
 )
 from skdctr.metrics import effective_sample_size
-from skdctr.networks._build import event_network
+from skdctr.networks.build import event_network
 from skdctr.objectives import ClassifierObjective
 from skdctr.training import TrainingOptions
 

@@ -1,10 +1,12 @@
 """Torch modules with one logit as output: events in, log density ratio out."""
 
 from skdctr.events.tensors import PackedTensors
-from skdctr.networks._deep_sets import DeepSets, SeparableDeepSets, SetEncoder
-from skdctr.networks._layers import ACTIVATIONS
-from skdctr.networks._mlp import MLP
-from skdctr.networks._separable import SeparableNetwork, dictionary_terms, monomial_exponents
+from skdctr.networks.deep_sets import DeepSets, SeparableDeepSets, SetEncoder
+from skdctr.networks.layers import ACTIVATIONS
+from skdctr.networks.mlp import MLP
+from skdctr.networks.separable import SeparableNetwork
+from skdctr.networks.separable import dictionary_terms as dictionary_terms
+from skdctr.networks.separable import monomial_exponents as monomial_exponents
 
 __all__ = [
     "ACTIVATIONS",

@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import qr
 from torch import Tensor, nn
 
-from skdctr.networks._separable import SeparableNetwork
+from skdctr.networks.separable import SeparableNetwork
 
 __all__ = ["join_networks"]
 

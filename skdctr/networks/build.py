@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from skdctr.events.tensors import EventTensors, PackedTensors
-from skdctr.networks._deep_sets import DeepSets
-from skdctr.networks._mlp import MLP
+from skdctr.networks.deep_sets import DeepSets
+from skdctr.networks.mlp import MLP
 
 __all__ = ["check_takes", "event_network"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from skdctr.events.tensors import PackedTensors, set_chunks
-from skdctr.networks._layers import ACTIVATIONS, fully_connected
-from skdctr.networks._separable import SeparableNetwork
+from skdctr.networks.layers import ACTIVATIONS, fully_connected
+from skdctr.networks.separable import SeparableNetwork
 
 __all__ = ["DeepSets", "SeparableDeepSets", "SetEncoder"]
 

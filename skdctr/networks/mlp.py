@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from skdctr.networks._layers import fully_connected
+from skdctr.networks.layers import fully_connected
 
 __all__ = ["MLP"]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skdctr.networks._layers import fully_connected
+from skdctr.networks.layers import fully_connected
 
 __all__ = [
     "Dictionary",
