@@ -32,7 +32,10 @@ from skdctr.events.scaling import Scaling
 from skdctr.events.tensors import PackedTensors
 from skdctr.networks import DeepSets
 from skdctr.preprocessing import PackedEvents
-from skdctr.training import EventDataset, TrainingOptions, predict_logits, train
+from skdctr.training.batches import EventDataset
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import predict_logits
+from skdctr.training.train import train
 
 ROOM = 51
 MEAN, DEVIATION = 22.0, 7.6

@@ -35,7 +35,10 @@ from tqdm import tqdm
 
 from skdctr import DCTRReweighter
 from skdctr.networks import MLP
-from skdctr.training import EventDataset, TrainingOptions, predict_logits, train
+from skdctr.training.batches import EventDataset
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import predict_logits
+from skdctr.training.train import train
 
 HIDDEN = (128, 128)
 FIT_TARGET = {1_000: 1.3, 10_000: 1.1, 100_000: 1.1}

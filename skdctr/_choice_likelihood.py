@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from skdctr._choices import GROUP, ChoiceSample, Groups
-from skdctr._prediction import predict_logits
 from skdctr.events.tensors import EventTensors
 from skdctr.networks import SeparableNetwork
+from skdctr.training.prediction import predict_logits
 
 __all__ = ["ChoiceLikelihood"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skdctr._batches import signs
-from skdctr._prediction import event_functions, predict_logits
 from skdctr.events.tensors import EventTensors
+from skdctr.training.batches import signs
+from skdctr.training.prediction import event_functions, predict_logits
 
 __all__ = ["CHUNK_GROUPS", "GROUP", "ChoiceSample", "Groups", "choice_losses"]
 

@@ -23,7 +23,7 @@ from skdctr.optimal_observable import reco_information
 from skdctr.parameters.space import check_bounds
 from skdctr.regression import RegressionOptions
 from skdctr.results import FitResult
-from skdctr.training import TrainingOptions
+from skdctr.training.options import TrainingOptions
 
 __all__ = ["FitInference"]
 

@@ -18,7 +18,8 @@ from skdctr.events.identity import are_seen
 from skdctr.events.validation import check_sample, check_weights, feature_names
 from skdctr.generator_sample import Correction, GeneratorSample
 from skdctr.optimal_observable import ObservableFit, fit_observable
-from skdctr.regression import RegressionOptions, make_folds
+from skdctr.regression import RegressionOptions
+from skdctr.training.folds import make_folds
 
 __all__ = ["observable_problem", "run_observable"]
 

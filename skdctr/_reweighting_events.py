@@ -14,8 +14,9 @@ from skdctr.events.packed import PackedEvents
 from skdctr.events.tensors import EventTensors, PackedTensors
 from skdctr.events.validation import Events
 from skdctr.refinement import ChoiceSample
-from skdctr.regression import make_folds
-from skdctr.training import EventDataset, TrainingOptions
+from skdctr.training.batches import EventDataset
+from skdctr.training.folds import make_folds
+from skdctr.training.options import TrainingOptions
 
 __all__ = ["ReweightingEvents", "auto_epochs", "deal", "limit_gradients"]
 

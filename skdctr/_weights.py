@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from skdctr._prediction import event_functions, predict_logits, scaled_tensor, to_tensor
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import row_chunks
 from skdctr.events.scaling import Scaling
@@ -21,6 +20,7 @@ from skdctr.events.tensors import event_chunks
 from skdctr.events.validation import Events
 from skdctr.networks import SeparableNetwork
 from skdctr.parameters.scaling import ParameterScaling
+from skdctr.training.prediction import event_functions, predict_logits, scaled_tensor, to_tensor
 
 __all__ = [
     "Couplings",

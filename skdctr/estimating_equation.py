@@ -13,7 +13,8 @@ from skdctr._weight_error import common_share, mean_covariance
 from skdctr._weights import EventWeights
 from skdctr.generator_sample import Correction, GeneratorPrediction, predict_generator
 from skdctr.parameters.derivatives import central_differences, positive_steps
-from skdctr.regression import RegressionOptions, cross_fit, make_folds
+from skdctr.regression import RegressionOptions, cross_fit
+from skdctr.training.folds import make_folds
 
 __all__ = ["EstimatingEquation"]
 

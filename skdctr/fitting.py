@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from skdctr._constraints import constrain
 from skdctr._ensemble import combine_runs
-from skdctr._estimator import NETWORK_CONSTRAINTS
 from skdctr._fit_inference import FitInference
 from skdctr._fit_report import at_bound, doubtful_weights, mismatch, tried, unknown_weights, warn_of
 from skdctr._observable_run import observable_problem, run_observable
@@ -37,6 +36,7 @@ from skdctr.parameters.space import check_bounds, check_constraints
 from skdctr.results import FitResult
 from skdctr.search import SearchResult, ignore, powell, scan
 from skdctr.surrogate import NEAREST, statistical_errors, surrogate
+from skdctr.training.settings import NETWORK_CONSTRAINTS
 
 __all__ = ["SRGNFitter"]
 

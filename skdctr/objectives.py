@@ -24,7 +24,10 @@ from skdctr.events.scaling import Scaling
 from skdctr.events.tensors import EventTensors, join_events
 from skdctr.events.validation import Events
 from skdctr.metrics import auc_placements, effective_sample_size, pareto_tail_index
-from skdctr.training import EventDataset, TrainingOptions, predict_logits, to_tensor, train
+from skdctr.training.batches import EventDataset
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import predict_logits, to_tensor
+from skdctr.training.train import train
 
 __all__ = ["ClassifierObjective", "Evaluation", "Placements"]
 

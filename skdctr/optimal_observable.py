@@ -19,7 +19,8 @@ from skdctr.estimating_equation import EstimatingEquation
 from skdctr.events.validation import Events
 from skdctr.generator_sample import Correction
 from skdctr.metrics import effective_sample_size
-from skdctr.regression import RegressionOptions, cross_fit, make_folds
+from skdctr.regression import RegressionOptions, cross_fit
+from skdctr.training.folds import make_folds
 
 __all__ = ["ObservableFit", "fit_observable", "reco_information"]
 

@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skdctr._batches import EventDataset
-from skdctr._prediction import predict_logits, to_tensor
 from skdctr._utils.device import torch_seed
 from skdctr._utils.typing import FloatArray
 from skdctr.events.scaling import Scaling
 from skdctr.events.validation import Events
 from skdctr.networks.build import event_network
-from skdctr.training import TrainingOptions, WeightedSquaredError, train
+from skdctr.training.batches import EventDataset
+from skdctr.training.losses import WeightedSquaredError
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import predict_logits, to_tensor
+from skdctr.training.train import train
 
-__all__ = ["ConditionalMean", "RegressionOptions", "cross_fit", "make_folds"]
+__all__ = ["ConditionalMean", "RegressionOptions", "cross_fit"]
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,6 @@ class ConditionalMean:
         members = [self._member(fold, X) for fold in range(len(self.networks))]
         mean: FloatArray = np.mean(members, axis=0)
         return mean
-
-
-def make_folds(n_events: int, n_folds: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Deal events to folds at random, in equal numbers."""
-    folds: NDArray[np.intp] = rng.permutation(np.arange(n_events) % n_folds)
-    return folds
 
 
 def cross_fit(

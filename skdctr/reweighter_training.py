@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from skdctr._reweighting_events import ReweightingEvents
-from skdctr._stacked import train_together, trains_together
 from skdctr._utils.device import torch_seed
 from skdctr.events.tensors import PackedTensors
 from skdctr.networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
@@ -22,7 +21,11 @@ from skdctr.networks._joined import join_networks
 from skdctr.networks.build import check_takes
 from skdctr.networks.separable import determined_terms, dictionary_terms
 from skdctr.refinement import ChoiceSample, Refit, choice_losses, refit_again, refit_couplings
-from skdctr.training import EventDataset, EventNet, TrainingOptions, train
+from skdctr.training.batches import EventDataset
+from skdctr.training.event_net import EventNet
+from skdctr.training.options import TrainingOptions
+from skdctr.training.together import train_together, trains_together
+from skdctr.training.train import train
 
 __all__ = ["make_module", "network_builds", "train_members"]
 

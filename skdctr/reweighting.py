@@ -13,8 +13,6 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdctr._base import BaseReweighter
-from skdctr._estimator import NETWORK_CONSTRAINTS, NetworkEstimator
-from skdctr._prediction import scaled_tensor, to_tensor
 from skdctr._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
 from skdctr._scoring import check_scored, thin
 from skdctr._theta_values import LEAST_SHARE, Frequencies, most_frequent, repeated_near, same_theta
@@ -32,7 +30,10 @@ from skdctr.exceptions import NominalWarning
 from skdctr.parameters.scaling import ParameterScaling
 from skdctr.parameters.space import ParameterSpace, check_theta_rows, warn_if_outside
 from skdctr.reweighter_training import network_builds, train_members
-from skdctr.training import EventNet, TrainingOptions
+from skdctr.training.event_net import EventNet
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import scaled_tensor, to_tensor
+from skdctr.training.settings import NETWORK_CONSTRAINTS, NetworkEstimator
 
 __all__ = ["DCTRReweighter"]
 

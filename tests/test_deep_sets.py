@@ -12,7 +12,7 @@ from skdctr.events.scaling import Scaling
 from skdctr.events.tensors import PackedTensors, event_chunks, join_events
 from skdctr.networks import DeepSets, SeparableDeepSets, SeparableNetwork, SetEncoder
 from skdctr.preprocessing import PackedEvents
-from skdctr.training import predict_logits, to_tensor
+from skdctr.training.prediction import predict_logits, to_tensor
 
 CPU = torch.device("cpu")
 

@@ -7,14 +7,8 @@ import pytest
 import torch
 
 from skdctr.datasets import gaussian_2d_log_weight, gaussian_log_weight
-from skdctr.networks import (
-    ACTIVATIONS,
-    MLP,
-    SeparableNetwork,
-    dictionary_terms,
-    monomial_exponents,
-)
-from skdctr.networks.separable import determined_terms
+from skdctr.networks import ACTIVATIONS, MLP, SeparableNetwork
+from skdctr.networks.separable import determined_terms, dictionary_terms, monomial_exponents
 
 
 @pytest.fixture

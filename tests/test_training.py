@@ -14,15 +14,11 @@ from torch import nn
 
 from skdctr import DCTRReweighter
 from skdctr.networks import MLP, SeparableNetwork
-from skdctr.training import (
-    BatchLoader,
-    EventDataset,
-    TrainingOptions,
-    WeightedCrossEntropy,
-    predict_logits,
-    to_tensor,
-    train,
-)
+from skdctr.training.batches import BatchLoader, EventDataset
+from skdctr.training.losses import WeightedCrossEntropy
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import predict_logits, to_tensor
+from skdctr.training.train import train
 
 CPU = torch.device("cpu")
 

@@ -9,11 +9,11 @@ from sklearn.exceptions import ConvergenceWarning as SklearnConvergenceWarning
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from skdctr import exceptions
-from skdctr._parameters import NetworkParametersMixin
 from skdctr._utils.device import resolve_device, spawn_seeds, torch_seed
 from skdctr._utils.spelling import did_you_mean
 from skdctr.events.validation import check_events, check_same_columns, check_weights, feature_names
 from skdctr.parameters.space import ParameterSpace, check_bounds, check_theta_rows
+from skdctr.training.settings import NetworkParametersMixin
 
 SPACE = ParameterSpace(
     ("alpha", "beta"), np.array([0.0, 1.0]), np.array([-1.0, 0.5]), np.array([1.0, np.inf])

@@ -27,7 +27,7 @@ from skdctr.events.validation import (
 from skdctr.metrics import effective_sample_size
 from skdctr.networks.build import event_network
 from skdctr.objectives import ClassifierObjective
-from skdctr.training import TrainingOptions
+from skdctr.training.options import TrainingOptions
 
 __all__ = ["ClassifierTestResult", "classifier_test", "probability_above"]
 

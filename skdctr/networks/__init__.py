@@ -5,8 +5,6 @@ from skdctr.networks.deep_sets import DeepSets, SeparableDeepSets, SetEncoder
 from skdctr.networks.layers import ACTIVATIONS
 from skdctr.networks.mlp import MLP
 from skdctr.networks.separable import SeparableNetwork
-from skdctr.networks.separable import dictionary_terms as dictionary_terms
-from skdctr.networks.separable import monomial_exponents as monomial_exponents
 
 __all__ = [
     "ACTIVATIONS",

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from skorch.hf import AccelerateMixin
 
-from skdctr._event_net import EventNet
 from skdctr._utils.device import process_device
+from skdctr.training.event_net import EventNet
 
 __all__ = ["AcceleratedNet"]
 

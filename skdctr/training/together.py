@@ -21,19 +21,13 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from skdctr._batches import BatchLoader, EventDataset
-from skdctr._event_net import EventNet
-from skdctr._prediction import events_at_once
 from skdctr.networks import MLP, SeparableNetwork
-from skdctr.training import (
-    ProgressBar,
-    TrainingOptions,
-    WeightedCrossEntropy,
-    check_finite,
-    optimizer_arguments,
-    run,
-    schedule,
-)
+from skdctr.training.batches import BatchLoader, EventDataset
+from skdctr.training.event_net import EventNet
+from skdctr.training.losses import WeightedCrossEntropy
+from skdctr.training.options import TrainingOptions, optimizer_arguments, schedule
+from skdctr.training.prediction import events_at_once
+from skdctr.training.train import ProgressBar, check_finite, run
 
 __all__ = ["StackedModule", "train_together", "trains_together"]
 
