@@ -25,10 +25,10 @@ from tqdm import tqdm
 
 from skdctr import DCTRReweighter
 from skdctr._resolve import bind
-from skdctr._weight_error import mean_covariance
 from skdctr.closure import classifier_test
 from skdctr.datasets import PARAMETERS, make_parton_shower, make_parton_shower_tuning
 from skdctr.metrics import histogram_chi2
+from skdctr.weights.error import mean_covariance
 
 OBSERVABLES = ("multiplicity", "n_kaons", "tau32", "ecf3")
 VALUES = (0.105, 0.12, 0.15, 0.16, 0.175)

@@ -11,12 +11,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.typing import FloatArray
-from skdctr._weights import EventWeights, exponentiate
 from skdctr.events.chunks import release, row_chunks
 from skdctr.events.packed import PackedEvents
 from skdctr.events.support import FeatureRange, SetRange
 from skdctr.events.validation import Events, check_estimator_events, feature_labels
 from skdctr.parameters.space import ParameterSpace, warn_if_outside
+from skdctr.weights.event_weights import EventWeights, exponentiate
 
 __all__ = ["BaseReweighter"]
 

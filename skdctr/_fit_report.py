@@ -9,7 +9,6 @@ import pandas as pd
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-from skdctr._weights import EventWeights, NetworkWeights
 from skdctr.exceptions import (
     ConvergenceWarning,
     ExtrapolationWarning,
@@ -22,6 +21,7 @@ from skdctr.objectives import Evaluation
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results import FitResult
+from skdctr.weights.event_weights import EventWeights, NetworkWeights
 
 __all__ = [
     "UNKNOWN_WEIGHTS",

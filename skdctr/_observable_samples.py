@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr._weights import EventWeights
 from skdctr.events.validation import Events
 from skdctr.generator_sample import GeneratorSample
 from skdctr.parameters.space import widths
+from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["GeneratorEvents", "LearnedWeights", "ObservableProblem", "centred"]
 

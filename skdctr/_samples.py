@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from skdctr._resolve import warn_closure
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-from skdctr._weights import EventWeights
 from skdctr.events.packed import PackedEvents, is_sets
 from skdctr.events.validation import (
     Events,
@@ -25,6 +24,7 @@ from skdctr.events.validation import (
     feature_names,
 )
 from skdctr.exceptions import ExtrapolationWarning
+from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["Samples", "check_fit_samples", "check_score_samples"]
 

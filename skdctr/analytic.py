@@ -13,13 +13,13 @@ from scipy.special import logsumexp
 from skdctr._base import BaseReweighter
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
-from skdctr._weights import EventWeights
 from skdctr.events.packed import PackedEvents
 from skdctr.events.scaling import Scaling
 from skdctr.events.validation import Events, check_estimator_events, check_weights, feature_names
 from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.parameters.interpolation import smooth_values
 from skdctr.parameters.space import ParameterSpace, check_bounds
+from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["AnalyticReweighter"]
 

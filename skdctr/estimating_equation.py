@@ -9,12 +9,12 @@ from scipy.optimize import least_squares
 
 from skdctr._observable_samples import LearnedWeights, ObservableProblem, centred
 from skdctr._utils.typing import FloatArray
-from skdctr._weight_error import common_share, mean_covariance
-from skdctr._weights import EventWeights
 from skdctr.generator_sample import Correction, GeneratorPrediction, predict_generator
 from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.regression import RegressionOptions, cross_fit
 from skdctr.training.folds import make_folds
+from skdctr.weights.error import common_share, mean_covariance
+from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["EstimatingEquation"]
 

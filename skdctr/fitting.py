@@ -29,7 +29,6 @@ from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
-from skdctr._weight_noise import expected_auc
 from skdctr.estimating_equation import EstimatingEquation
 from skdctr.objectives import ClassifierObjective, Evaluation
 from skdctr.parameters.space import check_bounds, check_constraints
@@ -37,6 +36,7 @@ from skdctr.results import FitResult
 from skdctr.search import SearchResult, ignore, powell, scan
 from skdctr.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.training.settings import NETWORK_CONSTRAINTS
+from skdctr.weights.noise import expected_auc
 
 __all__ = ["SRGNFitter"]
 

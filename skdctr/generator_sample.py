@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from skdctr._utils.typing import FloatArray
-from skdctr._weight_error import DERIVATIVE_ROWS, coupling_covariance
-from skdctr._weights import Couplings, EventWeights, NetworkWeights
 from skdctr.parameters.cells import theta_cells
 from skdctr.parameters.polynomials import Product, Selection, ThetaBasis, exponents, interpolate
+from skdctr.weights.error import DERIVATIVE_ROWS, coupling_covariance
+from skdctr.weights.event_weights import Couplings, EventWeights, NetworkWeights
 
 __all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_generator"]
 

@@ -25,13 +25,13 @@ from skdctr._samples import check_fit_samples, check_score_samples
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
-from skdctr._weight_error import Dependence, coupling_covariance, covariance_of_mean
-from skdctr._weights import EventWeights, NetworkWeights
 from skdctr.fitting import SRGNFitter
 from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.parameters.space import ParameterSpace, check_bounds, widths
 from skdctr.results import FitResult
+from skdctr.weights.error import Dependence, coupling_covariance, covariance_of_mean
+from skdctr.weights.event_weights import EventWeights, NetworkWeights
 
 __all__ = ["DCTRFitter"]
 

@@ -19,7 +19,6 @@ from torch import nn
 from skdctr._utils.device import torch_seed
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.typing import FloatArray
-from skdctr._weights import EventWeights
 from skdctr.events.scaling import Scaling
 from skdctr.events.tensors import EventTensors, join_events
 from skdctr.events.validation import Events
@@ -28,6 +27,7 @@ from skdctr.training.batches import EventDataset
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import predict_logits, to_tensor
 from skdctr.training.train import train
+from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["ClassifierObjective", "Evaluation", "Placements"]
 

@@ -20,8 +20,6 @@ from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-from skdctr._weight_noise import expected_auc_of
-from skdctr._weights import NetworkWeights, RatioNetwork
 from skdctr.events.identity import event_sums
 from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
@@ -34,6 +32,8 @@ from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import scaled_tensor, to_tensor
 from skdctr.training.settings import NETWORK_CONSTRAINTS, NetworkEstimator
+from skdctr.weights.event_weights import NetworkWeights, RatioNetwork
+from skdctr.weights.noise import expected_auc_of
 
 __all__ = ["DCTRReweighter"]
 

@@ -14,8 +14,8 @@ from skdctr import DCTRReweighter, SRGNFitter
 from skdctr._observable_run import observable_problem
 from skdctr._resolve import GeneratorInput, bind
 from skdctr._samples import Samples
-from skdctr._weight_error import Dependence, coupling_covariance
 from skdctr.campaign import fit_ensemble
+from skdctr.weights.error import Dependence, coupling_covariance
 
 N = 3_000
 N_SIGMA = 4.0

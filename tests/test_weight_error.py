@@ -5,16 +5,16 @@ import pytest
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr._resolve import bind
-from skdctr._weight_error import (
+from skdctr.datasets import make_gaussian
+from skdctr.generator_sample import Correction, GeneratorPrediction, GeneratorSample
+from skdctr.gradient_fitting import _Likelihood
+from skdctr.networks import MLP
+from skdctr.weights.error import (
     Dependence,
     coupling_covariance,
     covariance_of_mean,
     mean_covariance,
 )
-from skdctr.datasets import make_gaussian
-from skdctr.generator_sample import Correction, GeneratorPrediction, GeneratorSample
-from skdctr.gradient_fitting import _Likelihood
-from skdctr.networks import MLP
 
 FAST = {"hidden_layer_sizes": (8,), "max_epochs": 4, "device": "cpu", "random_state": 0}
 THETA = np.array([0.7])

@@ -8,11 +8,11 @@ from scipy.stats import norm
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr._resolve import bind
-from skdctr._weight_noise import expected_auc
-from skdctr._weights import NetworkWeights
 from skdctr.datasets import make_gaussian
 from skdctr.metrics import weighted_auc
 from skdctr.networks import MLP
+from skdctr.weights.event_weights import NetworkWeights
+from skdctr.weights.noise import expected_auc
 
 SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 5, "device": "cpu"}
 TRAINED_MLP = {"module": MLP, "max_epochs": 30, "batch_size": 500}

@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._resolve import parameter_space
 from skdctr._utils.typing import FloatArray
-from skdctr._weight_noise import expected_auc_of
 from skdctr.closure._classifier_test import classifier_test, probability_above
 from skdctr.closure._report import Check, ClosureReport, make_report, p_value_limit
 from skdctr.events.packed import PackedEvents
@@ -28,6 +27,7 @@ from skdctr.events.validation import (
     feature_names,
 )
 from skdctr.metrics import effective_sample_size, histogram_chi2
+from skdctr.weights.noise import expected_auc_of
 
 __all__ = ["closure_report"]
 

@@ -14,7 +14,6 @@ from torch import nn
 
 from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.typing import FloatArray
-from skdctr._weights import EventWeights
 from skdctr.events.packed import PackedEvents
 from skdctr.events.tensors import EventTensors
 from skdctr.events.validation import (
@@ -28,6 +27,7 @@ from skdctr.metrics import effective_sample_size
 from skdctr.networks.build import event_network
 from skdctr.objectives import ClassifierObjective
 from skdctr.training.options import TrainingOptions
+from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["ClassifierTestResult", "classifier_test", "probability_above"]
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from skdctr._utils.typing import FloatArray
-from skdctr._weight_error import common_share, members_and_weight, some_rows
-from skdctr._weights import Couplings, EventWeights, NetworkWeights
 from skdctr.events.validation import Events
+from skdctr.weights.error import common_share, members_and_weight, some_rows
+from skdctr.weights.event_weights import Couplings, EventWeights, NetworkWeights
 
 __all__ = ["expected_auc", "expected_auc_of"]
 

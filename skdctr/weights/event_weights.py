@@ -15,23 +15,13 @@ from torch import Tensor, nn
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import row_chunks
 from skdctr.events.scaling import Scaling
-from skdctr.events.support import FeatureRange
 from skdctr.events.tensors import event_chunks
 from skdctr.events.validation import Events
 from skdctr.networks import SeparableNetwork
 from skdctr.parameters.scaling import ParameterScaling
 from skdctr.training.prediction import event_functions, predict_logits, scaled_tensor, to_tensor
 
-__all__ = [
-    "Couplings",
-    "EventWeights",
-    "FeatureRange",
-    "NetworkWeights",
-    "ParameterScaling",
-    "RatioNetwork",
-    "Scaling",
-    "exponentiate",
-]
+__all__ = ["Couplings", "EventWeights", "NetworkWeights", "RatioNetwork", "exponentiate"]
 
 _CHUNK_ROWS = 1 << 15
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr._weights import Couplings, EventWeights, NetworkWeights
+from skdctr.weights.event_weights import Couplings, EventWeights, NetworkWeights
 
 __all__ = [
     "DERIVATIVE_ROWS",
