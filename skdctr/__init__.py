@@ -1,9 +1,9 @@
 """Reweight simulation with neural networks, and fit its parameters to data."""
 
 from skdctr._version import __version__
-from skdctr.analytic import AnalyticReweighter
 from skdctr.fitting import SRGNFitter
 from skdctr.gradient_fitting import DCTRFitter
-from skdctr.reweighting import DCTRReweighter
+from skdctr.reweighting.analytic import AnalyticReweighter
+from skdctr.reweighting.dctr import DCTRReweighter
 
 __all__ = ["AnalyticReweighter", "DCTRFitter", "DCTRReweighter", "SRGNFitter", "__version__"]

@@ -14,12 +14,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.warn import warn_user
-from skdctr.analytic import AnalyticReweighter
 from skdctr.events.packed import PackedEvents
 from skdctr.events.validation import Events, check_same_rows, feature_labels
 from skdctr.exceptions import ClosureFitWarning, NotFittedError
 from skdctr.parameters.space import ParameterSpace
-from skdctr.reweighting import DCTRReweighter
+from skdctr.reweighting.analytic import AnalyticReweighter
+from skdctr.reweighting.dctr import DCTRReweighter
 from skdctr.weights.event_weights import EventWeights
 
 __all__ = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdctr._coupling_priors import evidence_prior, posterior, rowwise_prior
+from skdctr.reweighting.couplings.priors import evidence_prior, posterior, rowwise_prior
 
 N_X, N_THETA = 6, 8
 SHAPE = (N_X, N_THETA)

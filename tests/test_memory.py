@@ -10,9 +10,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdctr import AnalyticReweighter, DCTRReweighter
-from skdctr._theta_values import most_frequent, repeated_near
 from skdctr.events.chunks import is_mapped, release, row_chunks
 from skdctr.events.validation import check_events
+from skdctr.reweighting.nominal import most_frequent, repeated_near
 
 # Peak memory beyond the one before the call, in bytes, with the pages of mapped files.
 _MEASURE = """

@@ -10,17 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from skdctr import _choice_likelihood, _choices, reweighter_training
-from skdctr._choice_likelihood import ChoiceLikelihood
 from skdctr.networks import SeparableNetwork
-from skdctr.refinement import (
-    ChoiceSample,
-    GaussianPrior,
-    Refit,
-    choice_losses,
-    refit_again,
-    refit_couplings,
-)
+from skdctr.reweighting import training
+from skdctr.reweighting.couplings import choices, likelihood
+from skdctr.reweighting.couplings.choices import ChoiceSample, choice_losses
+from skdctr.reweighting.couplings.likelihood import ChoiceLikelihood
+from skdctr.reweighting.couplings.refit import GaussianPrior, Refit, refit_again, refit_couplings
 
 N_EVENTS = 20_000
 FEATURE_TERMS = ((0,), (0, 0))
@@ -160,7 +155,7 @@ def test_unequal_classes_give_the_same_couplings(network):
 def test_many_competing_values_of_theta_lower_the_error(network, monkeypatch):
     fitted = {}
     for n_shared in (0, 16):
-        monkeypatch.setattr(_choices, "_SHARED", n_shared)
+        monkeypatch.setattr(choices, "_SHARED", n_shared)
         fitted[n_shared] = torch.stack(
             [couplings(network, draw(n=5_000, seed=seed))[1, 0] for seed in range(12)]
         )
@@ -263,7 +258,7 @@ def test_functions_not_kept_give_the_same(network, monkeypatch, signed):
     beta = torch.linspace(-0.1, 0.1, network.coupling.numel(), dtype=torch.float64)
     results = []
     for held in (1 << 28, 0):
-        monkeypatch.setattr(_choice_likelihood, "_HELD_BYTES", held)
+        monkeypatch.setattr(likelihood, "_HELD_BYTES", held)
         likelihood = ChoiceLikelihood(network, sample, 0)
         rotated = likelihood.rotated(torch.diag(torch.tensor([1.0, 2.0, 3.0, 4.0]).double()))
         results.append((*likelihood(beta), *rotated(beta), rotated.curvature(beta)))
@@ -481,7 +476,7 @@ def with_every_column(coupling):
 
 def test_a_refit_that_makes_the_loss_worse_is_not_taken(small, monkeypatch):
     monkeypatch.setattr(
-        reweighter_training,
+        training,
         "refit_couplings",
         lambda network, sample, *, seed: [
             with_every_column(torch.full_like(network.coupling, 30.0))
@@ -500,8 +495,8 @@ def test_the_refit_that_other_events_prefer_is_taken(small, monkeypatch, order):
         refits[:] = [good, with_every_column(bad)][::order]
         return refits
 
-    monkeypatch.setattr(reweighter_training, "refit_couplings", with_a_worse_one)
-    monkeypatch.setattr(reweighter_training, "refit_again", lambda *args, **options: None)
+    monkeypatch.setattr(training, "refit_couplings", with_a_worse_one)
+    monkeypatch.setattr(training, "refit_again", lambda *args, **options: None)
     taken = fit(*small).net_.module_
     assert torch.equal(taken.coupling, refits[::order][0].coupling)
     assert torch.equal(taken.coupling_covariance, refits[::order][0].covariance)
@@ -513,7 +508,7 @@ def test_events_that_have_judged_take_part_in_the_end(small, monkeypatch):
         return module.coupling_covariance.trace(), module.coupling.clone()
 
     error, coupling = error_and_couplings()
-    monkeypatch.setattr(reweighter_training, "refit_again", lambda *args, **options: None)
+    monkeypatch.setattr(training, "refit_again", lambda *args, **options: None)
     error_of_half, coupling_of_half = error_and_couplings()
     assert not torch.equal(coupling, coupling_of_half)
     # Twice the events; what the prior knows does not get better.

@@ -25,10 +25,10 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skdctr import DCTRReweighter
-from skdctr._scoring import thin
 from skdctr.datasets import gaussian_log_weight, make_gaussian, make_gaussian_2d
 from skdctr.exceptions import ExtrapolationWarning, NominalWarning
 from skdctr.networks import MLP, SeparableNetwork
+from skdctr.reweighting.scoring import thin
 
 FAST = {
     "module": SeparableNetwork,

@@ -5,8 +5,9 @@ import pytest
 import torch
 from skorch.callbacks import Callback
 
-from skdctr import DCTRReweighter, reweighter_training
+from skdctr import DCTRReweighter
 from skdctr.networks import MLP, DeepSets, SeparableNetwork
+from skdctr.reweighting import training
 from skdctr.training import together
 from skdctr.training.batches import EventDataset
 from skdctr.training.options import TrainingOptions
@@ -136,9 +137,9 @@ def test_an_ensemble_is_the_same_either_way(monkeypatch, mixture):
         trained.append(len(modules))
         return train_together(modules, *args, **named)
 
-    monkeypatch.setattr(reweighter_training, "train_together", counted)
+    monkeypatch.setattr(training, "train_together", counted)
     for at_once in (False, True):
-        monkeypatch.setattr(reweighter_training, "trains_together", lambda *_, v=at_once: v)
+        monkeypatch.setattr(training, "trains_together", lambda *_, v=at_once: v)
         reweighter = DCTRReweighter(
             theta_nominal=0.0, n_estimators=3, max_epochs=4, refit=False, random_state=1
         )
@@ -149,7 +150,7 @@ def test_an_ensemble_is_the_same_either_way(monkeypatch, mixture):
 
 
 def test_a_single_network_takes_the_usual_way(monkeypatch):
-    monkeypatch.setattr(reweighter_training, "trains_together", lambda *_: True)
+    monkeypatch.setattr(training, "trains_together", lambda *_: True)
     monkeypatch.setattr(together, "StackedModule", None)
     rng = np.random.default_rng(0)
     theta = np.repeat([0.0, 1.0], 300)

@@ -13,7 +13,7 @@ from skorch.callbacks import GradientNormClipping
 from skdctr.events.packed import PackedEvents
 from skdctr.events.tensors import EventTensors, PackedTensors
 from skdctr.events.validation import Events
-from skdctr.refinement import ChoiceSample
+from skdctr.reweighting.couplings.choices import ChoiceSample
 from skdctr.training.batches import EventDataset
 from skdctr.training.folds import make_folds
 from skdctr.training.options import TrainingOptions

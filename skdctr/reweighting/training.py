@@ -13,14 +13,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from skdctr._reweighting_events import ReweightingEvents
 from skdctr._utils.device import torch_seed
 from skdctr.events.tensors import PackedTensors
 from skdctr.networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
-from skdctr.networks._joined import join_networks
 from skdctr.networks.build import check_takes
 from skdctr.networks.separable import determined_terms, dictionary_terms
-from skdctr.refinement import ChoiceSample, Refit, choice_losses, refit_again, refit_couplings
+from skdctr.reweighting.classes import ReweightingEvents
+from skdctr.reweighting.couplings.choices import ChoiceSample, choice_losses
+from skdctr.reweighting.couplings.join import join_networks
+from skdctr.reweighting.couplings.refit import Refit, refit_again, refit_couplings
 from skdctr.training.batches import EventDataset
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions

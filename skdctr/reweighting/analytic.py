@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
-from skdctr._base import BaseReweighter
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
 from skdctr.events.packed import PackedEvents
@@ -19,6 +18,7 @@ from skdctr.events.validation import Events, check_estimator_events, check_weigh
 from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.parameters.interpolation import smooth_values
 from skdctr.parameters.space import ParameterSpace, check_bounds
+from skdctr.reweighting.base import BaseReweighter
 from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["AnalyticReweighter"]

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skdctr._choices import GROUP, ChoiceSample, Groups
 from skdctr.events.tensors import EventTensors
 from skdctr.networks import SeparableNetwork
+from skdctr.reweighting.couplings.choices import GROUP, ChoiceSample, Groups
 from skdctr.training.prediction import predict_logits
 
 __all__ = ["ChoiceLikelihood"]

@@ -33,19 +33,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skdctr._choice_likelihood import ChoiceLikelihood
-from skdctr._choices import ChoiceSample, choice_losses
-from skdctr._coupling_priors import evidence_prior, inverse, posterior, rowwise_prior, scales
 from skdctr.networks import SeparableNetwork
+from skdctr.reweighting.couplings.choices import ChoiceSample
+from skdctr.reweighting.couplings.likelihood import ChoiceLikelihood
+from skdctr.reweighting.couplings.priors import (
+    evidence_prior,
+    inverse,
+    posterior,
+    rowwise_prior,
+    scales,
+)
 
-__all__ = [
-    "ChoiceSample",
-    "GaussianPrior",
-    "Refit",
-    "choice_losses",
-    "refit_again",
-    "refit_couplings",
-]
+__all__ = ["GaussianPrior", "Refit", "refit_again", "refit_couplings"]
 
 _NEWTON_STEPS = 12
 # Penalties tried one after another, in units of each coupling's curvature.

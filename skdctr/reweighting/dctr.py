@@ -12,10 +12,6 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdctr._base import BaseReweighter
-from skdctr._reweighting_events import ReweightingEvents, auto_epochs, deal, limit_gradients
-from skdctr._scoring import check_scored, thin
-from skdctr._theta_values import LEAST_SHARE, Frequencies, most_frequent, repeated_near, same_theta
 from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
@@ -27,7 +23,17 @@ from skdctr.events.validation import Events, check_estimator_events, check_same_
 from skdctr.exceptions import NominalWarning
 from skdctr.parameters.scaling import ParameterScaling
 from skdctr.parameters.space import ParameterSpace, check_theta_rows, warn_if_outside
-from skdctr.reweighter_training import network_builds, train_members
+from skdctr.reweighting.base import BaseReweighter
+from skdctr.reweighting.classes import ReweightingEvents, auto_epochs, deal, limit_gradients
+from skdctr.reweighting.nominal import (
+    LEAST_SHARE,
+    Frequencies,
+    most_frequent,
+    repeated_near,
+    same_theta,
+)
+from skdctr.reweighting.scoring import check_scored, thin
+from skdctr.reweighting.training import network_builds, train_members
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import scaled_tensor, to_tensor
