@@ -12,7 +12,8 @@ import torch
 
 from skdctr.networks import SeparableNetwork
 from skdctr.reweighting import training
-from skdctr.reweighting.couplings import choices, likelihood
+from skdctr.reweighting.couplings import choices
+from skdctr.reweighting.couplings import likelihood as choice_likelihood
 from skdctr.reweighting.couplings.choices import ChoiceSample, choice_losses
 from skdctr.reweighting.couplings.likelihood import ChoiceLikelihood
 from skdctr.reweighting.couplings.refit import GaussianPrior, Refit, refit_again, refit_couplings
@@ -258,7 +259,7 @@ def test_functions_not_kept_give_the_same(network, monkeypatch, signed):
     beta = torch.linspace(-0.1, 0.1, network.coupling.numel(), dtype=torch.float64)
     results = []
     for held in (1 << 28, 0):
-        monkeypatch.setattr(likelihood, "_HELD_BYTES", held)
+        monkeypatch.setattr(choice_likelihood, "_HELD_BYTES", held)
         likelihood = ChoiceLikelihood(network, sample, 0)
         rotated = likelihood.rotated(torch.diag(torch.tensor([1.0, 2.0, 3.0, 4.0]).double()))
         results.append((*likelihood(beta), *rotated(beta), rotated.curvature(beta)))
