@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import lsq_linear
 
 from skdctr._utils.typing import FloatArray
-from skdctr.search import SearchResult
+from skdctr.comparison.search import SearchResult
 
 __all__ = ["constrain"]
 

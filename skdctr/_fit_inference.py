@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skdctr._classifier import ClassifierEstimator
 from skdctr._fit_report import doubtful_weights, warn_of
 from skdctr._resolve import bind, parameter_space
 from skdctr._samples import Samples
 from skdctr._utils.device import resolve_device
 from skdctr._utils.typing import FloatArray
+from skdctr.comparison.classifier import ClassifierEstimator
 from skdctr.estimating_equation import EstimatingEquation
 from skdctr.inference import ChiSquare
 from skdctr.metrics import effective_sample_size, pareto_tail_index

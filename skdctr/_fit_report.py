@@ -9,6 +9,7 @@ import pandas as pd
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
+from skdctr.comparison.objective import Evaluation
 from skdctr.exceptions import (
     ConvergenceWarning,
     ExtrapolationWarning,
@@ -17,7 +18,6 @@ from skdctr.exceptions import (
     ModelMismatchWarning,
     PopulationWarning,
 )
-from skdctr.objectives import Evaluation
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results import FitResult

@@ -29,12 +29,12 @@ from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
+from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.search import SearchResult, ignore, powell, scan
+from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.estimating_equation import EstimatingEquation
-from skdctr.objectives import ClassifierObjective, Evaluation
 from skdctr.parameters.space import check_bounds, check_constraints
 from skdctr.results import FitResult
-from skdctr.search import SearchResult, ignore, powell, scan
-from skdctr.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.training.settings import NETWORK_CONSTRAINTS
 from skdctr.weights.noise import expected_auc
 

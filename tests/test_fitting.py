@@ -25,6 +25,7 @@ from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr._ensemble import combine_runs, outliers
 from skdctr._fit_report import UNKNOWN_WEIGHTS, doubtful_weights, warn_of
 from skdctr._resolve import parameter_space
+from skdctr.comparison.surrogate import surrogate
 from skdctr.datasets import gaussian_log_weight, make_gaussian, make_gaussian_2d
 from skdctr.exceptions import (
     ClosureFitWarning,
@@ -37,7 +38,6 @@ from skdctr.exceptions import (
 )
 from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.results import FitResult
-from skdctr.surrogate import surrogate
 
 N = 4000
 MU = 0.5

@@ -8,10 +8,10 @@ from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
 from skdctr._samples import Samples
+from skdctr.comparison.objective import Evaluation
+from skdctr.comparison.search import distance, powell, quadratic_minimum, scan
+from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.datasets import gaussian_log_weight, make_gaussian
-from skdctr.objectives import Evaluation
-from skdctr.search import distance, powell, quadratic_minimum, scan
-from skdctr.surrogate import NEAREST, statistical_errors, surrogate
 
 LOW, HIGH = np.array([-1.0, -2.0]), np.array([2.0, 2.0])
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.typing import FloatArray
+from skdctr.comparison.objective import ClassifierObjective
 from skdctr.events.packed import PackedEvents
 from skdctr.events.tensors import EventTensors
 from skdctr.events.validation import (
@@ -25,7 +26,6 @@ from skdctr.events.validation import (
 )
 from skdctr.metrics import effective_sample_size
 from skdctr.networks.build import event_network
-from skdctr.objectives import ClassifierObjective
 from skdctr.training.options import TrainingOptions
 from skdctr.weights.event_weights import EventWeights
 

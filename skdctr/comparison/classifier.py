@@ -11,9 +11,9 @@ import numpy as np
 
 from skdctr._samples import Samples
 from skdctr._utils.device import resolve_device
+from skdctr.comparison.objective import ClassifierObjective
 from skdctr.events.tensors import EventTensors, PackedTensors
 from skdctr.networks.build import check_takes, event_network
-from skdctr.objectives import ClassifierObjective
 from skdctr.training.options import TrainingOptions
 from skdctr.training.settings import NetworkEstimator
 from skdctr.weights.event_weights import EventWeights

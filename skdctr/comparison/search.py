@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skdctr._utils.typing import FloatArray
-from skdctr.objectives import ClassifierObjective, Evaluation
+from skdctr.comparison.objective import ClassifierObjective, Evaluation
 
 __all__ = ["SearchResult", "distance", "powell", "quadratic_minimum", "scan"]
 
