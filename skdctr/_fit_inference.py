@@ -16,12 +16,12 @@ from skdctr._samples import Samples
 from skdctr._utils.device import resolve_device
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import ClassifierEstimator
-from skdctr.estimating_equation import EstimatingEquation
 from skdctr.inference import ChiSquare
 from skdctr.metrics import effective_sample_size, pareto_tail_index
-from skdctr.optimal_observable import reco_information
+from skdctr.observable.equation import EstimatingEquation
+from skdctr.observable.fit import reco_information
+from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.space import check_bounds
-from skdctr.regression import RegressionOptions
 from skdctr.results import FitResult
 from skdctr.training.options import TrainingOptions
 

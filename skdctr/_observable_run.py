@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from skdctr._observable_samples import GeneratorEvents, LearnedWeights, ObservableProblem
-from skdctr._populations import differing_populations
 from skdctr._resolve import GeneratorInput, bind, is_exact, parameter_space
 from skdctr._samples import Samples
 from skdctr._utils.typing import FloatArray
 from skdctr.events.identity import are_seen
 from skdctr.events.validation import check_sample, check_weights, feature_names
-from skdctr.generator_sample import Correction, GeneratorSample
-from skdctr.optimal_observable import ObservableFit, fit_observable
-from skdctr.regression import RegressionOptions
+from skdctr.observable.fit import ObservableFit, fit_observable
+from skdctr.observable.generator import Correction, GeneratorSample
+from skdctr.observable.populations import differing_populations
+from skdctr.observable.problem import GeneratorEvents, LearnedWeights, ObservableProblem
+from skdctr.observable.regression import RegressionOptions
 from skdctr.training.folds import make_folds
 from skdctr.weights.event_weights import EventWeights, NetworkWeights
 

@@ -32,7 +32,7 @@ from skdctr._utils.typing import FloatArray
 from skdctr.comparison.objective import ClassifierObjective, Evaluation
 from skdctr.comparison.search import SearchResult, ignore, powell, scan
 from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
-from skdctr.estimating_equation import EstimatingEquation
+from skdctr.observable.equation import EstimatingEquation
 from skdctr.parameters.space import check_bounds, check_constraints
 from skdctr.results import FitResult
 from skdctr.training.settings import NETWORK_CONSTRAINTS

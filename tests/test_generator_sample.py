@@ -8,7 +8,7 @@ import pytest
 
 from skdctr import AnalyticReweighter
 from skdctr._resolve import bind
-from skdctr.generator_sample import (
+from skdctr.observable.generator import (
     Correction,
     GeneratorPrediction,
     GeneratorSample,

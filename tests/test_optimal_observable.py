@@ -14,9 +14,7 @@ import pytest
 from sklearn.base import clone
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
-from skdctr._observable_samples import LearnedWeights, ObservableProblem
 from skdctr.datasets import make_gaussian, make_gaussian_2d
-from skdctr.estimating_equation import EstimatingEquation
 from skdctr.exceptions import (
     ClosureFitWarning,
     IdentifiabilityWarning,
@@ -24,6 +22,8 @@ from skdctr.exceptions import (
     PopulationWarning,
 )
 from skdctr.networks import SeparableNetwork
+from skdctr.observable.equation import EstimatingEquation
+from skdctr.observable.problem import LearnedWeights, ObservableProblem
 
 N = 20_000
 N_SIGMA = 4
@@ -135,8 +135,8 @@ def _problem(reweighter, toy):
 
 
 def _solve(problem, degree):
-    from skdctr.generator_sample import Correction
-    from skdctr.optimal_observable import fit_observable
+    from skdctr.observable.fit import fit_observable
+    from skdctr.observable.generator import Correction
 
     options = SRGNFitter(**FAST)._regression_options()
     return fit_observable(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdctr.regression import RegressionOptions, cross_fit
+from skdctr.observable.regression import RegressionOptions, cross_fit
 from skdctr.training.folds import make_folds
 from skdctr.training.options import TrainingOptions
 

@@ -6,9 +6,9 @@ import pytest
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr._resolve import bind
 from skdctr.datasets import make_gaussian
-from skdctr.generator_sample import Correction, GeneratorPrediction, GeneratorSample
 from skdctr.gradient_fitting import _Likelihood
 from skdctr.networks import MLP
+from skdctr.observable.generator import Correction, GeneratorPrediction, GeneratorSample
 from skdctr.weights.error import (
     Dependence,
     coupling_covariance,

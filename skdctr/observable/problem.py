@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
 from skdctr.events.validation import Events
-from skdctr.generator_sample import GeneratorSample
+from skdctr.observable.generator import GeneratorSample
 from skdctr.parameters.space import widths
 from skdctr.weights.event_weights import EventWeights
 

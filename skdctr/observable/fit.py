@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skdctr._covariance import sandwich
-from skdctr._observable_samples import ObservableProblem
 from skdctr._utils.typing import FloatArray
-from skdctr.estimating_equation import EstimatingEquation
 from skdctr.events.validation import Events
-from skdctr.generator_sample import Correction
 from skdctr.metrics import effective_sample_size
-from skdctr.regression import RegressionOptions, cross_fit
+from skdctr.observable.equation import EstimatingEquation
+from skdctr.observable.generator import Correction
+from skdctr.observable.problem import ObservableProblem
+from skdctr.observable.regression import RegressionOptions, cross_fit
 from skdctr.training.folds import make_folds
 from skdctr.weights.event_weights import EventWeights
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skdctr._observable_samples import ObservableProblem
 from skdctr._utils.typing import FloatArray
+from skdctr.observable.problem import ObservableProblem
 
 __all__ = ["differing_populations"]
 

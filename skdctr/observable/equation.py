@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import least_squares
 
-from skdctr._observable_samples import LearnedWeights, ObservableProblem, centred
 from skdctr._utils.typing import FloatArray
-from skdctr.generator_sample import Correction, GeneratorPrediction, predict_generator
+from skdctr.observable.generator import Correction, GeneratorPrediction, predict_generator
+from skdctr.observable.problem import LearnedWeights, ObservableProblem, centred
+from skdctr.observable.regression import RegressionOptions, cross_fit
 from skdctr.parameters.derivatives import central_differences, positive_steps
-from skdctr.regression import RegressionOptions, cross_fit
 from skdctr.training.folds import make_folds
 from skdctr.weights.error import common_share, mean_covariance
 from skdctr.weights.event_weights import EventWeights
