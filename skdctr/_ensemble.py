@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skdctr._fit_report import UNKNOWN_WEIGHTS
 from skdctr._utils.typing import FloatArray
-from skdctr.results import FitResult
+from skdctr.results.fit_result import FitResult
 
 __all__ = ["combine_runs", "outliers"]
 

@@ -22,7 +22,7 @@ from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.fit import reco_information
 from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.space import check_bounds
-from skdctr.results import FitResult
+from skdctr.results.fit_result import FitResult
 from skdctr.training.options import TrainingOptions
 
 __all__ = ["FitInference"]

@@ -20,7 +20,7 @@ from skdctr.exceptions import (
 )
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results import FitResult
+from skdctr.results.fit_result import FitResult
 from skdctr.weights.event_weights import EventWeights, NetworkWeights
 
 __all__ = [

@@ -14,7 +14,7 @@ from scipy import stats
 
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
-from skdctr.results import round_to_error
+from skdctr.results.fit_result import round_to_error
 
 __all__ = ["CoverageResult"]
 

@@ -34,7 +34,7 @@ from skdctr.comparison.search import SearchResult, ignore, powell, scan
 from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.parameters.space import check_bounds, check_constraints
-from skdctr.results import FitResult
+from skdctr.results.fit_result import FitResult
 from skdctr.training.settings import NETWORK_CONSTRAINTS
 from skdctr.weights.noise import expected_auc
 

@@ -18,7 +18,6 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from skdctr._covariance import sandwich
 from skdctr._fit_report import at_bound, doubtful_weights, unknown_weights, warn_of
 from skdctr._resolve import GeneratorInput, bind, parameter_space, resolve_reweighter
 from skdctr._samples import check_fit_samples, check_score_samples
@@ -29,7 +28,8 @@ from skdctr.fitting import SRGNFitter
 from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.parameters.space import ParameterSpace, check_bounds, widths
-from skdctr.results import FitResult
+from skdctr.results.errors import sandwich
+from skdctr.results.fit_result import FitResult
 from skdctr.weights.error import Dependence, coupling_covariance, covariance_of_mean
 from skdctr.weights.event_weights import EventWeights, NetworkWeights
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skdctr._covariance import sandwich
 from skdctr._crossing import crossing, quantiles_of, star
 from skdctr._minuit import check_method, minos_contour, minos_interval
 from skdctr._utils.spelling import did_you_mean
@@ -19,7 +18,8 @@ from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr._whitened import STEP, WhitenedEquations
 from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
-from skdctr.results import FitResult
+from skdctr.results.errors import sandwich
+from skdctr.results.fit_result import FitResult
 
 __all__ = ["ChiSquare"]
 

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 
-from skdctr._covariance import sandwich
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.objective import ClassifierObjective, Evaluation, Placements
 from skdctr.comparison.search import SearchResult, distance, ignore, quadratic_minimum
 from skdctr.metrics import effective_sample_size
 from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.parameters.space import widths
+from skdctr.results.errors import sandwich
 from skdctr.weights.error import mean_covariance
 
 __all__ = ["NEAREST", "statistical_errors", "surrogate"]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skdctr._covariance import sandwich
 from skdctr._utils.typing import FloatArray
 from skdctr.events.validation import Events
 from skdctr.metrics import effective_sample_size
@@ -19,6 +18,7 @@ from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.generator import Correction
 from skdctr.observable.problem import ObservableProblem
 from skdctr.observable.regression import RegressionOptions, cross_fit
+from skdctr.results.errors import sandwich
 from skdctr.training.folds import make_folds
 from skdctr.weights.event_weights import EventWeights
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.typing import FloatArray
 from skdctr.inference import ChiSquare
-from skdctr.results import FitResult
+from skdctr.results.fit_result import FitResult
 
 __all__ = ["chi_square_of", "marked_fit"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from skdctr._utils.typing import FloatArray
 from skdctr.plotting._fit import marked_fit
 from skdctr.plotting._style import COLORS, DASHES, GREY, MARKERS, axes
-from skdctr.results import FitResult, round_to_error
+from skdctr.results.fit_result import FitResult, round_to_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from skdctr._utils.typing import FloatArray
 from skdctr.plotting._fit import marked_fit
 from skdctr.plotting._style import COLORS, axes
-from skdctr.results import FitResult
+from skdctr.results.fit_result import FitResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
