@@ -24,9 +24,9 @@ from scipy.stats import chi2, norm
 from tqdm import tqdm
 
 from skdctr import DCTRReweighter
-from skdctr._resolve import bind
 from skdctr.closure import classifier_test
 from skdctr.datasets import PARAMETERS, make_parton_shower, make_parton_shower_tuning
+from skdctr.fitting.reweighter import bind
 from skdctr.metrics import histogram_chi2
 from skdctr.weights.error import mean_covariance
 

@@ -1,8 +1,8 @@
 """Reweight simulation with neural networks, and fit its parameters to data."""
 
 from skdctr._version import __version__
-from skdctr.fitting import SRGNFitter
-from skdctr.gradient_fitting import DCTRFitter
+from skdctr.fitting.dctr import DCTRFitter
+from skdctr.fitting.srgn import SRGNFitter
 from skdctr.reweighting.analytic import AnalyticReweighter
 from skdctr.reweighting.dctr import DCTRReweighter
 

@@ -8,10 +8,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skdctr._resolve import GeneratorInput
-from skdctr._samples import check_fit_samples
 from skdctr._utils.rollback import all_or_nothing
-from skdctr.fitting import SRGNFitter
+from skdctr.fitting.samples import GeneratorInput, check_fit_samples
+from skdctr.fitting.srgn import SRGNFitter
 from skdctr.reweighting.dctr import DCTRReweighter
 
 __all__ = ["assemble", "bound_inputs", "n_members", "settings_of", "train_member", "warned"]

@@ -11,10 +11,10 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skdctr import DCTRReweighter, SRGNFitter
-from skdctr._observable_run import observable_problem
-from skdctr._resolve import GeneratorInput, bind
-from skdctr._samples import Samples
 from skdctr.campaign import fit_ensemble
+from skdctr.fitting.observable_problem import observable_problem
+from skdctr.fitting.reweighter import bind
+from skdctr.fitting.samples import GeneratorInput, Samples
 from skdctr.weights.error import Dependence, coupling_covariance
 
 N = 3_000

@@ -22,9 +22,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
-from skdctr._ensemble import combine_runs, outliers
-from skdctr._fit_report import UNKNOWN_WEIGHTS, doubtful_weights, warn_of
-from skdctr._resolve import parameter_space
 from skdctr.comparison.surrogate import surrogate
 from skdctr.datasets import gaussian_log_weight, make_gaussian, make_gaussian_2d
 from skdctr.exceptions import (
@@ -36,6 +33,9 @@ from skdctr.exceptions import (
     NotFittedError,
     SkdctrWarning,
 )
+from skdctr.fitting.report import UNKNOWN_WEIGHTS, doubtful_weights, warn_of
+from skdctr.fitting.reweighter import parameter_space
+from skdctr.fitting.runs import combine_runs, outliers
 from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.results import FitResult
 
@@ -546,7 +546,7 @@ def test_default_limit_is_the_documented_one(monkeypatch, objective, limit, form
         given.append(max_evaluations)
         return surrogate(*args, max_evaluations=3, **further)
 
-    monkeypatch.setattr("skdctr.fitting.surrogate", spy)
+    monkeypatch.setattr("skdctr.fitting.srgn.surrogate", spy)
     toy = make_gaussian_2d(100, random_state=1)
     exact = AnalyticReweighter(toy.log_weight, [0.0, 1.0], theta_bounds=[(-2, 2), (0.4, 1.3)])
     options = {**TINY, "max_evaluations": None, "objective": objective}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skdctr import AnalyticReweighter
-from skdctr._resolve import bind
+from skdctr.fitting.reweighter import bind
 from skdctr.observable.generator import (
     Correction,
     GeneratorPrediction,

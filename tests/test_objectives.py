@@ -9,8 +9,8 @@ import torch
 from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
-from skdctr._samples import Samples
 from skdctr.datasets import gaussian_log_weight, make_gaussian
+from skdctr.fitting.samples import Samples
 from skdctr.metrics import effective_sample_size
 
 N = 4000

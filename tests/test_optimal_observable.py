@@ -117,9 +117,9 @@ def test_the_generator_sample_mends_wrong_weights(toy):
 
 
 def _problem(reweighter, toy):
-    from skdctr._observable_run import observable_problem
-    from skdctr._resolve import GeneratorInput, bind
-    from skdctr._samples import Samples
+    from skdctr.fitting.observable_problem import observable_problem
+    from skdctr.fitting.reweighter import bind
+    from skdctr.fitting.samples import GeneratorInput, Samples
 
     samples = Samples(toy.sim_gen, toy.sim_reco, toy.data, np.ones(N), np.ones(len(toy.data)))
     return observable_problem(

@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
-from skdctr._samples import Samples
 from skdctr.comparison.objective import Evaluation
 from skdctr.comparison.search import distance, powell, quadratic_minimum, scan
 from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.datasets import gaussian_log_weight, make_gaussian
+from skdctr.fitting.samples import Samples
 
 LOW, HIGH = np.array([-1.0, -2.0]), np.array([2.0, 2.0])
 

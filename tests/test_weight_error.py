@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
-from skdctr._resolve import bind
 from skdctr.datasets import make_gaussian
-from skdctr.gradient_fitting import _Likelihood
+from skdctr.fitting.likelihood import _Likelihood
+from skdctr.fitting.reweighter import bind
 from skdctr.networks import MLP
 from skdctr.observable.generator import Correction, GeneratorPrediction, GeneratorSample
 from skdctr.weights.error import (

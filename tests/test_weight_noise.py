@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import norm
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
-from skdctr._resolve import bind
 from skdctr.datasets import make_gaussian
+from skdctr.fitting.reweighter import bind
 from skdctr.metrics import weighted_auc
 from skdctr.networks import MLP
 from skdctr.weights.event_weights import NetworkWeights

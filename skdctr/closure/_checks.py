@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
-from skdctr._resolve import parameter_space
 from skdctr._utils.typing import FloatArray
 from skdctr.closure._classifier_test import classifier_test, probability_above
 from skdctr.closure._report import Check, ClosureReport, make_report, p_value_limit
@@ -26,6 +25,7 @@ from skdctr.events.validation import (
     check_weights,
     feature_names,
 )
+from skdctr.fitting.reweighter import parameter_space
 from skdctr.metrics import effective_sample_size, histogram_chi2
 from skdctr.weights.noise import expected_auc_of
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from skdctr._samples import Samples
 from skdctr._utils.device import resolve_device
 from skdctr.comparison.objective import ClassifierObjective
 from skdctr.events.tensors import EventTensors, PackedTensors
+from skdctr.fitting.samples import Samples
 from skdctr.networks.build import check_takes, event_network
 from skdctr.training.options import TrainingOptions
 from skdctr.training.settings import NetworkEstimator

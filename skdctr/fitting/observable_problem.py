@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from skdctr._resolve import GeneratorInput, bind, is_exact, parameter_space
-from skdctr._samples import Samples
 from skdctr._utils.typing import FloatArray
 from skdctr.events.identity import are_seen
 from skdctr.events.validation import check_sample, check_weights, feature_names
+from skdctr.fitting.reweighter import bind, is_exact, parameter_space
+from skdctr.fitting.samples import GeneratorInput, Samples
 from skdctr.observable.fit import ObservableFit, fit_observable
 from skdctr.observable.generator import Correction, GeneratorSample
 from skdctr.observable.populations import differing_populations

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skdctr._fit_report import doubtful_weights, warn_of
-from skdctr._resolve import bind, parameter_space
-from skdctr._samples import Samples
 from skdctr._utils.device import resolve_device
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import ClassifierEstimator
+from skdctr.fitting.report import doubtful_weights, warn_of
+from skdctr.fitting.reweighter import bind, parameter_space
+from skdctr.fitting.samples import Samples
 from skdctr.inference import ChiSquare
 from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.observable.equation import EstimatingEquation

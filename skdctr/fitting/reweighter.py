@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -13,61 +12,16 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdctr._utils.warn import warn_user
 from skdctr.events.packed import PackedEvents
-from skdctr.events.validation import Events, check_same_rows, feature_labels
-from skdctr.exceptions import ClosureFitWarning, NotFittedError
+from skdctr.events.validation import Events, feature_labels
+from skdctr.exceptions import NotFittedError
+from skdctr.fitting.samples import GeneratorInput
 from skdctr.parameters.space import ParameterSpace
 from skdctr.reweighting.analytic import AnalyticReweighter
 from skdctr.reweighting.dctr import DCTRReweighter
 from skdctr.weights.event_weights import EventWeights
 
-__all__ = [
-    "GeneratorInput",
-    "bind",
-    "is_exact",
-    "is_given",
-    "parameter_space",
-    "resolve_reweighter",
-    "warn_closure",
-]
-
-
-@dataclass(frozen=True, eq=False)
-class GeneratorInput:
-    """A generator sample as the user gave it, or none.
-
-    Attributes
-    ----------
-    events : array-like of shape (n, f), n sets of particles, or None
-        ``gen``.
-    theta : array-like of shape (n,) or (n, p), or None
-        ``theta``, the parameters that each was generated with.
-    weight : array-like of shape (n,), or None
-        ``gen_weight``.
-    """
-
-    events: Any = None
-    theta: Any = None
-    weight: Any = None
-
-    @property
-    def given(self) -> bool:
-        """Whether there is one."""
-        return self.events is not None
-
-    def check_complete(self) -> None:
-        """Refuse parts of a sample, and rows in another order by their index."""
-        if (self.events is None) != (self.theta is None):
-            given, missing = ("gen", "theta") if self.theta is None else ("theta", "gen")
-            raise ValueError(
-                f"{given} was given without {missing}: the generator sample needs its events (gen) "
-                "and the parameters of each (theta)."
-            )
-        if self.weight is not None and not self.given:
-            raise ValueError("gen_weight was given without gen: pass gen and theta as well.")
-        check_same_rows(self.theta, self.events, name="theta", reference_name="gen")
-        check_same_rows(self.weight, self.events, name="gen_weight", reference_name="gen")
+__all__ = ["bind", "is_exact", "is_given", "parameter_space", "resolve_reweighter"]
 
 
 def _seeded(reweighter: Any, seed: int, *, vary: bool) -> Any:
@@ -242,12 +196,3 @@ def bind(
         support.warn_if_outside(X, feature_labels(X, names))
     weights: EventWeights = reweighter._bind(X)
     return weights
-
-
-def warn_closure() -> None:
-    """Say that the simulation is fitted to itself."""
-    warn_user(
-        "data is None: the simulation is fitted to itself, which gives θ₀ back if all is well "
-        "(a closure or Asimov fit). Pass data=... to fit data.",
-        ClosureFitWarning,
-    )

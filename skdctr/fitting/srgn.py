@@ -18,13 +18,6 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from skdctr._constraints import constrain
-from skdctr._ensemble import combine_runs
-from skdctr._fit_inference import FitInference
-from skdctr._fit_report import at_bound, doubtful_weights, mismatch, tried, unknown_weights, warn_of
-from skdctr._observable_run import observable_problem, run_observable
-from skdctr._resolve import GeneratorInput, bind, is_given, parameter_space, resolve_reweighter
-from skdctr._samples import Samples, check_fit_samples, check_score_samples
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
@@ -32,6 +25,20 @@ from skdctr._utils.typing import FloatArray
 from skdctr.comparison.objective import ClassifierObjective, Evaluation
 from skdctr.comparison.search import SearchResult, ignore, powell, scan
 from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
+from skdctr.fitting.after_fit import FitInference
+from skdctr.fitting.constraints import constrain
+from skdctr.fitting.observable_problem import observable_problem, run_observable
+from skdctr.fitting.report import (
+    at_bound,
+    doubtful_weights,
+    mismatch,
+    tried,
+    unknown_weights,
+    warn_of,
+)
+from skdctr.fitting.reweighter import bind, is_given, parameter_space, resolve_reweighter
+from skdctr.fitting.runs import combine_runs
+from skdctr.fitting.samples import GeneratorInput, Samples, check_fit_samples, check_score_samples
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.parameters.space import check_bounds, check_constraints
 from skdctr.results.fit_result import FitResult

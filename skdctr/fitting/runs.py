@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skdctr._fit_report import UNKNOWN_WEIGHTS
 from skdctr._utils.typing import FloatArray
+from skdctr.fitting.report import UNKNOWN_WEIGHTS
 from skdctr.results.fit_result import FitResult
 
 __all__ = ["combine_runs", "outliers"]

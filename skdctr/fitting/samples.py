@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdctr._resolve import warn_closure
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.events.packed import PackedEvents, is_sets
@@ -23,10 +22,10 @@ from skdctr.events.validation import (
     feature_labels,
     feature_names,
 )
-from skdctr.exceptions import ExtrapolationWarning
+from skdctr.exceptions import ClosureFitWarning, ExtrapolationWarning
 from skdctr.weights.event_weights import EventWeights
 
-__all__ = ["Samples", "check_fit_samples", "check_score_samples"]
+__all__ = ["GeneratorInput", "Samples", "check_fit_samples", "check_score_samples", "warn_closure"]
 
 # Medians of data and simulation that differ by so many interquartile ranges, of the narrower one.
 _APART = 20.0
@@ -272,3 +271,49 @@ def check_score_samples(
         return Samples(sim_gen, sim, events, sim_weight, fitted.data_weight, passed=passed)
     weight = check_weights(data_weight, len(events), name="data_weight")
     return Samples(sim_gen, sim, events, sim_weight, weight, passed=passed)
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratorInput:
+    """A generator sample as the user gave it, or none.
+
+    Attributes
+    ----------
+    events : array-like of shape (n, f), n sets of particles, or None
+        ``gen``.
+    theta : array-like of shape (n,) or (n, p), or None
+        ``theta``, the parameters that each was generated with.
+    weight : array-like of shape (n,), or None
+        ``gen_weight``.
+    """
+
+    events: Any = None
+    theta: Any = None
+    weight: Any = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is one."""
+        return self.events is not None
+
+    def check_complete(self) -> None:
+        """Refuse parts of a sample, and rows in another order by their index."""
+        if (self.events is None) != (self.theta is None):
+            given, missing = ("gen", "theta") if self.theta is None else ("theta", "gen")
+            raise ValueError(
+                f"{given} was given without {missing}: the generator sample needs its events (gen) "
+                "and the parameters of each (theta)."
+            )
+        if self.weight is not None and not self.given:
+            raise ValueError("gen_weight was given without gen: pass gen and theta as well.")
+        check_same_rows(self.theta, self.events, name="theta", reference_name="gen")
+        check_same_rows(self.weight, self.events, name="gen_weight", reference_name="gen")
+
+
+def warn_closure() -> None:
+    """Say that the simulation is fitted to itself."""
+    warn_user(
+        "data is None: the simulation is fitted to itself, which gives θ₀ back if all is well "
+        "(a closure or Asimov fit). Pass data=... to fit data.",
+        ClosureFitWarning,
+    )
