@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdctr.closure._classifier_test import ClassifierTestResult
+from skdctr.closure.two_samples import ClassifierTestResult
 from skdctr.metrics import Chi2Result
 
 __all__ = ["Check", "ClosureReport", "make_report", "p_value_limit"]

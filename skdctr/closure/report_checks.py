@@ -14,8 +14,8 @@ from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.typing import FloatArray
-from skdctr.closure._classifier_test import classifier_test, probability_above
-from skdctr.closure._report import Check, ClosureReport, make_report, p_value_limit
+from skdctr.closure.report import Check, ClosureReport, make_report, p_value_limit
+from skdctr.closure.two_samples import classifier_test, probability_above
 from skdctr.events.packed import PackedEvents
 from skdctr.events.validation import (
     Events,
