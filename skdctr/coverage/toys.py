@@ -19,14 +19,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from skdctr._toy_result import CoverageResult
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.record_file import RecordFile, claimed
 from skdctr._utils.typing import FloatArray
+from skdctr.coverage.result import CoverageResult
 from skdctr.events.validation import feature_names
 
-__all__ = ["CoverageResult", "read_toys", "run_toys"]
+__all__ = ["read_toys", "run_toys"]
 
 
 def run_toys(
