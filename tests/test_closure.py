@@ -13,9 +13,9 @@ from scipy import stats
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-import skdctr.closure._checks as checks
 from skdctr import AnalyticReweighter, DCTRReweighter
 from skdctr.closure import ClassifierTestResult, ClosureReport, classifier_test, closure_report
+from skdctr.closure import report_checks as checks
 from skdctr.datasets import make_dependent_detector, make_gaussian
 
 N_TOYS = 16

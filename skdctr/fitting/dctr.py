@@ -20,7 +20,7 @@ from tqdm import tqdm
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
-from skdctr.fitting.likelihood import _Likelihood
+from skdctr.fitting.likelihood import Likelihood
 from skdctr.fitting.report import at_bound, doubtful_weights, unknown_weights, warn_of
 from skdctr.fitting.reweighter import bind, parameter_space, resolve_reweighter
 from skdctr.fitting.samples import GeneratorInput, check_fit_samples, check_score_samples
@@ -41,7 +41,7 @@ _STARTS = 8
 
 
 def _best_start(
-    likelihood: _Likelihood, nominal: FloatArray, low: FloatArray, high: FloatArray
+    likelihood: Likelihood, nominal: FloatArray, low: FloatArray, high: FloatArray
 ) -> FloatArray:
     """Return the best of θ₀ and some values within finite bounds, (p,).
 
@@ -219,7 +219,7 @@ class DCTRFitter(BaseEstimator):
             low, high = check_bounds(self.bounds, space)
             names = getattr(self, "feature_names_in_", None)
             sim = bind(reweighter, samples.sim_gen, names)
-            likelihood = _Likelihood(
+            likelihood = Likelihood(
                 sim, bind(reweighter, samples.data), samples.sim_weight, samples.data_weight
             )
             theta_, n_iter, converged, messages = self._minimise(likelihood, space, low, high)
@@ -230,7 +230,7 @@ class DCTRFitter(BaseEstimator):
         return self
 
     def _minimise(
-        self, likelihood: _Likelihood, space: ParameterSpace, low: FloatArray, high: FloatArray
+        self, likelihood: Likelihood, space: ParameterSpace, low: FloatArray, high: FloatArray
     ) -> tuple[FloatArray, int, bool, list[str]]:
         width = widths(low, high) / 2
         start = _best_start(likelihood, np.clip(space.nominal, low, high), low, high)
@@ -240,7 +240,7 @@ class DCTRFitter(BaseEstimator):
 
     def _lbfgs(
         self,
-        likelihood: _Likelihood,
+        likelihood: Likelihood,
         start: FloatArray,
         low: FloatArray,
         high: FloatArray,
@@ -271,7 +271,7 @@ class DCTRFitter(BaseEstimator):
 
     def _adam(
         self,
-        likelihood: _Likelihood,
+        likelihood: Likelihood,
         start: FloatArray,
         low: FloatArray,
         high: FloatArray,
@@ -305,7 +305,7 @@ class DCTRFitter(BaseEstimator):
 
     def _conclude(
         self,
-        likelihood: _Likelihood,
+        likelihood: Likelihood,
         theta: FloatArray,
         space: ParameterSpace,
         low: FloatArray,

@@ -1,4 +1,4 @@
-"""Eq. 3 of both papers as a function of θ: loss, gradient, scatter, and the error of the weights."""
+"""The loss of a frozen classifier as a function of θ (Eq. 3 of both papers), and its errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skdctr.weights.error import Dependence, coupling_covariance, covariance_of_
 from skdctr.weights.event_weights import EventWeights, NetworkWeights
 
 
-class _Likelihood:
+class Likelihood:
     """Eq. 3 as a function of θ: the loss of the frozen classifier, its gradient and its scatter."""
 
     def __init__(
@@ -83,7 +83,7 @@ class _Likelihood:
         if len(members) < 2:
             return {}
         gradients = [
-            _Likelihood(sim, data, self.sim_share, self.data_share).gradient(theta)
+            Likelihood(sim, data, self.sim_share, self.data_share).gradient(theta)
             for sim, data in members
         ]
         return {"training": covariance_of_mean(np.stack(gradients), self.sim.n_folds)}
