@@ -1,4 +1,4 @@
-"""Cramér-Rao bounds that `benchmarks/precision.py` prints, against closed forms and likelihoods."""
+"""Cramér-Rao bounds of `benchmarks/accuracy/precision.py`, against closed forms and likelihoods."""
 
 import importlib.util
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "_cramer_rao.py"
+PATH = Path(__file__).parents[1] / "benchmarks" / "accuracy" / "_cramer_rao.py"
 
 
 @pytest.fixture(scope="module")

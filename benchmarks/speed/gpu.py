@@ -9,7 +9,7 @@
 
 The first line names the devices. Without a GPU the columns of the CPU are printed alone.
 
-Usage: python benchmarks/gpu.py [--events N] [--members M] [--json FILE]
+Usage: python benchmarks/speed/gpu.py [--events N] [--members M] [--json FILE]
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ on one set of samples, outliers removed.
 
 ``top_mass`` refits Table IV, see ``_top_mass.py``.
 
-Usage: python benchmarks/paper_tables.py gaussian [--events N] [--toys K] [--table 1|2]
-       python benchmarks/paper_tables.py parton_shower [--jets N] [--seeds K] [--rows ROW ...]
-       python benchmarks/paper_tables.py top_mass [table] [acceptance] [pulls] [blinded]
+Usage: python benchmarks/papers/paper_tables.py gaussian [--events N] [--toys K] [--table 1|2]
+       python benchmarks/papers/paper_tables.py parton_shower [--jets N] [--rows ROW ...]
+       python benchmarks/papers/paper_tables.py top_mass [table] [acceptance] [pulls] [blinded]
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ Time is that of the processor, which other work on the machine hardly changes. M
 of the process's peak, pages of mapped files included, over the bytes of the input. Each may be
 measured by itself, and `--large` predicts one large file only:
 
-    python benchmarks/scaling.py --json scaling.json --plot docs/images/scaling.png
-    python benchmarks/scaling.py --large 1e8 --folder /somewhere/with/space
+    python benchmarks/speed/scaling.py --json scaling.json --plot docs/images/scaling.png
+    python benchmarks/speed/scaling.py --large 1e8 --folder /somewhere/with/space
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from _memory import peak
 
 from skdctr import DCTRReweighter
+
+# What folders of benchmarks share is one folder up.
+sys.path.append(str(Path(__file__).parents[1]))
+from _memory import peak
 
 EVENTS = (10_000, 100_000, 1_000_000, 10_000_000)
 FEATURES = (1, 3, 10, 30, 100)

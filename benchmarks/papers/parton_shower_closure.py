@@ -5,8 +5,8 @@ observables that the network was not told of, and a classifier that has not seen
 the p-value of the classifier are given twice, for the events alone and with the error that the
 weights know of themselves.
 
-Usage: python benchmarks/parton_shower_closure.py [--jets N] [--gen-jets N] [--values A [A ...]]
-           [--rank R] [--epochs E] [--json FILE]
+Usage: python benchmarks/papers/parton_shower_closure.py [--jets N] [--gen-jets N]
+           [--values A [A ...]] [--rank R] [--epochs E] [--json FILE]
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ its own, beyond what it has before, for jets of few and of many particles.
 Jets have as many particles as a gamma-Poisson distribution of mean 22 and standard deviation 7.6
 says, or come from Pythia with ``--source pythia``; those have 14 on average.
 
-Usage: python benchmarks/deep_sets.py
+Usage: python benchmarks/speed/deep_sets.py
 """
 
 from __future__ import annotations

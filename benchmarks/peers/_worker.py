@@ -1,10 +1,10 @@
 """What runs inside the environment of one peer: train on files of events, write the weights.
 
-The folder has the events as `_peers_tasks.py` writes them. The result goes to weights.npy and
+The folder has the events as `_tasks.py` writes them. The result goes to weights.npy and
 result.json. Nothing of skdctr is imported but by skdctr's own methods. All take the defaults of
 their package, or what its documentation uses, except as their docstring says.
 
-Usage: python _peers_worker.py METHOD FOLDER SEED
+Usage: python _worker.py METHOD FOLDER SEED
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+# What folders of benchmarks share is one folder up.
+sys.path.append(str(Path(__file__).parents[1]))
 from _memory import peak
 
 Array = np.ndarray
@@ -167,7 +170,7 @@ def srgn_fit(folder: Path, seed: int, objective: str) -> dict[str, Any]:
 
 def protocol_fit(folder: Path, seed: int) -> dict[str, Any]:
     """Fit μ by the protocol that the SRGN paper published."""
-    from _peers_protocol import fit_protocol
+    from _protocol import fit_protocol
 
     return fit_protocol(folder, seed)
 

@@ -29,7 +29,7 @@ ENVIRONMENT = {
     "skorch": "skorch",
     "SRGN protocol": "tensorflow",
 }
-_WORKER = Path(__file__).with_name("_peers_worker.py")
+_WORKER = Path(__file__).with_name("_worker.py")
 _STAMP = "requirements.txt"
 
 

@@ -12,7 +12,7 @@ prediction is done at the batch size and in one piece, and the faster one counts
 are `DCTRReweighter.fit` and `predict_log_weights` with the same network on one feature and θ:
 what the preparation of events adds.
 
-Usage: python benchmarks/training_overhead.py
+Usage: python benchmarks/speed/training_overhead.py
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Every toy has a generator sample, a simulation and data of its own. Beside the spread stands the
 data-only Cramér-Rao bound: the error of data of this size if all else were known exactly.
 
-Usage: python benchmarks/precision.py TASK [--events N] [--gen-ratio R] [--toys T] [--jobs J]
-           [--path FILE]
+Usage: python benchmarks/accuracy/precision.py TASK [--events N] [--gen-ratio R] [--toys T]
+           [--jobs J] [--path FILE]
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ of x_G over the nominal simulated events, once with learned and once with exact 
 values of μ. The events are the same, so the difference is the error of the network alone, free of
 the statistical error of the sample. The width of x_G is 1.
 
-Usage: python benchmarks/reweighting_accuracy.py
+Usage: python benchmarks/accuracy/reweighting_accuracy.py
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Every method runs on one task at a time, in a process of its own, in the virtual environment of
 its package. This script makes the environments, from the pinned versions in
-`_peers_environments.py`, and the events; it judges all weights in the same way.
+`_environments.py`, and the events; it judges all weights in the same way.
 
-Reweighting (`_peers_tasks.py`), from fixed distributions whose density ratio is known:
+Reweighting (`_tasks.py`), from fixed distributions whose density ratio is known:
 
 - skdctr: `DCTRReweighter`;
 - hep_ml: `GBReweighter`;
@@ -15,13 +15,13 @@ Reweighting (`_peers_tasks.py`), from fixed distributions whose density ratio is
 Fit of the Gaussian mean behind a detector, Table I of the SRGN paper:
 
 - skdctr: `SRGNFitter` with the optimal observable, and with its default objective;
-- SRGN protocol: the published one, in Keras (`_peers_protocol.py`).
+- SRGN protocol: the published one, in Keras (`_protocol.py`).
 
 Finished results stay in the file of `--path`, from which an interrupted run goes on; the tables
 show all that it has. The environments take 4 GB. PyPI's torch brings CUDA along on Linux; set
 PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu for the much smaller build.
 
-Usage: python benchmarks/peers.py --path peers.jsonl --events 1e5 1e6 --fit-events 1e6 --docs
+Usage: python benchmarks/peers/peers.py --path peers.jsonl --events 1e5 1e6 --fit-events 1e6 --docs
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _peers_environments import default_folder, run_method
-from _peers_judge import judge
-from _peers_report import write_report
-from _peers_tasks import FEATURES, exact_log_weights, write_discrete, write_fit
+from _environments import default_folder, run_method
+from _judge import judge
+from _report import write_report
+from _tasks import FEATURES, exact_log_weights, write_discrete, write_fit
 
 DISCRETE = ("unweighted", "exact", "skdctr", "hep_ml", "omnifold", "sbi", "skorch")
 FITS = ("skdctr, optimal observable", "skdctr, AUC", "SRGN protocol")
@@ -200,7 +200,7 @@ def main() -> None:
     )
     records = work(plan(given), given.path, given.limit, run)
     print(f"{platform.machine()}, Python {platform.python_version()}, {given.threads} threads\n")
-    docs = Path(__file__).parents[1] / "docs" if given.docs else None
+    docs = Path(__file__).parents[2] / "docs" if given.docs else None
     print(write_report([r for r in records if r["threads"] == given.threads], docs))
 
 
