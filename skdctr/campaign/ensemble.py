@@ -27,12 +27,19 @@ import pandas as pd
 from tqdm import tqdm
 
 from skdctr import exceptions
-from skdctr._members import assemble, bound_inputs, n_members, settings_of, train_member, warned
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.fingerprint import describe
 from skdctr._utils.parallel import run_jobs, runs_here
 from skdctr._utils.record_file import RecordFile, claimed
 from skdctr._utils.warn import warn_user
+from skdctr.campaign.members import (
+    assemble,
+    bound_inputs,
+    n_members,
+    settings_of,
+    train_member,
+    warned,
+)
 
 __all__ = ["fit_ensemble", "read_manifest"]
 
