@@ -16,7 +16,7 @@ from skdctr.comparison.classifier import ClassifierEstimator
 from skdctr.fitting.report import doubtful_weights, warn_of
 from skdctr.fitting.reweighter import bind, parameter_space
 from skdctr.fitting.samples import Samples
-from skdctr.inference import ChiSquare
+from skdctr.inference.chi_square import ChiSquare
 from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.fit import reco_information

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdctr._utils.typing import FloatArray
-from skdctr.inference import ChiSquare
+from skdctr.inference.chi_square import ChiSquare
 from skdctr.plotting._fit import chi_square_of
 from skdctr.plotting._style import COLORS, DASHES, MARKERS, axes
 

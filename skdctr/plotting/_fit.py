@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.typing import FloatArray
-from skdctr.inference import ChiSquare
+from skdctr.inference.chi_square import ChiSquare
 from skdctr.results.fit_result import FitResult
 
 __all__ = ["chi_square_of", "marked_fit"]

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skdctr._crossing import crossing, quantiles_of, star
-from skdctr._minuit import check_method, minos_contour, minos_interval
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-from skdctr._whitened import STEP, WhitenedEquations
 from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
+from skdctr.inference.crossing import crossing, quantiles_of, star
+from skdctr.inference.minuit import check_method, minos_contour, minos_interval
+from skdctr.inference.whitened import STEP, WhitenedEquations
 from skdctr.results.errors import sandwich
 from skdctr.results.fit_result import FitResult
 
