@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdctr.metrics._checks import check_positive_sum, check_vector
+from skdctr.metrics.checks import check_positive_sum, check_vector
 
 __all__ = ["effective_sample_size"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr.metrics._checks import check_positive_sum, check_vector, check_weight
+from skdctr.metrics.checks import check_positive_sum, check_vector, check_weight
 
 __all__ = ["AUCPlacements", "auc_placements", "weighted_auc"]
 

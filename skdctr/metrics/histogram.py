@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from skdctr._utils.typing import FloatArray
-from skdctr.metrics._checks import check_vector, check_weight
+from skdctr.metrics.checks import check_vector, check_weight
 
 __all__ = ["Chi2Result", "histogram_chi2"]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdctr.metrics._checks import check_vector
+from skdctr.metrics.checks import check_vector
 
 __all__ = ["pareto_tail_index"]
 
