@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdctr._utils.typing import FloatArray
-from skdctr.plotting._style import COLORS, axes
+from skdctr.plotting.style import COLORS, axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

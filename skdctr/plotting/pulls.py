@@ -10,7 +10,7 @@ import numpy as np
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr.coverage.result import CoverageResult
-from skdctr.plotting._style import COLORS, axes
+from skdctr.plotting.style import COLORS, axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

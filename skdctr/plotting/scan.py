@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skdctr._utils.typing import FloatArray
-from skdctr.plotting._fit import marked_fit
-from skdctr.plotting._style import COLORS, DASHES, GREY, MARKERS, axes
+from skdctr.plotting.fit import marked_fit
+from skdctr.plotting.style import COLORS, DASHES, GREY, MARKERS, axes
 from skdctr.results.fit_result import FitResult, round_to_error
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from skdctr._utils.typing import FloatArray
 from skdctr.events.validation import check_same_columns
-from skdctr.plotting._style import COLORS, MARKERS, axes
+from skdctr.plotting.style import COLORS, MARKERS, axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

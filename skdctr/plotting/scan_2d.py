@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdctr._utils.typing import FloatArray
-from skdctr.plotting._fit import marked_fit
-from skdctr.plotting._style import COLORS, axes
+from skdctr.plotting.fit import marked_fit
+from skdctr.plotting.style import COLORS, axes
 from skdctr.results.fit_result import FitResult
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from scipy import stats
 
 from skdctr._utils.typing import FloatArray
 from skdctr.inference.chi_square import ChiSquare
-from skdctr.plotting._fit import chi_square_of
-from skdctr.plotting._style import COLORS, DASHES, GREY, axes
+from skdctr.plotting.fit import chi_square_of
+from skdctr.plotting.style import COLORS, DASHES, GREY, axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
