@@ -5,7 +5,7 @@ import pytest
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr.datasets import make_gaussian
-from skdctr.fitting.likelihood import _Likelihood
+from skdctr.fitting.likelihood import Likelihood
 from skdctr.fitting.reweighter import bind
 from skdctr.networks import MLP
 from skdctr.observable.generator import Correction, GeneratorPrediction, GeneratorSample
@@ -68,7 +68,7 @@ def test_of_the_gradient_is_that_of_changed_couplings(toy, reweighter):
 
     def likelihood():
         sim, data = bind(reweighter, toy.sim_gen), bind(reweighter, toy.data_gen)
-        return _Likelihood(sim, data, ones, ones)
+        return Likelihood(sim, data, ones, ones)
 
     found = likelihood().weight_covariance(THETA, np.array([1e-2]))
     expected = by_small_changes(reweighter, lambda: likelihood().gradient(THETA))
