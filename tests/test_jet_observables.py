@@ -11,8 +11,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdctr._utils import optional
-from skdctr.datasets import _jet_observables, jet_observables
-from skdctr.datasets._jet_observables import OBSERVABLES, STRANGE
+from skdctr.datasets import jet_observables
+from skdctr.datasets.jets import observables
+from skdctr.datasets.jets.observables import OBSERVABLES, STRANGE
 from skdctr.preprocessing import PackedEvents
 
 SUBSTRUCTURE = ["tau21", "tau32", "ecf3", "ecf4"]
@@ -113,7 +114,7 @@ def test_regular_polygons():
 def test_products_of_matrices(n):
     for counts in ([1], [2], [3], [4], [9], [30]):
         (jet,) = make_jets(counts, seed=counts[0])
-        found = _jet_observables._ecf_of_one(*jet[:, :3].T, n)
+        found = observables._ecf_of_one(*jet[:, :3].T, n)
         assert found == pytest.approx(brute_force(jet, n), rel=1e-12)
 
 
@@ -122,7 +123,7 @@ def test_both_ways_agree(monkeypatch):
     jets = make_jets([40, 55, 47, 60], seed=3)[..., :3]
     found = []
     for limit in (0, 48, 100):
-        monkeypatch.setattr(_jet_observables, "_ENUMERATED", limit)
+        monkeypatch.setattr(observables, "_ENUMERATED", limit)
         found.append(jet_observables(jets, ["ecf3", "ecf4"]))
     assert_allclose(found[0], found[1], rtol=1e-10)
     assert_allclose(found[0], found[2], rtol=1e-10)
@@ -225,7 +226,7 @@ def test_all_forms(jets):
 @needs_fastjet
 def test_chunks(jets, monkeypatch):
     expected = jet_observables(jets)
-    monkeypatch.setattr(_jet_observables, "_CHUNK", 3)
+    monkeypatch.setattr(observables, "_CHUNK", 3)
     pd.testing.assert_frame_equal(jet_observables(jets), expected)
 
 

@@ -10,7 +10,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skdctr._utils import optional
-from skdctr.datasets import _published, fetch_published, jet_observables
+from skdctr.datasets import fetch_published, jet_observables
+from skdctr.datasets.jets import published
 from skdctr.preprocessing import PackedEvents
 
 COUNTS = [4, 51, 0, 7]
@@ -294,4 +295,4 @@ def test_bad_files(home, jets):
 
 
 def test_names_of_the_records():
-    assert list(_published.RECORDS) == ["parton_shower", "top_mass"]
+    assert list(published.RECORDS) == ["parton_shower", "top_mass"]

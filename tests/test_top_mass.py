@@ -19,9 +19,6 @@ from skdctr import DCTRReweighter, SRGNFitter
 from skdctr._utils import optional
 from skdctr.datasets import (
     ParametricDetector,
-    _parallel,
-    _pythia,
-    _top_events,
     fetch_top_mass,
     load_top_mass,
     make_top_mass,
@@ -30,11 +27,12 @@ from skdctr.datasets import (
     read_events,
     scale_jets,
     scale_observables,
-    top_mass,
     top_mass_observables,
 )
-from skdctr.datasets._detector import TrueEvents
-from skdctr.datasets._top_objects import MUON_MASS, OBSERVABLES, W_MASS
+from skdctr.datasets.generator import blocks, pythia
+from skdctr.datasets.top_mass import events, generate
+from skdctr.datasets.top_mass.detector import TrueEvents
+from skdctr.datasets.top_mass.observables import MUON_MASS, OBSERVABLES, W_MASS
 from skdctr.exceptions import ExtrapolationWarning, UnitWarning
 from skdctr.networks import SeparableNetwork
 
@@ -919,11 +917,11 @@ def test_generated_jets(events, ak):
 
 @needs_extra
 def test_the_mass_of_the_generator():
-    pythia = _pythia.new_pythia(_top_events.COMMANDS)
+    pythia = pythia.new_pythia(events.COMMANDS)
     for mass in (165.0, 182.0):
         assert pythia.readString(f"6:m0 = {mass!r}")
         assert pythia.init()
-        record = _top_events._next(pythia, 20)
+        record = events._next(pythia, 20)
         tops = (record.pid == 6) & (record.status == -62)
         assert tops.sum() == 40
         # A Breit-Wigner of 1.1 to 1.6 GeV: its median is that of the middle.
@@ -933,10 +931,10 @@ def test_the_mass_of_the_generator():
 @needs_extra
 def test_a_pythia_used_before_gives_the_events_of_a_fresh_one():
     names = {"mt": "6:m0"}
-    _, blocks = _parallel.plan({"mt": (165.0, 182.0)}, 10, 5, [3], pythia_names=names)
+    _, blocks = blocks.plan({"mt": (165.0, 182.0)}, 10, 5, [3], pythia_names=names)
     detector = ParametricDetector()
-    together = _top_events.generate(blocks, detector)
-    apart = [_top_events.generate([block], detector) for block in blocks]
+    together = events.generate(blocks, detector)
+    apart = [events.generate([block], detector) for block in blocks]
     for name, values in together.items():
         assert_array_equal(values, np.concatenate([part[name] for part in apart]))
 
@@ -948,7 +946,7 @@ def test_seeds_and_cache(cache_dir, monkeypatch):
     assert more.theta["mt"].nunique() == 3
     first = make_top_mass_events(12, random_state=2, cache=False, **arguments)
     assert len(list(cache_dir.iterdir())) == 1
-    monkeypatch.setattr(top_mass, "run", lambda *args, **kwargs: pytest.fail("generated"))
+    monkeypatch.setattr(generate, "run", lambda *args, **kwargs: pytest.fail("generated"))
     again = make_top_mass_events(20, random_state=2, **arguments)
     for name in ("theta", "gen", "reco"):
         pd.testing.assert_frame_equal(more[name], again[name])
@@ -970,7 +968,7 @@ def test_all_samples_of_a_fit(level, monkeypatch):
 
         jets, muon, neutrino = random_events(ak, n, rng)
         gen = top_mass_observables(jets, muon, neutrino)
-        return top_mass.Bunch(
+        return generate.Bunch(
             theta=pd.DataFrame({"mt": rng.uniform(165, 182, n)}),
             gen=gen,
             reco=gen[rng.random(n) < 0.7].reindex(gen.index),
@@ -980,7 +978,7 @@ def test_all_samples_of_a_fit(level, monkeypatch):
             settings={},
         )
 
-    monkeypatch.setattr(top_mass, "make_top_mass_events", events)
+    monkeypatch.setattr(generate, "make_top_mass_events", events)
     bunch = make_top_mass(300, mt=174.0, level=level, n_data=200, jet_scale=1.02, random_state=0)
     assert [call[0] for call in asked] == [300, 300, 300, 200]
     assert [call[1] for call in asked] == [172.5, (165.0, 182.0), 172.5, 174.0]
@@ -1024,8 +1022,8 @@ def test_bad_input(function, arguments, error, match):
 
 
 def test_all_that_is_public_is_documented():
-    for name in top_mass.__all__:
-        documented = getattr(top_mass, name)
+    for name in generate.__all__:
+        documented = getattr(generate, name)
         if inspect.isfunction(documented):
             for parameter in inspect.signature(documented).parameters:
                 assert parameter in documented.__doc__

@@ -18,20 +18,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
-from skdctr.datasets import _pythia, _top_events
-from skdctr.datasets._cache import cache_directory, cache_file, read_cache, write_cache
-from skdctr.datasets._detector import ParametricDetector
-from skdctr.datasets._parallel import plan, run
-from skdctr.datasets._parameters import check_count, check_mass, check_mass_or_range
-from skdctr.datasets._readers import read_events
-from skdctr.datasets._top_objects import (
+from skdctr.datasets.files.cache import cache_directory, cache_file, read_cache, write_cache
+from skdctr.datasets.files.readers import read_events
+from skdctr.datasets.generator import pythia
+from skdctr.datasets.generator.blocks import plan, run
+from skdctr.datasets.generator.parameters import check_mass, check_mass_or_range
+from skdctr.datasets.top_mass import events
+from skdctr.datasets.top_mass.detector import ParametricDetector
+from skdctr.datasets.top_mass.observables import (
     neutrino_pz,
     scale_jets,
     scale_observables,
     top_mass_observables,
 )
-from skdctr.datasets._top_samples import (
+from skdctr.datasets.top_mass.samples import (
     BOUNDS,
     NOMINAL,
     assemble,
@@ -178,12 +180,12 @@ def make_top_mass_events(
     entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
     varies = limits[0] < limits[1]
     settings = {
-        **_pythia.versions(),
-        "commands": list(_top_events.COMMANDS),
+        **pythia.versions(),
+        "commands": list(events.COMMANDS),
         "jets": {
             "algorithm": "antikt",
-            "R": _top_events.JET_RADIUS,
-            "min_pt": _top_events.MIN_JET_PT,
+            "R": events.JET_RADIUS,
+            "min_pt": events.MIN_JET_PT,
         },
         "mt": list(limits),
         "detector": None if chosen is None else asdict(chosen),
@@ -201,7 +203,7 @@ def make_top_mass_events(
     cached = cache and isinstance(random_state, numbers.Integral)
     columns = read_cache(file, request, _column_names(chosen)) if cached else None
     if columns is None:
-        generate = partial(_top_events.generate, detector=chosen)
+        generate = partial(events.generate, detector=chosen)
         columns = run(blocks, generate, n_jobs=n_jobs, verbose=verbose)
         if cached:
             write_cache(file, request, columns)
@@ -379,7 +381,7 @@ def _records(values: NDArray[Any], fields: list[str] | None = None) -> Any:
     return require("awkward").zip(dict(zip(fields or _JET[:3], values.T, strict=True)))
 
 
-def _jets(columns: _pythia.Columns, level: str) -> Any:
+def _jets(columns: pythia.Columns, level: str) -> Any:
     ak = require("awkward")
     flat = dict(zip(_JET, columns[f"{level}_jets"].T, strict=True))
     records = ak.zip({**flat, "btag": columns[f"{level}_btag"]})

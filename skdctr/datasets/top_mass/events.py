@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.optional import require
-from skdctr.datasets._detector import ParametricDetector, TrueEvents
-from skdctr.datasets._pythia import NEUTRINOS, Block, Columns, new_pythia, silence
+from skdctr.datasets.generator.pythia import NEUTRINOS, Block, Columns, new_pythia, silence
+from skdctr.datasets.top_mass.detector import ParametricDetector, TrueEvents
 
 __all__ = ["COMMANDS", "JET_RADIUS", "MIN_JET_PT", "generate"]
 

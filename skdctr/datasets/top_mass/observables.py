@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
-from skdctr.datasets._units import warn_if_mev
+from skdctr.datasets.files.units import warn_if_mev
 
 __all__ = [
     "MUON_MASS",

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdctr.datasets._readers import Columns, PathLike, open_table, renamed
-from skdctr.datasets._units import warn_about_columns
+from skdctr.datasets.files.readers import Columns, PathLike, open_table, renamed
+from skdctr.datasets.files.units import warn_about_columns
 from skdctr.events.chunks import release
 
 __all__ = ["events_to_npy", "iterate_events"]

@@ -16,21 +16,21 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
-from skdctr.datasets import _pythia
-from skdctr.datasets._cache import cache_directory, cache_file, read_cache, write_cache
-from skdctr.datasets._jet_observables import OBSERVABLES, check_observables, jet_observables
-from skdctr.datasets._parallel import plan, run
-from skdctr.datasets._parameters import (
+from skdctr.datasets.files.cache import cache_directory, cache_file, read_cache, write_cache
+from skdctr.datasets.generator import pythia
+from skdctr.datasets.generator.blocks import plan, run
+from skdctr.datasets.generator.parameters import (
     PARAMETERS,
     GeneratorParameter,
-    check_count,
     check_mapping,
     check_range,
     check_value,
     check_value_or_range,
     check_vary,
 )
+from skdctr.datasets.jets.observables import OBSERVABLES, check_observables, jet_observables
 
 __all__ = ["PARAMETERS", "GeneratorParameter", "make_parton_shower", "make_parton_shower_tuning"]
 
@@ -195,9 +195,9 @@ def make_parton_shower(
     varied = [name for name, (low, high) in ranges.items() if low < high]
     entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
     settings = {
-        **_pythia.versions(),
-        "commands": list(_pythia.COMMANDS),
-        "jets": {"algorithm": "antikt", "R": _pythia.JET_RADIUS, "per_event": jets_per_event},
+        **pythia.versions(),
+        "commands": list(pythia.COMMANDS),
+        "jets": {"algorithm": "antikt", "R": pythia.JET_RADIUS, "per_event": jets_per_event},
         "parameters": {name: list(limits) for name, limits in ranges.items()},
         "n_events": n_events,
         "events_per_theta": events_per_theta if varied else None,
@@ -225,7 +225,7 @@ def make_parton_shower(
     for known in files[: 1 if particles else 2] if cached else []:
         columns = columns or read_cache(known, request, names)
     if columns is None:
-        generate = partial(_pythia.generate, n_jets=jets_per_event, names=names)
+        generate = partial(pythia.generate, n_jets=jets_per_event, names=names)
         columns = run(blocks, generate, n_jobs=n_jobs, verbose=verbose)
         columns = _first_rows(columns, n_events)
         if cached:
@@ -416,14 +416,14 @@ def make_parton_shower_tuning(
     )
 
 
-def _first_rows(columns: _pythia.Columns, n: int) -> _pythia.Columns:
+def _first_rows(columns: pythia.Columns, n: int) -> pythia.Columns:
     particles = columns["multiplicity"][:n].sum()
     return {
         name: values[: particles if name in _CONSTITUENT else n] for name, values in columns.items()
     }
 
 
-def _records(ak: Any, columns: _pythia.Columns) -> Any:
+def _records(ak: Any, columns: pythia.Columns) -> Any:
     offsets = np.concatenate([[0], np.cumsum(columns["multiplicity"])])
     records = ak.contents.RecordArray(
         [ak.contents.NumpyArray(columns[name]) for name in _CONSTITUENT], _CONSTITUENT

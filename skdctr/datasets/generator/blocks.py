@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from skdctr.datasets import _pythia
-from skdctr.datasets._parameters import PARAMETERS
+from skdctr.datasets.generator import pythia
+from skdctr.datasets.generator.parameters import PARAMETERS
 
 __all__ = ["plan", "run"]
 
@@ -22,7 +22,7 @@ def plan(
     entropy: list[int],
     *,
     pythia_names: Mapping[str, str] | None = None,
-) -> tuple[NDArray[np.float64], list[_pythia.Block]]:
+) -> tuple[NDArray[np.float64], list[pythia.Block]]:
     """Draw the parameters and the seeds of all events.
 
     Parameters
@@ -62,20 +62,20 @@ def plan(
         )
         left = min(per_theta, total - i * per_theta)
         while left:
-            n = min(left, _pythia.MAX_BATCH)
-            pythia_seed = int(rng.integers(1, _pythia.MAX_SEED, endpoint=True))
-            blocks.append(_pythia.Block(n, settings, pythia_seed))
+            n = min(left, pythia.MAX_BATCH)
+            pythia_seed = int(rng.integers(1, pythia.MAX_SEED, endpoint=True))
+            blocks.append(pythia.Block(n, settings, pythia_seed))
             left -= n
     return theta, blocks
 
 
 def run(
-    blocks: list[_pythia.Block],
-    generate: Callable[[list[_pythia.Block]], _pythia.Columns],
+    blocks: list[pythia.Block],
+    generate: Callable[[list[pythia.Block]], pythia.Columns],
     *,
     n_jobs: int | None,
     verbose: int,
-) -> _pythia.Columns:
+) -> pythia.Columns:
     """Generate blocks in several processes.
 
     Parameters
@@ -97,8 +97,8 @@ def run(
     """
     total = sum(block.n_events for block in blocks)
     # Large enough to hide a new Pythia's 0.05 s, small enough to keep every process busy.
-    size = min(max(total // (4 * joblib.effective_n_jobs(n_jobs)), 500), 4 * _pythia.MAX_BATCH)
-    tasks: list[list[_pythia.Block]] = []
+    size = min(max(total // (4 * joblib.effective_n_jobs(n_jobs)), 500), 4 * pythia.MAX_BATCH)
+    tasks: list[list[pythia.Block]] = []
     room = 0
     for block in blocks:
         if room <= 0:
@@ -107,7 +107,7 @@ def run(
         tasks[-1].append(block)
         room -= block.n_events
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-    parts: list[_pythia.Columns] = []
+    parts: list[pythia.Columns] = []
     with tqdm(total=total, desc="Pythia 8", unit="event", disable=not verbose) as progress:
         results = parallel(joblib.delayed(generate)(task) for task in tasks)
         for task, part in zip(tasks, results, strict=True):

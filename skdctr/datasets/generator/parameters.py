@@ -12,7 +12,6 @@ from typing import Any
 __all__ = [
     "PARAMETERS",
     "GeneratorParameter",
-    "check_count",
     "check_mapping",
     "check_mass",
     "check_mass_or_range",
@@ -62,15 +61,6 @@ PARAMETERS: Mapping[str, GeneratorParameter] = MappingProxyType(
 
 # In GeV: wider than any range to fit in, narrow enough that no mass in MeV passes.
 _TOP_MASSES = (150.0, 200.0)
-
-
-def check_count(name: str, value: Any) -> int:
-    """Check a number of things: an int of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an int, got {value!r}; pass a whole number.")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}; pass a larger number.")
-    return int(value)
 
 
 def check_mass(name: str, value: Any) -> float:

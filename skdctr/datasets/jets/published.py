@@ -15,10 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
-from skdctr.datasets._cache import cache_directory
-from skdctr.datasets._parameters import PARAMETERS, check_count
+from skdctr.datasets.files.cache import cache_directory
+from skdctr.datasets.generator.parameters import PARAMETERS
 
 __all__ = ["RECORDS", "fetch_published"]
 

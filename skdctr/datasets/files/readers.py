@@ -13,7 +13,7 @@ import pandas as pd
 
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
-from skdctr.datasets._units import warn_about_columns
+from skdctr.datasets.files.units import warn_about_columns
 
 __all__ = ["Columns", "PathLike", "check_columns", "open_table", "read_events", "renamed"]
 

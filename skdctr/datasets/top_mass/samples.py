@@ -13,9 +13,9 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skdctr._utils.spelling import did_you_mean
-from skdctr.datasets._cache import cache_directory
-from skdctr.datasets._readers import read_events
-from skdctr.datasets._top_objects import OBSERVABLES
+from skdctr.datasets.files.cache import cache_directory
+from skdctr.datasets.files.readers import read_events
+from skdctr.datasets.top_mass.observables import OBSERVABLES
 
 __all__ = ["BOUNDS", "NOMINAL", "assemble", "check_level", "fetch_top_mass", "load_top_mass"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skdctr._utils.typing import FloatArray
-from skdctr.datasets._gaussian_weights import (
+from skdctr.datasets.gaussian.density_ratios import (
     OMEGA_0,
     OMEGA_1,
     dependent_detector_log_weight,
@@ -22,7 +22,7 @@ from skdctr.datasets._gaussian_weights import (
     gaussian_2d_log_weight,
     gaussian_log_weight,
 )
-from skdctr.datasets._toys import (
+from skdctr.datasets.gaussian.requests import (
     check_bounds,
     check_number,
     check_sizes,

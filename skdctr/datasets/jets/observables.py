@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
-from skdctr.datasets._pythia import KAONS, silence
+from skdctr.datasets.generator.pythia import KAONS, silence
 from skdctr.events.packed import PackedEvents
 
 __all__ = ["OBSERVABLES", "STRANGE", "check_observables", "jet_observables", "observables_of"]
