@@ -29,8 +29,10 @@ from skdctr.datasets import (
     scale_observables,
     top_mass_observables,
 )
-from skdctr.datasets.generator import blocks, pythia
-from skdctr.datasets.top_mass import events, generate
+from skdctr.datasets.generator import blocks as blocks_module
+from skdctr.datasets.generator import pythia as pythia_module
+from skdctr.datasets.top_mass import events as events_module
+from skdctr.datasets.top_mass import generate as top_mass
 from skdctr.datasets.top_mass.detector import TrueEvents
 from skdctr.datasets.top_mass.observables import MUON_MASS, OBSERVABLES, W_MASS
 from skdctr.exceptions import ExtrapolationWarning, UnitWarning
@@ -917,11 +919,11 @@ def test_generated_jets(events, ak):
 
 @needs_extra
 def test_the_mass_of_the_generator():
-    pythia = pythia.new_pythia(events.COMMANDS)
+    pythia = pythia_module.new_pythia(events_module.COMMANDS)
     for mass in (165.0, 182.0):
         assert pythia.readString(f"6:m0 = {mass!r}")
         assert pythia.init()
-        record = events._next(pythia, 20)
+        record = events_module._next(pythia, 20)
         tops = (record.pid == 6) & (record.status == -62)
         assert tops.sum() == 40
         # A Breit-Wigner of 1.1 to 1.6 GeV: its median is that of the middle.
@@ -931,10 +933,10 @@ def test_the_mass_of_the_generator():
 @needs_extra
 def test_a_pythia_used_before_gives_the_events_of_a_fresh_one():
     names = {"mt": "6:m0"}
-    _, blocks = blocks.plan({"mt": (165.0, 182.0)}, 10, 5, [3], pythia_names=names)
+    _, blocks = blocks_module.plan({"mt": (165.0, 182.0)}, 10, 5, [3], pythia_names=names)
     detector = ParametricDetector()
-    together = events.generate(blocks, detector)
-    apart = [events.generate([block], detector) for block in blocks]
+    together = events_module.generate(blocks, detector)
+    apart = [events_module.generate([block], detector) for block in blocks]
     for name, values in together.items():
         assert_array_equal(values, np.concatenate([part[name] for part in apart]))
 
@@ -946,7 +948,7 @@ def test_seeds_and_cache(cache_dir, monkeypatch):
     assert more.theta["mt"].nunique() == 3
     first = make_top_mass_events(12, random_state=2, cache=False, **arguments)
     assert len(list(cache_dir.iterdir())) == 1
-    monkeypatch.setattr(generate, "run", lambda *args, **kwargs: pytest.fail("generated"))
+    monkeypatch.setattr(top_mass, "run", lambda *args, **kwargs: pytest.fail("generated"))
     again = make_top_mass_events(20, random_state=2, **arguments)
     for name in ("theta", "gen", "reco"):
         pd.testing.assert_frame_equal(more[name], again[name])
@@ -968,7 +970,7 @@ def test_all_samples_of_a_fit(level, monkeypatch):
 
         jets, muon, neutrino = random_events(ak, n, rng)
         gen = top_mass_observables(jets, muon, neutrino)
-        return generate.Bunch(
+        return top_mass.Bunch(
             theta=pd.DataFrame({"mt": rng.uniform(165, 182, n)}),
             gen=gen,
             reco=gen[rng.random(n) < 0.7].reindex(gen.index),
@@ -978,7 +980,7 @@ def test_all_samples_of_a_fit(level, monkeypatch):
             settings={},
         )
 
-    monkeypatch.setattr(generate, "make_top_mass_events", events)
+    monkeypatch.setattr(top_mass, "make_top_mass_events", events)
     bunch = make_top_mass(300, mt=174.0, level=level, n_data=200, jet_scale=1.02, random_state=0)
     assert [call[0] for call in asked] == [300, 300, 300, 200]
     assert [call[1] for call in asked] == [172.5, (165.0, 182.0), 172.5, 174.0]
@@ -1022,8 +1024,8 @@ def test_bad_input(function, arguments, error, match):
 
 
 def test_all_that_is_public_is_documented():
-    for name in generate.__all__:
-        documented = getattr(generate, name)
+    for name in top_mass.__all__:
+        documented = getattr(top_mass, name)
         if inspect.isfunction(documented):
             for parameter in inspect.signature(documented).parameters:
                 assert parameter in documented.__doc__

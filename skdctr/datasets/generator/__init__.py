@@ -1,1 +1,1 @@
-"""Internal: Pythia run in blocks of events, planned from a seed, and the parameters of its examples."""
+"""Internal: Pythia run in blocks of events, which a seed plans, and the parameters of examples."""
