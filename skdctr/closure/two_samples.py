@@ -77,10 +77,11 @@ class ClassifierTestResult:
 
 
 @dataclass(frozen=True, eq=False)
-class _UnitWeights:
-    """`EventWeights` of a sample that no parameter changes."""
+class _UnitWeights(EventWeights):
+    """Event weights of a sample that no parameter changes."""
 
     n_events: int
+    is_exact: bool = True
 
     def log_weights(self, theta: FloatArray) -> FloatArray:
         return np.zeros(self.n_events)

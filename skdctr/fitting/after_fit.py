@@ -13,16 +13,15 @@ from sklearn.utils.validation import check_is_fitted
 from skdctr._utils.device import resolve_device
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import ClassifierEstimator
-from skdctr.fitting.report import doubtful_weights, warn_of
-from skdctr.fitting.reweighter import bind, parameter_space
+from skdctr.fitting.report import Quality, doubtful_weights
 from skdctr.fitting.samples import Samples
 from skdctr.inference.chi_square import ChiSquare
-from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.fit import reco_information
 from skdctr.observable.regression import RegressionOptions
-from skdctr.parameters.space import check_bounds
 from skdctr.results.fit_result import FitResult
+from skdctr.results.messages import warn_of
+from skdctr.reweighting.base import parameter_space
 from skdctr.training.options import TrainingOptions
 
 __all__ = ["FitInference"]
@@ -74,18 +73,16 @@ class FitInference(ClassifierEstimator):
         of the covariance.
         """
         check_is_fitted(self)
-        space = parameter_space(self.reweighter_)
-        low, high = check_bounds(self.bounds, space)
+        space = parameter_space(self.reweighter_).within(self.bounds)
         if self._equation is None:
-            return ChiSquare.from_result(self.result_, low=low, high=high)
-        by_source = self._equation.covariance(self.theta_)
+            return ChiSquare.from_result(self.result_, low=space.low, high=space.high)
         return ChiSquare(
             self._equation,
-            sum(by_source.values(), np.zeros_like(self.covariance_)),
+            self._equation.covariance(self.theta_).total(len(space)),
             names=self.theta_names_,
             theta=self.theta_,
-            low=low,
-            high=high,
+            low=space.low,
+            high=space.high,
             constraints=self.constraints,
         )
 
@@ -143,7 +140,7 @@ class FitInference(ClassifierEstimator):
         space = parameter_space(self.reweighter_)
         point = space.point(theta)
         samples = self._samples.reconstructed()
-        weights = bind(self.reweighter_, samples.sim_gen)
+        weights = self.reweighter_.bind(samples.sim_gen)
         with np.errstate(over="ignore"):
             weight = samples.sim_weight * np.exp(weights.log_weights(point))
         if not (np.isfinite(weight).all() and weight.sum() > 0):
@@ -151,8 +148,7 @@ class FitInference(ClassifierEstimator):
                 f"theta={point.tolist()}: the weights of the simulation there are all zero or not "
                 "finite; ask for θ nearer to those that the reweighter was trained at."
             )
-        n_effective, tail = effective_sample_size(weight), pareto_tail_index(weight)
-        warn_of(doubtful_weights(point, space, n_effective, tail, len(weight)))
+        warn_of(doubtful_weights(point, space, Quality.of_weights(weight)))
         information = reco_information(
             weights,
             samples.sim,

@@ -59,6 +59,11 @@ class Samples:
     columns: list[str] | None = None
     passed: NDArray[np.bool_] | None = None
 
+    @property
+    def at_generator_level(self) -> bool:
+        """Whether data are compared with the generator-level features themselves."""
+        return self.sim is self.sim_gen
+
     def sizes(self) -> dict[str, int]:
         """Count the events, those that the reconstruction lost where there are any."""
         sizes = {"simulated": len(self.sim), "data": len(self.data)}

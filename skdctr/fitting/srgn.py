@@ -10,7 +10,6 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
@@ -21,31 +20,32 @@ from tqdm import tqdm
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
-from skdctr._utils.typing import FloatArray
 from skdctr.comparison.objective import ClassifierObjective, Evaluation
-from skdctr.comparison.search import SearchResult, ignore, powell, scan
-from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
+from skdctr.comparison.search import ignore, powell, scan
+from skdctr.comparison.surrogate import NEAREST, surrogate
 from skdctr.fitting.after_fit import FitInference
-from skdctr.fitting.constraints import constrain
-from skdctr.fitting.observable_problem import observable_problem, run_observable
-from skdctr.fitting.report import (
-    at_bound,
-    doubtful_weights,
-    mismatch,
-    tried,
-    unknown_weights,
-    warn_of,
-)
-from skdctr.fitting.reweighter import bind, is_given, parameter_space, resolve_reweighter
+from skdctr.fitting.observable_problem import observable_problem
+from skdctr.fitting.report import Quality, conclude, table_of_evaluations
+from skdctr.fitting.reweighter import is_given, resolve_reweighter
+from skdctr.fitting.routes import ObservableRoute, Route, SearchRoute
 from skdctr.fitting.runs import combine_runs
 from skdctr.fitting.samples import GeneratorInput, Samples, check_fit_samples, check_score_samples
 from skdctr.observable.equation import EstimatingEquation
-from skdctr.parameters.space import check_bounds, check_constraints
+from skdctr.parameters.constraints import Constraints
+from skdctr.parameters.space import ParameterSpace
 from skdctr.results.fit_result import FitResult
+from skdctr.results.found import Found
+from skdctr.results.messages import Message, warn_of
+from skdctr.reweighting.base import parameter_space
 from skdctr.training.settings import NETWORK_CONSTRAINTS
+from skdctr.weights.event_weights import EventWeights
 from skdctr.weights.noise import expected_auc
 
 __all__ = ["SRGNFitter"]
+
+_ROUGH_ERROR = Message(
+    "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,149 +314,104 @@ class SRGNFitter(FitInference):
         return self
 
     def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int, member: int) -> _Run:
-        """Fit once: reweighter, search, and the fit's quality at θ*."""
+        """Fit once: reweighter, weights, the way to θ*, and the fit's quality there."""
         reweighter = resolve_reweighter(
             self.reweighter, X, gen, samples.sim_weight, seed, vary_seed=member > 0
         )
-        space = parameter_space(reweighter)
-        low, high = check_bounds(self.bounds, space)
-        searches = self.objective != "optimal_observable"
-        if searches and self.search != "surrogate" and not np.isfinite([low, high]).all():
+        trained = parameter_space(reweighter)
+        space = self._searched(trained)
+        columns = getattr(self, "feature_names_in_", None)
+        weights = reweighter.bind(samples.sim_gen, feature_names=columns)
+        objective = self._make_objective(
+            samples.reconstructed(),
+            samples.bound(weights),
+            list(space.names),
+            seed,
+            n_placements=None if self.search == "surrogate" else NEAREST * len(space),
+        )
+        with self._progress() as report:
+            route = self._route(samples, weights, reweighter, gen, space, objective, seed, report)
+            found = route.solve()
+            final = objective(found.theta)
+            report(final)
+        result = conclude(
+            found,
+            space,
+            trained,
+            weights,
+            _quality(objective, final),
+            n_evaluations=found.n_evaluations or len(objective.evaluations),
+            n_events=samples.sizes(),
+            method=self._method(),
+        )
+        return _Run(
+            result,
+            table_of_evaluations(objective.evaluations, list(space.names)),
+            reweighter,
+            # Of several runs no equation is kept, which holds all the events.
+            equation=found.equation if self.n_runs == 1 else None,
+            trained_reweighter=gen.given and not is_given(self.reweighter),
+        )
+
+    def _searched(self, trained: ParameterSpace) -> ParameterSpace:
+        """Return the range that is searched, which a grid and a descent need to be finite."""
+        space = trained.within(self.bounds)
+        needs_bounds = self._searches and self.search != "surrogate"
+        if needs_bounds and not space.is_bounded:
             raise ValueError(
                 f"search={self.search!r} needs finite bounds for {list(space.names)}: pass "
                 "bounds={name: (low, high)}."
             )
-        weights = bind(reweighter, samples.sim_gen, getattr(self, "feature_names_in_", None))
-        names = list(space.names)
-        constraints = check_constraints(self.constraints, space.names)
-        # The surrogate reads all of its few classifiers, the others those near θ* for the errors.
-        n_placements = None if self.search == "surrogate" else NEAREST * len(names)
-        seen = samples.reconstructed()
-        objective = self._make_objective(seen, samples.bound(weights), names, seed, n_placements)
-        start = np.clip(space.nominal, low, high)
-        equation = None
-        with self._progress() as report:
-            if self.objective == "optimal_observable":
-                problem = observable_problem(
-                    samples,
-                    weights,
-                    reweighter,
-                    gen,
-                    low=low,
-                    high=high,
-                    constraints=constraints,
-                    seed=seed,
-                )
-                solved = run_observable(
-                    problem,
-                    reweighter,
-                    start,
-                    self._regression_options(),
-                    n_folds=self.n_folds,
-                    seed=seed,
-                )
-                equation = solved.equation
-                found = SearchResult(
-                    solved.theta, solved.sources, solved.converged, solved.messages
-                )
-            else:
-                found = self._search(objective, low, high, start, report)
-            if "data" not in found.sources:
-                statistical, notes = statistical_errors(objective, found.theta, low, high)
-                found = replace(
-                    found,
-                    sources={**statistical, **found.sources},
-                    messages=[*found.messages, *notes],
-                )
-            if constraints and equation is None:
-                found = constrain(found, names, constraints, low, high)
-            final = objective(found.theta)
-            report(final)
-        sources, messages = found.sources, [*found.messages]
-        messages += unknown_weights(weights, sources)
-        limits = at_bound(found.theta, low, high, names)
-        n_effective = final.effective_sample_size
-        messages += [
-            *limits,
-            *doubtful_weights(found.theta, space, n_effective, final.tail_index, len(seen.sim)),
-        ]
-        covariance = sum(sources.values(), np.zeros((len(names), len(names))))
-        result = FitResult(
-            theta=found.theta,
-            names=names,
-            covariance=covariance,
-            sources=sources,
-            auc=final.auc,
-            # Where nothing can be learned the folds' classifiers learn each other's fluctuation:
-            # their AUCs go together, and averaging them gains nothing.
-            auc_error=final.auc_error * math.sqrt(self.n_folds),
-            expected_auc=expected_auc(objective.weights, objective.sim_weight, found.theta),
-            n_evaluations=len(objective.evaluations if equation is None else solved.references),
-            effective_sample_size=n_effective,
-            n_events=samples.sizes(),
-            converged=found.converged and not limits,
-            method="optimal observable"
-            if equation is not None
-            else f"{self.objective} objective, {self.search} search",
-            messages=messages,
-        )
-        # Where the search failed, that is the reason.
-        result.messages.extend(mismatch(result) if result.valid else [])
-        # Of several runs no equation is kept, which holds all the events.
-        equation = equation if self.n_runs == 1 else None
-        trained = gen.given and not is_given(self.reweighter)
-        return _Run(result, tried(objective.evaluations, names), reweighter, equation, trained)
+        return space
 
-    def _search(
+    @property
+    def _searches(self) -> bool:
+        return self.objective != "optimal_observable"
+
+    def _method(self) -> str:
+        if self._searches:
+            return f"{self.objective} objective, {self.search} search"
+        return "optimal observable"
+
+    def _route(
         self,
+        samples: Samples,
+        weights: EventWeights,
+        reweighter: Any,
+        gen: GeneratorInput,
+        space: ParameterSpace,
         objective: ClassifierObjective,
-        low: FloatArray,
-        high: FloatArray,
-        start: FloatArray,
+        seed: int,
         report: Callable[[Evaluation], None],
-    ) -> SearchResult:
+    ) -> Route:
+        """Choose the way to θ*."""
+        constraints = Constraints.read(self.constraints, space.names)
+        if self._searches:
+            search = self._search(len(space))
+            return SearchRoute(objective, self.objective, space, constraints, search, report)
+        problem = observable_problem(
+            samples, weights, reweighter, gen, space=space, constraints=constraints, seed=seed
+        )
+        return ObservableRoute(problem, self._regression_options(), self.n_folds, seed)
+
+    def _search(self, p: int) -> Callable[..., Found]:
+        """Return the search for p parameters, with its settings."""
         # The last evaluation is that of the fitted θ.
         limit = None if self.max_evaluations is None else self.max_evaluations - 1
         if self.search == "powell":
-            return powell(
-                objective,
-                self.objective,
-                low,
-                high,
-                start,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                max_evaluations=limit,
-                report=report,
-            )
+            return partial(powell, max_iter=self.max_iter, tol=self.tol, max_evaluations=limit)
         if self.search == "scan":
-            n_grid = self.n_points ** len(start)
+            n_grid = self.n_points**p
             if limit is not None and n_grid > limit:
                 raise ValueError(
                     f"A scan with n_points={self.n_points} takes {n_grid} evaluations and one at "
                     f"the end; max_evaluations is {self.max_evaluations}: lower n_points."
                 )
-            return scan(
-                objective,
-                self.objective,
-                low,
-                high,
-                n_points=self.n_points,
-                n_jobs=self.n_jobs if self.n_runs == 1 else 1,
-                report=report,
-            )
+            n_jobs = self.n_jobs if self.n_runs == 1 else 1
+            return partial(scan, n_points=self.n_points, n_jobs=n_jobs)
         if limit is None:
-            p = len(start)
             limit = 7 + 4 * p + (4 * p**2 if self.objective == "loss" else 0)
-        return surrogate(
-            objective,
-            self.objective,
-            low,
-            high,
-            start,
-            max_evaluations=limit,
-            report=report,
-        )
+        return partial(surrogate, max_evaluations=limit)
 
     @contextmanager
     def _progress(self) -> Iterator[Callable[[Evaluation], None]]:
@@ -473,15 +428,15 @@ class SRGNFitter(FitInference):
             yield report
 
     def _keep(self, runs: list[_Run], samples: Samples) -> None:
-        results = [run.result for run in runs]
-        space = parameter_space(runs[0].reweighter)
-        low, high = check_bounds(self.bounds, space)
-        of_weights = all(run.trained_reweighter for run in runs)
-        self.result_, self.runs_ = combine_runs(results, low, high, of_weights=of_weights)
-        searched = self.objective != "optimal_observable" and self.search == "powell"
-        if searched and "training" not in self.result_.sources:
-            note = "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
-            self.result_ = replace(self.result_, messages=[*self.result_.messages, note])
+        """Make of the runs what the fitted estimator shows."""
+        self.result_, self.runs_ = combine_runs(
+            [run.result for run in runs],
+            parameter_space(runs[0].reweighter).within(self.bounds),
+            trained_weights=all(run.trained_reweighter for run in runs),
+        )
+        descended = self._searches and self.search == "powell"
+        if descended and "training" not in self.result_.sources:
+            self.result_ = replace(self.result_, messages=[*self.result_.messages, _ROUGH_ERROR])
         self.theta_ = self.result_.theta
         self.theta_names_ = self.result_.names
         self.covariance_ = self.result_.covariance
@@ -542,6 +497,20 @@ class SRGNFitter(FitInference):
             n_folds=reference.n_folds,
         )
         samples = samples.reconstructed()
-        weights = bind(self.reweighter_, samples.sim_gen)
+        weights = self.reweighter_.bind(samples.sim_gen)
         objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
         return 1.0 - objective(self.theta_).auc
+
+
+def _quality(objective: ClassifierObjective, final: Evaluation) -> Quality:
+    """Judge a fit by the classifiers that were trained at θ*."""
+    return Quality(
+        n_simulated=len(objective.sim_weight),
+        effective_sample_size=final.effective_sample_size,
+        tail_index=final.tail_index,
+        auc=final.auc,
+        # Where nothing can be learned the folds' classifiers learn each other's fluctuation:
+        # their AUCs go together, and averaging them gains nothing.
+        auc_error=final.auc_error * math.sqrt(objective.n_folds),
+        expected_auc=expected_auc(objective.weights, objective.sim_weight, final.theta),
+    )
