@@ -668,6 +668,7 @@ def test_shipped_events_follow_the_mass(either):
     assert abs(first.median() - second.median()) < 4 * error
 
 
+@pytest.mark.long  # needs the large files, in the directory that SKDCTR_DATA names
 def test_shipped_sample_is_a_part_of_the_large_one(either):
     if not any(
         (Path(DATA_HOME) / sub / "varied_gen.parquet").is_file() for sub in ("", "top_mass")
