@@ -353,8 +353,9 @@ def test_seeds():
 @needs_extra
 def test_events_do_not_depend_on_the_number_of_processes(capfd):
     arguments = {"alphaS": (0.10, 0.18), "random_state": 6, "cache": False}
-    one = make_parton_shower(1100, n_jobs=1, **arguments)
-    two = make_parton_shower(1100, n_jobs=2, **arguments)
+    # More than the 500 that a process makes at the least.
+    one = make_parton_shower(600, n_jobs=1, **arguments)
+    two = make_parton_shower(600, n_jobs=2, **arguments)
     assert_same_events(one, two)
     assert capfd.readouterr() == ("", "")
 
@@ -395,15 +396,6 @@ def run_python(code):
         check=False,
         cwd=Path(__file__).parents[1],
     )
-
-
-def test_import_loads_no_optional_package():
-    names = (*PACKAGES, "pythia8", "vector")
-    result = run_python(
-        "import sys, skdctr.datasets.parton_shower;"
-        f"print([name for name in {names} if name in sys.modules])"
-    )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "[]\n", "")
 
 
 @needs_extra

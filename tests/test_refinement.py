@@ -157,6 +157,7 @@ def test_unequal_classes_give_the_same_couplings(network):
     assert float(((fitted - truth) / errors)[monomials].abs().max()) < 4
 
 
+@pytest.mark.long  # 24 refits
 def test_many_competing_values_of_theta_lower_the_error(network, monkeypatch):
     fitted = {}
     for n_shared in (0, 16):

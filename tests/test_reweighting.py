@@ -170,7 +170,7 @@ def test_nominal_is_the_median_where_no_value_makes_a_class(rng):
     theta = np.round(rng.uniform(1, 2, (2000, 2)), 3)
     x = rng.normal(theta)
     with pytest.warns(NominalWarning, match="median"):
-        reweighter = DCTRReweighter(**QUICK).fit(x, theta)
+        reweighter = DCTRReweighter(**QUICK, refit=False).fit(x, theta)
     np.testing.assert_allclose(reweighter.theta_nominal_, np.median(theta, axis=0))
 
 
@@ -291,7 +291,7 @@ def named():
     bunch = make_gaussian_2d(
         300, bounds={"mu": (-1, 1), "sigma": (0.5, 2)}, n_data=1, as_frame=True, random_state=3
     )
-    return bunch, DCTRReweighter(**QUICK).fit(bunch.gen, bunch.theta)
+    return bunch, DCTRReweighter(**QUICK, refit=False).fit(bunch.gen, bunch.theta)
 
 
 def test_names_come_from_the_columns(named):
@@ -401,6 +401,8 @@ def test_float32_theta_finds_its_nominal_value(rng):
     ids=["separable", "mlp", "linear"],
 )
 def of_module(request, gaussian):
+    if request.param is FAST:
+        return request.getfixturevalue("fitted")
     return DCTRReweighter(**request.param).fit(gaussian.gen, gaussian.theta)
 
 
@@ -450,7 +452,7 @@ def test_gradient_in_several_parameters_per_event(rng, module, nominal_share):
     theta[rng.random(n) < nominal_share] = [0.0, 1.0]
     x = rng.normal(theta[:, :1], theta[:, 1:])
     reweighter = DCTRReweighter(
-        [0.0, 1.0], n_estimators=2, **FAST | {"module": module, "max_epochs": 3}
+        [0.0, 1.0], n_estimators=2, refit=False, **FAST | {"module": module, "max_epochs": 3}
     ).fit(x, theta)
     points = np.stack([rng.uniform(-0.9, 0.9, 50), rng.uniform(0.6, 1.9, 50)], axis=1)
     gradient = reweighter.log_weight_gradient(x[:50], points)
@@ -549,12 +551,13 @@ def test_refit_forgets_the_first_fit(small, rng):
     reweighter = DCTRReweighter(**QUICK).fit(x, theta)
     wide = rng.normal(size=(400, 3))
     frame = pd.DataFrame({"a": 5 + theta[:, 0], "b": rng.uniform(size=400)})
+    # The first fit has refitted couplings, of which the second, which has none, must know nothing.
     with pytest.warns(NominalWarning):
-        reweighter.fit(wide, frame)
+        reweighter.set_params(refit=False).fit(wide, frame)
     assert reweighter.n_features_in_ == 3
     assert reweighter.theta_names_ == ["a", "b"]
     with pytest.warns(NominalWarning):
-        fresh = DCTRReweighter(**QUICK).fit(wide, frame)
+        fresh = DCTRReweighter(**QUICK, refit=False).fit(wide, frame)
     point = frame.iloc[-1].to_dict()
     np.testing.assert_array_equal(
         reweighter.predict_weights(wide, point), fresh.predict_weights(wide, point)
@@ -693,14 +696,13 @@ def test_score_at_theta_beyond_training_warns(rng):
         mixture.score(x, np.full(600, 0.5))
 
 
-def test_pipeline_weights(gaussian):
+def test_pipeline_weights(fitted, gaussian):
     pipeline = make_pipeline(StandardScaler(), DCTRReweighter(**FAST))
     pipeline.fit(gaussian.gen, gaussian.theta)
     scaled = pipeline[:-1].transform(gaussian.sim_gen)
     learned = pipeline[-1].predict_weights(scaled, 0.5)
-    plain = DCTRReweighter(**FAST).fit(gaussian.gen, gaussian.theta)
     # Standardised inside anyway: the same network to the precision of float32, refit included.
-    np.testing.assert_allclose(learned, plain.predict_weights(gaussian.sim_gen, 0.5), rtol=0.02)
+    np.testing.assert_allclose(learned, fitted.predict_weights(gaussian.sim_gen, 0.5), rtol=0.02)
 
 
 def test_grid_search_takes_the_better_network(gaussian, folds):
@@ -747,9 +749,10 @@ def test_ensemble_is_the_mean_of_its_members(small, gaussian):
     reweighter = DCTRReweighter(n_estimators=3, **QUICK).fit(x, theta)
     assert len(reweighter.nets_) == 3
     assert reweighter.net_ is reweighter.nets_[0]
+    single = clone(reweighter).set_params(n_estimators=1).fit(x, theta)
+    alone = single.predict_log_weights(x_new, 0.9)
     members = []
     for net in reweighter.nets_:
-        single = clone(reweighter).set_params(n_estimators=1).fit(x, theta)
         single.nets_ = [net]
         members.append(single.predict_log_weights(x_new, 0.9))
     np.testing.assert_allclose(
@@ -760,7 +763,7 @@ def test_ensemble_is_the_mean_of_its_members(small, gaussian):
     )
     assert reweighter.predict_log_weight_spread(x_new, 0.9).min() > 0
     # The first member is what a single network with that seed is.
-    np.testing.assert_array_equal(members[0], single.fit(x, theta).predict_log_weights(x_new, 0.9))
+    np.testing.assert_array_equal(members[0], alone)
 
 
 def test_one_network_has_no_spread(fitted):
@@ -868,6 +871,22 @@ def test_html_and_text_show_what_was_changed():
 # --- kinds of input -------------------------------------------------------------------------
 
 
+@pytest.fixture(
+    scope="module",
+    # A refit of three features in two parameters takes ten seconds, and sees the same tensors.
+    params=[False, pytest.param(True, marks=pytest.mark.long)],
+    ids=["trained", "refitted"],
+)
+def of_plain_arrays(request):
+    rng = np.random.default_rng(20201)
+    theta = np.where(np.arange(400)[:, None] % 2, rng.uniform(-1, 1, (400, 2)), 0.0)
+    x = np.column_stack([rng.normal(theta), rng.normal(size=400)])
+    for array in (x, theta):
+        array.flags.writeable = False
+    reweighter = DCTRReweighter(**QUICK, refit=request.param)
+    return x, theta, reweighter, clone(reweighter).fit(x, theta).predict_weights(x, theta)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -879,13 +898,9 @@ def test_html_and_text_show_what_was_changed():
     ],
     ids=["fortran", "strided", "pandas", "list", "object"],
 )
-def test_kinds_of_input_give_the_same_bits(rng, change):
-    theta = np.where(np.arange(400)[:, None] % 2, rng.uniform(-1, 1, (400, 2)), 0.0)
-    x = np.column_stack([rng.normal(theta), rng.normal(size=400)])
-    for array in (x, theta):
-        array.flags.writeable = False
-    expected = DCTRReweighter(**QUICK).fit(x, theta).predict_weights(x, theta)
-    weights = DCTRReweighter(**QUICK).fit(change(x), change(theta))
+def test_kinds_of_input_give_the_same_bits(of_plain_arrays, change):
+    x, theta, reweighter, expected = of_plain_arrays
+    weights = clone(reweighter).fit(change(x), change(theta))
     np.testing.assert_array_equal(weights.predict_weights(change(x), change(theta)), expected)
 
 

@@ -39,8 +39,8 @@ def reweighter(toy):
     "options",
     [
         {},
-        {**TRAINED_MLP, "n_folds": 2},
-        {**TRAINED_MLP, "n_folds": 3, "n_estimators": 2},
+        pytest.param({**TRAINED_MLP, "n_folds": 2}, marks=pytest.mark.long),
+        pytest.param({**TRAINED_MLP, "n_folds": 3, "n_estimators": 2}, marks=pytest.mark.long),
     ],
     ids=["couplings", "two parts", "three parts of two members"],
 )
@@ -121,15 +121,13 @@ def test_is_the_auc_between_weights_that_differ_by_gaussian_noise(rng):
     assert abs(auc - found) < 4 * error
 
 
-def test_unweighted_members_that_agree_leave_what_the_events_leave(toy):
-    options = {**SMALL, "random_state": 1}
-    one = DCTRReweighter(**options).fit(toy.gen, toy.theta)
-    two = DCTRReweighter(**options, n_estimators=2).fit(toy.gen, toy.theta)
+def test_unweighted_members_that_agree_leave_what_the_events_leave(toy, reweighter):
+    two = DCTRReweighter(**SMALL, random_state=1, n_estimators=2).fit(toy.gen, toy.theta)
     weights = bind(two, toy.sim_gen)
     assert expected_auc(weights, np.ones(4_000), THETA) > 0.5
     weights.networks[1], weights.inputs[1] = weights.networks[0], weights.inputs[0]
     assert expected_auc(weights, np.ones(4_000), THETA) == pytest.approx(
-        one.expected_auc(toy.sim_gen, 1.0), abs=1e-3
+        reweighter.expected_auc(toy.sim_gen, 1.0), abs=1e-3
     )
 
 
