@@ -75,6 +75,7 @@ def test_weights_of_generator_events_count(toy, exact, wide):
     assert some.theta_ == pytest.approx(only.theta_, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fitter", [SRGNFitter, DCTRFitter])
 def test_reweighter_learns_with_the_weights_of_generator_events(toy, wide, fitter):
     sim, data = toy[0][["a"]].to_numpy(), toy[1][["a"]].to_numpy()
@@ -143,6 +144,7 @@ def test_two_levels_are_not_for_the_gradient_fit(toy, exact):
         DCTRFitter(exact).fit(sim, sim + 1, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fitter", [SRGNFitter, DCTRFitter])
 def test_weights_of_data_need_data(toy, exact, fitter):
     sim, data, _, _ = toy
@@ -243,6 +245,7 @@ def test_gradient_fit_tells_of_few_effective_events(toy):
         DCTRFitter(formula).fit(sim[["a"]].to_numpy(), data=data[["a"]].to_numpy() + 4)
 
 
+@pytest.mark.slow
 def test_gradient_fit_counts_the_training_of_an_ensemble(toy):
     sim, data, gen, theta = toy
     options = {

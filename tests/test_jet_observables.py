@@ -232,6 +232,7 @@ def test_no_jets_and_empty_jets():
     assert (jet_observables(np.full((2, 3, 4), np.nan)) == 0).all(axis=None)
 
 
+@pytest.mark.slow
 @needs_fastjet
 def test_500_particles():
     jets = make_jets([500, 3], seed=2)

@@ -78,6 +78,7 @@ def together(exact, toy):
 # --- value and error ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_finds_the_mean_with_the_error_that_the_samples_allow(alone):
     assert abs(pull(alone, 1.0)) < N_SIGMA
     result = alone.result_
@@ -90,6 +91,7 @@ def test_finds_the_mean_with_the_error_that_the_samples_allow(alone):
     assert set(result.sources) == {"data", "simulation"}
 
 
+@pytest.mark.slow
 def test_generator_events_take_the_place_of_the_simulations_fluctuation(alone, together):
     without = alone.result_
     assert abs(pull(together, 1.0)) < N_SIGMA
@@ -100,6 +102,7 @@ def test_generator_events_take_the_place_of_the_simulations_fluctuation(alone, t
     assert sources["generator"][0, 0] > 0
 
 
+@pytest.mark.slow
 def test_learned_weights_with_the_generator_sample(learned, toy):
     fitter = fit(clone(learned), toy, gen=toy.gen, theta=pd.DataFrame({"mu": np.ravel(toy.theta)}))
     assert fitter.theta_names_ == ["mu"]
@@ -107,6 +110,7 @@ def test_learned_weights_with_the_generator_sample(learned, toy):
     assert set(fitter.result_.sources) == {"data", "simulation", "generator"}
 
 
+@pytest.mark.slow
 def test_the_generator_sample_mends_wrong_weights(toy):
     """Weights for a width of 1.3 where it is 1, wrong at first order in μ."""
 
@@ -164,6 +168,7 @@ def test_theta_of_the_generator_sample_is_checked(exact, toy):
             fit(exact, toy, gen=toy.gen, theta=given)
 
 
+@pytest.mark.slow
 def test_two_parameters(learned):
     toy = make_gaussian_2d(N, random_state=5)
     reweighter = AnalyticReweighter(
@@ -188,6 +193,7 @@ def test_at_generator_level(exact, toy):
     assert fitter.result_.sources["simulation"][0, 0] == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_from_far_away(toy):
     """Data 1.9 widths from nominal: the first step goes as far as the simulation reaches."""
     far = make_gaussian(N, mu=1.9, random_state=8)
@@ -197,6 +203,7 @@ def test_from_far_away(toy):
     assert fitter.result_.converged
 
 
+@pytest.mark.slow
 def test_event_weights(exact, toy, alone):
     """Data and simulation, half of whose events have weight 2: as many as 2.25/2.5 of them."""
     weight = np.where(np.arange(N) % 2, 1.0, 2.0)
@@ -208,6 +215,7 @@ def test_event_weights(exact, toy, alone):
     assert fitter.result_.sources["data"][0, 0] == pytest.approx(plain * 2.5 / 2.25, rel=0.05)
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits(exact, toy, together):
     again = fit(exact, toy, gen=toy.gen, theta=toy.theta)
     np.testing.assert_array_equal(again.theta_, together.theta_)
@@ -222,6 +230,7 @@ def lose(x, reco, rng):
     return np.where(lost[:, None], np.nan, reco)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_generator", [False, True])
 def test_acceptance_that_depends_on_the_event_does_not_bias(exact, with_generator):
     rng = np.random.default_rng(11)
@@ -251,6 +260,7 @@ def test_a_simulation_without_its_lost_events_is_noticed(exact, toy):
     assert abs(pull(fitter, 1.0)) < N_SIGMA
 
 
+@pytest.mark.slow
 def test_the_auc_leaves_lost_events_out(exact, toy):
     rng = np.random.default_rng(13)
     data_gen = rng.normal(1.0, 1.0, (N, 1))
@@ -311,12 +321,14 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
 # --- what the fit cannot know ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_frozen_weights_without_a_refit_say_that_their_error_is_missing(toy):
     fitter = fit(DCTRReweighter(**QUICK, refit=False).fit(toy.gen, toy.theta), toy)
     assert any("error of the learned weights" in note for note in fitter.result_.messages)
     assert set(fitter.result_.sources) == {"data", "simulation"}
 
 
+@pytest.mark.slow
 def test_an_ensemble_without_a_refit_estimates_the_error_of_the_weights(toy):
     ensemble = DCTRReweighter(**QUICK, n_estimators=3, refit=False).fit(toy.gen, toy.theta)
     fitter = fit(ensemble, toy)
@@ -324,6 +336,7 @@ def test_an_ensemble_without_a_refit_estimates_the_error_of_the_weights(toy):
     assert not any("error of the learned" in note for note in fitter.result_.messages)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_changes_nothing_is_not_identified(toy):
     def log_weight(x, theta):
         return x[:, 0] * theta[0] - theta[0] ** 2 / 2 + 0 * theta[1]
@@ -338,6 +351,7 @@ def test_a_parameter_that_changes_nothing_is_not_identified(toy):
     assert not fitter.result_.valid
 
 
+@pytest.mark.slow
 def test_data_that_no_theta_describes_are_reported(exact, toy):
     data = np.random.default_rng(2).normal(1.0, 0.6, (N, 1))
     fitter = SRGNFitter(exact, random_state=0, device="cpu", objective="optimal_observable")
@@ -366,6 +380,7 @@ def test_intervals_are_those_of_the_covariance_where_chi2_is_a_parabola(together
     assert together.chi_square_(together.theta_) == pytest.approx(0, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["auc", "optimal_observable"])
 def test_constraints_enter_as_gaussians(request, exact, toy, objective):
     options = FAST | {"objective": objective}
@@ -404,6 +419,7 @@ def test_expected_covariance_is_that_of_the_data(alone):
         alone.expected_covariance([1.0], 0)
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_fits(exact, toy):
     fitter = fit(exact, toy, n_runs=3)
     assert len(fitter.runs_) == 3

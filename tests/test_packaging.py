@@ -60,6 +60,7 @@ def readme_command(mark):
     return blocks[0]
 
 
+@pytest.mark.slow
 def test_import_loads_no_optional_package():
     modules = sorted(f"skdctr.{found.name}" for found in pkgutil.iter_modules(skdctr.__path__))
     code = (

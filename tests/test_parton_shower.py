@@ -183,6 +183,7 @@ def test_observables_of_the_papers():
     assert (bunch.observables["n_strange"] == plain.observables["n_kaons"]).all()
 
 
+@pytest.mark.slow
 @needs_extra
 def test_observables_are_cached(monkeypatch, cache_dir):
     computed, generated = [], []
@@ -251,6 +252,7 @@ def test_charged_multiplicity_is_that_of_lep():
     assert np.median(energy) == pytest.approx(91.2, abs=1e-3)
 
 
+@pytest.mark.slow
 @needs_extra
 def test_observables_follow_the_parameters(varied):
     design = np.column_stack([np.ones(len(varied.theta)), varied.theta])
@@ -265,6 +267,7 @@ def test_observables_follow_the_parameters(varied):
     assert pull["n_kaons"]["probStoUD"] > 4
 
 
+@pytest.mark.slow
 @needs_extra
 def test_multiplicity_rises_with_a_lund():
     low, high = (
@@ -337,6 +340,7 @@ def test_samples_of_one_seed_and_other_parameters_are_independent():
     assert len(set(seeds)) == len(seeds) == 18
 
 
+@pytest.mark.slow
 @needs_extra
 def test_seeds():
     first = make_parton_shower(40, random_state=3, cache=False)
@@ -398,6 +402,7 @@ def run_python(code):
     )
 
 
+@pytest.mark.slow
 @needs_extra
 def test_silent_from_the_first_call():
     result = run_python(
@@ -431,6 +436,7 @@ def test_cache_is_read_instead_of_generating(cache_dir, monkeypatch):
     assert_same_events(first, make_parton_shower(150, constituents=False, **arguments))
 
 
+@pytest.mark.slow
 @needs_extra
 def test_cache_tells_requests_apart(cache_dir):
     requests = [
@@ -483,6 +489,7 @@ def other_request(path):
     np.savez(path, request=np.array("{}"), multiplicity=np.zeros(5))
 
 
+@pytest.mark.slow
 @needs_extra
 @pytest.mark.parametrize(
     "damage",
@@ -677,6 +684,7 @@ def test_bad_input_to_tuning(arguments, error, match):
 # All samples of a fit
 
 
+@pytest.mark.slow
 @needs_extra
 def test_tuning_samples():
     bunch = make_parton_shower_tuning(
@@ -700,6 +708,7 @@ def test_tuning_samples():
     assert len({tuple(start["multiplicity"]) for start in starts}) == 4
 
 
+@pytest.mark.slow
 @needs_extra
 def test_tuning_of_several_parameters(monkeypatch):
     generated = []

@@ -105,6 +105,7 @@ def test_continuous_weights(fitted, gaussian, mu):
     np.testing.assert_array_equal(fitted.theta_nominal_, [0.0])
 
 
+@pytest.mark.slow
 def test_default_module(gaussian):
     """Two networks, the better of which is kept."""
     reweighter = DCTRReweighter(**FAST | {"module": None}).fit(gaussian.gen, gaussian.theta)
@@ -123,6 +124,7 @@ def two_values(n_nominal, n_varied, seed=0, mu=0.8):
     return rng.normal(theta)[:, None], theta
 
 
+@pytest.mark.slow
 def test_discrete_weights(gaussian):
     x, theta = two_values(10_000, 10_000)
     reweighter = DCTRReweighter(**FAST, theta_nominal=0).fit(x, theta)
@@ -141,6 +143,7 @@ def test_discrete_weights(gaussian):
         reweighter.predict_weights(sample, 0.4)
 
 
+@pytest.mark.slow
 def test_two_values_are_discrete_whatever_their_shares():
     x, theta = two_values(100, 9_900)
     reweighter = DCTRReweighter(**QUICK, theta_nominal=0).fit(x, theta)
@@ -148,6 +151,7 @@ def test_two_values_are_discrete_whatever_their_shares():
     assert reweighter.predict_weights(x[:5]).shape == (5,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nominal_share", [0.0, 0.03])
 @pytest.mark.parametrize("options", [FAST, LINEAR], ids=["separable", "linear"])
 def test_weights_without_a_nominal_class(gaussian, nominal_share, options):
@@ -174,6 +178,7 @@ def test_nominal_is_the_median_where_no_value_makes_a_class(rng):
     np.testing.assert_allclose(reweighter.theta_nominal_, np.median(theta, axis=0))
 
 
+@pytest.mark.slow
 def test_nominal_is_the_most_frequent_value(rng):
     theta = rng.choice([0.25, 0.5, 0.75], p=[0.15, 0.7, 0.15], size=400)
     reweighter = DCTRReweighter(**QUICK).fit(rng.normal(theta)[:, None], theta)
@@ -181,6 +186,7 @@ def test_nominal_is_the_most_frequent_value(rng):
     np.testing.assert_array_equal(reweighter.theta_bounds_, [[0.25, 0.75]])
 
 
+@pytest.mark.slow
 def test_two_parameters():
     bunch = make_gaussian_2d(
         15_000, bounds={"mu": (-1, 1), "sigma": (0.75, 1.25)}, n_data=1, random_state=3
@@ -192,6 +198,7 @@ def test_two_parameters():
         assert_learned(reweighter, bunch.sim_gen, point, log_weight, 15_000, 15_000 // 12)
 
 
+@pytest.mark.slow
 def test_two_features(rng):
     """θ shifts the second feature only; the first one is noise on a large scale."""
     n = 10_000
@@ -202,6 +209,7 @@ def test_two_features(rng):
     assert_learned(reweighter, nominal, 0.7, gaussian_log_weight(nominal[:, :1], 0.7), n)
 
 
+@pytest.mark.slow
 def test_constant_feature_has_no_influence(gaussian):
     x = np.column_stack([gaussian.gen, np.full(len(gaussian.gen), 0.1)])
     reweighter = DCTRReweighter(**QUICK).fit(x[9_000:11_000], gaussian.theta[9_000:11_000])
@@ -215,6 +223,7 @@ def test_constant_feature_has_no_influence(gaussian):
 # --- class prior and event weights ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_prior_is_corrected_for(gaussian):
     """Ten times more nominal events than varied ones."""
     bunch = make_gaussian(n_gen=20_000, n_sim=1, n_data=1, random_state=4)
@@ -239,6 +248,7 @@ def weights_of(kind, x, theta, rng):
     return np.where(rng.random(n) < signed_share(theta), -1.0, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["positive", "dependent on θ", "signed"])
 def test_event_weights(gaussian, kind):
     rng = np.random.default_rng(8)
@@ -255,6 +265,7 @@ def test_event_weights(gaussian, kind):
         assert_learned(reweighter, gaussian.sim_gen, mu, log_weight, *effective)
 
 
+@pytest.mark.slow
 def test_weights_that_depend_on_the_event_change_the_target(gaussian):
     """Weighted by exp(x/4), nominal and varied densities are Gaussians moved by 1/4."""
     weight = np.exp(gaussian.gen[:, 0] / 4)
@@ -265,6 +276,7 @@ def test_weights_that_depend_on_the_event_change_the_target(gaussian):
     assert_learned(reweighter, gaussian.sim_gen + 0.25, 1.0, log_weight, effective)
 
 
+@pytest.mark.slow
 def test_weights_count_as_repetition(gaussian):
     rng = np.random.default_rng(3)
     counts = rng.integers(0, 4, size=len(gaussian.gen))
@@ -321,6 +333,7 @@ def test_forms_of_one_theta(named, theta):
     np.testing.assert_array_equal(reweighter.predict_log_weights(bunch.sim_gen, theta), expected)
 
 
+@pytest.mark.slow
 def test_one_theta_per_event(named):
     bunch, reweighter = named
     rows = bunch.theta.iloc[300:500]
@@ -363,6 +376,7 @@ def test_one_column_of_theta_per_event_has_a_hint(fitted, gaussian):
         fitted.predict_weights(gaussian.sim_gen[:5], np.zeros(5))
 
 
+@pytest.mark.slow
 def test_positive_parameter_cannot_be_negative(rng):
     theta = np.where(np.arange(400) % 2, rng.uniform(0.2, 2, 400), 1.0)
     reweighter = DCTRReweighter(**QUICK).fit(rng.normal(scale=theta)[:, None], theta)
@@ -373,6 +387,7 @@ def test_positive_parameter_cannot_be_negative(rng):
         reweighter.predict_weights([[0.1]], -1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theta_nominal", [0.0, [0.0], {"mu": 0.0}])
 def test_forms_of_theta_nominal(small, theta_nominal):
     x, theta = small
@@ -381,6 +396,7 @@ def test_forms_of_theta_nominal(small, theta_nominal):
     np.testing.assert_array_equal(reweighter.theta_nominal_, [0.0])
 
 
+@pytest.mark.slow
 def test_float32_theta_finds_its_nominal_value(rng):
     theta = np.where(np.arange(400) % 2, 0.7, 0.1).astype(np.float32)
     x = rng.normal(theta)[:, None]
@@ -406,6 +422,7 @@ def of_module(request, gaussian):
     return DCTRReweighter(**request.param).fit(gaussian.gen, gaussian.theta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mu", [-1.0, 0.0, 0.7])
 def test_gradient_is_the_derivative_of_log_weights(of_module, gaussian, mu):
     x = gaussian.sim_gen[:2000]
@@ -525,6 +542,7 @@ def test_overflowing_weights_are_an_error_that_counts_them(fitted):
 # --- seeds and refits -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits_also_in_a_refit(small, gaussian):
     x, theta = small
     x_new = gaussian.sim_gen[:500]
@@ -539,6 +557,7 @@ def test_same_seed_same_bits_also_in_a_refit(small, gaussian):
     assert not np.array_equal(other, first)
 
 
+@pytest.mark.slow
 def test_random_state_instance_moves_on(small):
     x, theta = small
     reweighter = DCTRReweighter(**QUICK | {"random_state": np.random.RandomState(0)})
@@ -546,6 +565,7 @@ def test_random_state_instance_moves_on(small):
     assert not np.array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_refit_forgets_the_first_fit(small, rng):
     x, theta = small
     reweighter = DCTRReweighter(**QUICK).fit(x, theta)
@@ -569,6 +589,7 @@ class Failing(Callback):
         raise RuntimeError("disk full")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", ["callback", "data", "arguments"])
 def test_failed_fit_leaves_the_estimator_as_it_was(small, failure):
     x, theta = small
@@ -604,6 +625,7 @@ def test_failed_fit_leaves_the_estimator_as_it_was(small, failure):
 # --- score and model selection --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_score_is_minus_the_cross_entropy():
     """In the discrete case, where every nominal event has the same partner."""
     x, theta = two_values(3000, 1000)
@@ -618,6 +640,7 @@ def test_score_is_minus_the_cross_entropy():
     assert reweighter.score(x, theta, sample_weight=weight) == pytest.approx(weighted, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_score_prefers_the_better_network(share):
     """Fresh events; one network was hardly trained."""
@@ -655,6 +678,7 @@ def folds():
     return KFold(2, shuffle=True, random_state=0)
 
 
+@pytest.mark.slow
 def test_cross_validate_in_a_pipeline(gaussian, folds):
     rows = slice(8_000, 12_000)
     pipeline = make_pipeline(StandardScaler(), DCTRReweighter(**QUICK))
@@ -665,6 +689,7 @@ def test_cross_validate_in_a_pipeline(gaussian, folds):
     assert (result["test_score"] < 0).all()
 
 
+@pytest.mark.slow
 def test_unshuffled_folds_are_refused(gaussian):
     """Nominal events come first: a fold of them has one class."""
     rows = slice(9_500, 10_500)
@@ -680,6 +705,7 @@ def test_unshuffled_folds_are_refused(gaussian):
     assert np.isfinite(found["test_score"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.NominalWarning")
 def test_score_at_theta_beyond_training_warns(rng):
     """Events ordered by θ: without a class of nominal events, and with one."""
@@ -696,6 +722,7 @@ def test_score_at_theta_beyond_training_warns(rng):
         mixture.score(x, np.full(600, 0.5))
 
 
+@pytest.mark.slow
 def test_pipeline_weights(fitted, gaussian):
     pipeline = make_pipeline(StandardScaler(), DCTRReweighter(**FAST))
     pipeline.fit(gaussian.gen, gaussian.theta)
@@ -717,6 +744,7 @@ def test_grid_search_takes_the_better_network(gaussian, folds):
     assert search.best_estimator_.predict_weights(gaussian.sim_gen[:3], 0.5).shape == (3,)
 
 
+@pytest.mark.slow
 def test_metadata_routing_hands_weights_on(gaussian, folds):
     rows = slice(9_000, 11_000)
     weight = np.exp(gaussian.theta[rows, 0])
@@ -743,6 +771,7 @@ def test_metadata_routing_hands_weights_on(gaussian, folds):
 # --- ensembles ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ensemble_is_the_mean_of_its_members(small, gaussian):
     x, theta = small
     x_new = gaussian.sim_gen[:500]
@@ -815,6 +844,7 @@ def test_a_single_event_far_outside_is_named(fitted, gaussian):
         fitted.predict_log_weights(x, 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_fresh_events_of_the_same_distribution_are_no_extrapolation(seed):
     """Ten times as many, with a tail: some of them fall beyond the extremes seen."""
@@ -841,6 +871,7 @@ def test_clone_keeps_parameters_and_drops_the_fit(fitted):
         copy.predict_weights([[0.0]], 0.5)
 
 
+@pytest.mark.slow
 def test_pickle_carries_the_weights_and_not_the_events(gaussian, capfd):
     sizes = []
     for n in (200, 10_000):
@@ -887,6 +918,7 @@ def of_plain_arrays(request):
     return x, theta, reweighter, clone(reweighter).fit(x, theta).predict_weights(x, theta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -904,6 +936,7 @@ def test_kinds_of_input_give_the_same_bits(of_plain_arrays, change):
     np.testing.assert_array_equal(weights.predict_weights(change(x), change(theta)), expected)
 
 
+@pytest.mark.slow
 def test_integers(rng):
     theta = np.maximum(rng.integers(-3, 4, size=2000), 0)
     x = rng.poisson(3 + theta)[:, None]
@@ -914,6 +947,7 @@ def test_integers(rng):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     # Without a refit rounding shows as it is; with it, it may tip which couplings are kept, which
     # must stay well below the statistical error of a log-weight, 1/√200.
@@ -929,6 +963,7 @@ def test_float32_events(small, refit, tolerance):
     np.testing.assert_allclose(weights, double.predict_weights(x, 0.5), rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_theta_as_series_or_column(small):
     x, theta = small
     column = DCTRReweighter(**QUICK).fit(x, theta)
@@ -1066,6 +1101,7 @@ def test_unfitted(call):
         call(DCTRReweighter())
 
 
+@pytest.mark.slow
 def test_reordered_columns_are_refused(rng):
     frame = pd.DataFrame(rng.normal(size=(200, 2)), columns=["pt", "eta"])
     theta = np.maximum(np.arange(200) % 4 - 1, 0)
