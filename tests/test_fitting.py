@@ -79,6 +79,7 @@ def pull(fitter, truth=MU, k=0):
 # --- the fit finds the truth ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["auc", "loss"])
 @pytest.mark.parametrize(
     ("search", "options"),
@@ -111,6 +112,7 @@ def test_error_of_the_default_search_is_near_the_bound(toy, fitted):
     assert fitted.theta_names_ == ["mu"]
 
 
+@pytest.mark.slow
 def test_mean_and_width_together():
     toy = make_gaussian_2d(N, mu=-0.5, sigma=0.8, random_state=2)
     exact = AnalyticReweighter(
@@ -129,6 +131,7 @@ def test_mean_and_width_together():
     assert (fitter.result_.errors < 3 * bound).all()
 
 
+@pytest.mark.slow
 def test_reweighter_is_learned_from_the_generator_sample(toy):
     reweighter = DCTRReweighter(max_epochs=12, batch_size=1000)
     n = 8000
@@ -144,6 +147,7 @@ def test_reweighter_is_learned_from_the_generator_sample(toy):
     assert not hasattr(reweighter, "net_")  # the one passed in stays as it was
 
 
+@pytest.mark.slow
 @STOPPED
 def test_default_with_a_generator_sample_is_learned(small):
     fitter = SRGNFitter(**TINY)
@@ -153,6 +157,7 @@ def test_default_with_a_generator_sample_is_learned(small):
     assert fitter.theta_names_ == ["theta"]
 
 
+@pytest.mark.slow
 def test_fitted_and_frozen_reweighters_are_used_as_they_are(toy, small):
     gen = make_gaussian(10, n_gen=1000, random_state=3)
     reweighter = DCTRReweighter(max_epochs=1, random_state=0).fit(gen.gen, gen.theta)
@@ -437,6 +442,7 @@ def test_runs_with_weights_in_common_keep_what_these_do_not_know():
     assert shared.sources["training"][0, 0] == pytest.approx(0.3 + spread)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [None, 0, np.random.RandomState(0)])
 def test_every_run_trains_another_reweighter_whatever_its_seed(small, monkeypatch, seed):
     quick = DCTRReweighter(max_epochs=1, random_state=seed, device="cpu")
@@ -578,6 +584,7 @@ def test_verbose(small, exact, capfd):
     assert "AUC = 0." in shown.err
 
 
+@pytest.mark.slow
 @STOPPED
 def test_random_state_gives_the_same_bits(small):
     gen = make_gaussian(10, n_gen=500, random_state=3)
@@ -670,6 +677,7 @@ def test_bad_weights(small, exact, which, weight, message):
         fitter.fit(small.sim_gen, small.sim_reco, small.data, **{which: weight})
 
 
+@pytest.mark.slow
 def test_lengths_and_features_that_do_not_match(small, exact):
     x, y, data = small.sim_gen, small.sim_reco, small.data
     two = np.hstack([data, data])
@@ -698,6 +706,7 @@ class NotAReweighter(BaseEstimator):
         return np.zeros(len(X))
 
 
+@pytest.mark.slow
 @STOPPED
 def test_columns_that_do_not_match(small):
     def frame(*columns):
@@ -862,6 +871,7 @@ def at(fitter, mu):
     return moved
 
 
+@pytest.mark.slow
 def test_score_judges_theta(toy, fitted):
     held_out = make_gaussian(N, mu=MU, random_state=9)
     args = (held_out.sim_gen, held_out.sim_reco)
@@ -877,6 +887,7 @@ def test_score_judges_theta(toy, fitted):
     assert wrong[0] == pytest.approx(1 - best, abs=4 * error)
 
 
+@pytest.mark.slow
 def test_score_takes_the_data_of_the_fit(toy, fitted):
     assert fitted.score(toy.sim_gen, toy.sim_reco) == fitted.score(
         toy.sim_gen, toy.sim_reco, toy.data
@@ -902,6 +913,7 @@ def test_score_needs_events_for_every_fold(toy, fitted, n_sim):
 GRID = {"bounds": [[(-2, -0.5)], [(-2, 2)]]}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")  # the worse fit's bound
 def test_grid_search_picks_the_better_fit(toy):
     gen = make_gaussian(10, n_gen=4000, random_state=3)
@@ -919,6 +931,7 @@ def test_grid_search_picks_the_better_fit(toy):
 
 
 # Blind and so lost, which its own AUC shows too.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ModelMismatchWarning")
 def test_grid_search_is_not_won_by_a_weak_classifier(toy, exact):
@@ -929,6 +942,7 @@ def test_grid_search_is_not_won_by_a_weak_classifier(toy, exact):
     assert grid.best_params_ == {"lr": 0.005}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")  # few events, few steps
 def test_cross_validate(toy, exact):
     scores = cross_validate(
@@ -944,6 +958,7 @@ def test_cross_validate(toy, exact):
     assert all(abs(pull(fitter)) < 4 for fitter in scores["estimator"])
 
 
+@pytest.mark.slow
 def test_pipeline(toy):
     shifted = 5 + 2 * toy.sim_gen
     pipeline = make_pipeline(StandardScaler(), SRGNFitter(**QUICK))
@@ -954,6 +969,7 @@ def test_pipeline(toy):
     assert abs(pipeline.score(shifted, toy.sim_reco) - 0.5) < 4 * 1.3 / np.sqrt(6 * N)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")  # few events, few steps
 def test_metadata_routing(toy):
     with config_context(enable_metadata_routing=True):

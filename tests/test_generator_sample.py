@@ -55,6 +55,7 @@ def error(prediction, theta=AT):
     return np.sqrt((prediction.influence(theta) ** 2).sum(axis=0))
 
 
+@pytest.mark.slow
 def test_signed_events_have_the_density_of_their_sums():
     """Every fourth event of varied θ counts negatively, none at θ₀; over 100 samples."""
     means = []
@@ -66,6 +67,7 @@ def test_signed_events_have_the_density_of_their_sums():
     assert abs(np.mean(means) - AT[0]) < 4 * np.std(means, ddof=1) / np.sqrt(len(means))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("degree", "share"), [(-1, 1.0), (1, 1.0), (2, 1.0), (2, 0.6)])
 def test_error_is_the_spread_over_samples(degree, share):
     """Over 60 samples; the ratio of spread and error has a relative error of 1/√120."""

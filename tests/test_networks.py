@@ -112,6 +112,7 @@ def test_powers_of_one_parameter_go_further_than_products():
 # --- MLP ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_mlp_gives_one_logit_per_event(activation, generator, seeded):
     x, theta = (torch.randn(7, k, generator=generator) for k in (3, 2))

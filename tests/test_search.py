@@ -224,6 +224,7 @@ def test_surrogate_solves_without_training(gaussian_objective):
     assert np.sqrt(sum(sources.values())[0, 0]) == pytest.approx(error, rel=0.3)
 
 
+@pytest.mark.slow
 def test_errors_need_the_nearest_placements_only(gaussian_objective):
     everything, bounded = gaussian_objective(), gaussian_objective()
     bounded.n_placements = NEAREST

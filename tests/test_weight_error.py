@@ -50,6 +50,7 @@ def by_small_changes(reweighter, evaluate):
     return slopes @ covariance @ slopes.T
 
 
+@pytest.mark.slow
 def test_of_means_is_that_of_changed_couplings(toy, reweighter, rng):
     values, event_weight = rng.normal(size=(2_000, 2)) + toy.sim_gen, rng.uniform(size=2_000)
 
@@ -75,6 +76,7 @@ def test_of_the_gradient_is_that_of_changed_couplings(toy, reweighter):
     np.testing.assert_allclose(found["generator"], expected, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_of_sums_of_means_under_the_mixture_is_that_of_changed_couplings(toy, reweighter, rng):
     theta, ones = np.asarray(toy.theta, dtype=float).reshape(-1, 1), np.ones(len(toy.gen))
     values = rng.normal(size=(len(toy.gen), 2)) + toy.gen
@@ -98,6 +100,7 @@ def test_of_sums_of_means_under_the_mixture_is_that_of_changed_couplings(toy, re
     np.testing.assert_allclose(found, expected, rtol=0.02, atol=1e-3 * expected.max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degree", [-1, 0, 1])
 def test_of_a_corrected_mean_is_what_the_correction_leaves(toy, reweighter, degree):
     theta, ones = np.asarray(toy.theta, dtype=float).reshape(-1, 1), np.ones(len(toy.gen))
@@ -144,6 +147,7 @@ def test_exact_weights_have_none(toy):
     assert coupling_covariance([Dependence(exact, THETA, toy.sim_gen)]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["auc", "optimal_observable"])
 @pytest.mark.parametrize("known", [True, False])
 def test_fits_have_it_as_a_source_or_say_that_it_lacks(toy, objective, known):
