@@ -483,7 +483,7 @@ def test_noise_of_the_weights_is_noted_where_it_explains_the_auc(
 ):
     found = ClassifierTestResult(0.5 + z * 0.01, 0.01, stats.norm.sf(z), "normal", 8000, 8000)
     monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
-    monkeypatch.setattr(checks, "expected_auc_of", lambda *args: expected)
+    monkeypatch.setattr(checks, "_expected_auc", lambda *args: expected)
     report = closure_report(exact, toy.sim_gen, toy.data_gen, 0.5, random_state=0)
     assert any(f"AUC of up to {expected:.4f}" in note for note in report.notes) is noted
     assert ("AUC of a classifier" in failed(report)) is (z > 3.5)
@@ -493,7 +493,7 @@ def test_samples_that_are_wholly_apart_fail_with_no_note(monkeypatch, toy, exact
     # There is no error of such an AUC.
     found = ClassifierTestResult(1.0, 0.0, 0.0, "normal", 8000, 8000)
     monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
-    monkeypatch.setattr(checks, "expected_auc_of", lambda *args: 0.51)
+    monkeypatch.setattr(checks, "_expected_auc", lambda *args: 0.51)
     report = closure_report(exact, toy.sim_gen, toy.data_gen, 0.5, random_state=0)
     assert "AUC of a classifier" in failed(report)
     assert not any("AUC of up to" in note for note in report.notes)

@@ -13,8 +13,9 @@ from sklearn.frozen import FrozenEstimator
 from skdctr import DCTRReweighter, SRGNFitter
 from skdctr.campaign import fit_ensemble
 from skdctr.fitting.observable_problem import observable_problem
-from skdctr.fitting.reweighter import bind
 from skdctr.fitting.samples import GeneratorInput, Samples
+from skdctr.parameters.constraints import Constraints
+from skdctr.reweighting.base import parameter_space
 from skdctr.weights.error import Dependence, coupling_covariance
 
 N = 3_000
@@ -35,7 +36,7 @@ def test_events_are_dealt_evenly(sample):
     assert_array_equal(np.bincount(reweighter.folds_), [N / 3] * 3)
     assert len(reweighter.nets_) == 6
     assert reweighter.net_ is reweighter.nets_[0]
-    weights = bind(reweighter, sample[0])
+    weights = reweighter.bind(sample[0])
     at = np.array([0.5])
     parts = [part.log_weights(at) for part in weights.by_fold()]
     assert_allclose(np.mean(parts, axis=0), weights.log_weights(at), rtol=1e-6, atol=1e-6)
@@ -51,7 +52,7 @@ def test_networks_have_not_seen_their_part(sample):
     other[varied] = theta[varied[::-1]]
     second = quick(n_folds=2).fit(x, other)
     at = np.array([0.5])
-    pairs = zip(bind(first, x).by_fold(), bind(second, x).by_fold(), strict=True)
+    pairs = zip(first.bind(x).by_fold(), second.bind(x).by_fold(), strict=True)
     same = [np.array_equal(a.log_weights(at), b.log_weights(at)) for a, b in pairs]
     assert same == [True, False]
 
@@ -91,7 +92,7 @@ def test_copies_and_campaigns_keep_the_parts(sample, tmp_path):
 @pytest.mark.slow
 def test_error_of_the_mean_of_parts(sample):
     """Halves share no events, so that the mean of two has half the variance of each."""
-    weights = bind(quick(n_folds=2).fit(*sample), sample[0])
+    weights = quick(n_folds=2).fit(*sample).bind(sample[0])
     slopes = np.full((N, 1), 1 / N) * sample[0]
     at = np.array([0.5])
     each = [coupling_covariance([Dependence(part, at, slopes)])[0, 0] for part in weights.by_fold()]
@@ -102,12 +103,11 @@ def test_error_of_the_mean_of_parts(sample):
 def _problem(reweighter, gen, theta, sim, data):
     return observable_problem(
         Samples(sim, sim, data, np.ones(len(sim)), np.ones(len(data))),
-        bind(reweighter, sim),
+        reweighter.bind(sim),
         reweighter,
         GeneratorInput(gen, theta),
-        low=np.array([-1.0]),
-        high=np.array([1.0]),
-        constraints={},
+        space=parameter_space(reweighter).within([(-1.0, 1.0)]),
+        constraints=Constraints(),
         seed=0,
     )
 
@@ -122,7 +122,7 @@ def test_each_part_is_corrected_by_what_it_has_not_seen(sample, rng):
         rows = np.flatnonzero(reweighter.folds_ == k)
         assert_array_equal(part.generator.events, x[rows])
         assert_array_equal(part.generator.sample.theta[:, 0], theta[rows])
-        expected = bind(reweighter, x[rows]).by_fold()[k].log_weights(np.array([0.3]))
+        expected = reweighter.bind(x[rows]).by_fold()[k].log_weights(np.array([0.3]))
         assert_allclose(part.generator.weights.log_weights(np.array([0.3])), expected, atol=1e-6)
     # No network has seen any of other events, each of which takes part once.
     fresh = rng.normal(size=(1_000, 1))

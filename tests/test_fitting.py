@@ -33,11 +33,13 @@ from skdctr.exceptions import (
     NotFittedError,
     SkdctrWarning,
 )
-from skdctr.fitting.report import UNKNOWN_WEIGHTS, doubtful_weights, warn_of
-from skdctr.fitting.reweighter import parameter_space
+from skdctr.fitting.report import UNKNOWN_WEIGHTS, Quality, doubtful_weights
 from skdctr.fitting.runs import combine_runs, outliers
-from skdctr.metrics import effective_sample_size, pareto_tail_index
+from skdctr.parameters.space import ParameterSpace
 from skdctr.results import FitResult
+from skdctr.results.errors import Sources
+from skdctr.results.messages import Message, warn_of
+from skdctr.reweighting.base import parameter_space
 
 N = 4000
 MU = 0.5
@@ -355,12 +357,13 @@ def test_weights_of_infinite_variance_are_reported(rng):
     # Width 1 reweighted to width 3: the effective size does not show what is missing.
     sim = rng.normal(size=(4_000, 1))
     weights = np.exp(sim[:, 0] ** 2 / 2 * (1 - 1 / 9))
-    theta, n_effective = np.array([3.0]), effective_sample_size(weights)
+    theta = np.array([3.0])
     space = parameter_space(AnalyticReweighter(gaussian_log_weight, {"mu": 0.0}).fit(sim))
-    (message,) = doubtful_weights(theta, space, n_effective, pareto_tail_index(weights), 500)
+    quality = Quality.of_weights(weights)
+    (message,) = doubtful_weights(theta, space, quality)
     with pytest.warns(LowEffectiveSampleSizeWarning, match="heavy tail"):
         warn_of([message])
-    assert doubtful_weights(theta, space, n_effective, 0.5, 500) == []
+    assert doubtful_weights(theta, space, replace(quality, tail_index=0.5)) == []
 
 
 def test_parameter_without_effect_is_not_identified(toy):
@@ -379,10 +382,10 @@ def test_parameter_without_effect_is_not_identified(toy):
 
 
 def test_outliers_are_those_of_the_papers():
-    low, high = np.array([0.0]), np.array([1.0])
+    space = ParameterSpace(("a",), np.zeros(1), np.array([0.0]), np.array([1.0]))
     theta = np.array([0.5, 0.51, 0.49, 0.5, 0.52, 0.48, 0.5, 0.505, 0.8, 0.02, 0.97])[:, None]
     expected = [False] * 8 + [True] * 3
-    assert outliers(theta, low, high).tolist() == expected
+    assert outliers(theta, space).tolist() == expected
 
 
 def run_result(theta, **changes):
@@ -390,7 +393,7 @@ def run_result(theta, **changes):
         theta=np.array([theta]),
         names=["mu"],
         covariance=np.array([[0.01]]),
-        sources={"data": np.array([[0.01]])},
+        sources=Sources(data=np.array([[0.01]])),
         auc=0.5,
         auc_error=0.01,
         n_evaluations=7,
@@ -404,17 +407,17 @@ def run_result(theta, **changes):
 
 
 def test_runs_left_out_say_nothing_of_the_result():
-    low, high = np.array([-1.0]), np.array([1.0])
-    lost = run_result(0.99, converged=False, messages=["mu = 0.99 is at a bound"])
+    space = ParameterSpace(("a",), np.zeros(1), np.array([-1.0]), np.array([1.0]))
+    lost = run_result(0.99, converged=False, messages=[Message("mu = 0.99 is at a bound")])
     kept = [run_result(0.1, expected_auc=0.51), run_result(0.2, expected_auc=0.53)]
-    combined, runs = combine_runs([*kept, lost], low, high, of_weights=False)
+    combined, runs = combine_runs([*kept, lost], space, trained_weights=False)
     assert combined.expected_auc == pytest.approx(0.52)
     assert runs["outlier"].tolist() == [False, False, True]
     assert combined.converged
     assert combined.messages == ["1 of 3 runs are outliers, left out"]
     assert combined.n_evaluations == 21
     # Where no run is left, all are averaged, and count.
-    combined, _ = combine_runs([lost, run_result(-0.99)], low, high, of_weights=False)
+    combined, _ = combine_runs([lost, run_result(-0.99)], space, trained_weights=False)
     assert not combined.converged
     assert combined.messages == [
         *lost.messages,
@@ -422,23 +425,22 @@ def test_runs_left_out_say_nothing_of_the_result():
     ]
     # A kept run that did not converge counts.
     unsure = run_result(0.2, converged=False)
-    combined, _ = combine_runs([run_result(0.1), unsure], low, high, of_weights=False)
+    combined, _ = combine_runs([run_result(0.1), unsure], space, trained_weights=False)
     assert not combined.converged
 
 
 def test_runs_with_weights_in_common_keep_what_these_do_not_know():
-    low, high = np.array([-1.0]), np.array([1.0])
-    note = f"{UNKNOWN_WEIGHTS} is not in the covariance"
-    runs = [run_result(theta, messages=[note]) for theta in (0.1, 0.2, 0.15)]
+    space = ParameterSpace(("a",), np.zeros(1), np.array([-1.0]), np.array([1.0]))
+    runs = [run_result(theta, messages=[UNKNOWN_WEIGHTS]) for theta in (0.1, 0.2, 0.15)]
     spread = np.var([0.1, 0.2, 0.15], ddof=1) / 3
-    shared, _ = combine_runs(runs, low, high, of_weights=False)
-    assert shared.messages == [note]
+    shared, _ = combine_runs(runs, space, trained_weights=False)
+    assert shared.messages == [UNKNOWN_WEIGHTS]
     assert shared.sources["training"][0, 0] == pytest.approx(spread)
     # Each with weights of its own: their error is in the spread.
-    assert combine_runs(runs, low, high, of_weights=True)[0].messages == []
+    assert combine_runs(runs, space, trained_weights=True)[0].messages == []
     # What an ensemble knows of weights in common is no part of the spread.
-    known = [replace(run, sources={"training": np.array([[0.3]])}, messages=[]) for run in runs]
-    shared, _ = combine_runs(known, low, high, of_weights=False)
+    known = [replace(run, sources=Sources(training=np.array([[0.3]])), messages=[]) for run in runs]
+    shared, _ = combine_runs(known, space, trained_weights=False)
     assert shared.sources["training"][0, 0] == pytest.approx(0.3 + spread)
 
 

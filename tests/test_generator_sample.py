@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from skdctr import AnalyticReweighter
-from skdctr.fitting.reweighter import bind
 from skdctr.observable.generator import (
     Correction,
     GeneratorPrediction,
@@ -42,7 +41,7 @@ def draw(seed, n=2_000, points=None):
 def make(x, theta, ratio=log_weight, weight=None):
     reweighter = AnalyticReweighter(ratio, NOMINAL, theta_bounds=[(-2, 2)]).fit(x)
     weight = np.ones(len(x)) if weight is None else weight
-    return GeneratorSample(bind(reweighter, x), theta, weight, NOMINAL, np.random.default_rng(0))
+    return GeneratorSample(reweighter.bind(x), theta, weight, NOMINAL, np.random.default_rng(0))
 
 
 def predict(x, theta, degree, share=1.0, ratio=log_weight, values=None, weight=None):

@@ -24,6 +24,7 @@ from skdctr.exceptions import (
 from skdctr.networks import SeparableNetwork
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.problem import LearnedWeights, ObservableProblem
+from skdctr.parameters.space import ParameterSpace
 
 N = 20_000
 N_SIGMA = 4
@@ -131,18 +132,18 @@ def test_the_generator_sample_mends_wrong_weights(toy):
 
 def _problem(reweighter, toy):
     from skdctr.fitting.observable_problem import observable_problem
-    from skdctr.fitting.reweighter import bind
     from skdctr.fitting.samples import GeneratorInput, Samples
+    from skdctr.parameters.constraints import Constraints
+    from skdctr.reweighting.base import parameter_space
 
     samples = Samples(toy.sim_gen, toy.sim_reco, toy.data, np.ones(N), np.ones(len(toy.data)))
     return observable_problem(
         samples,
-        bind(reweighter, toy.sim_gen),
+        reweighter.bind(toy.sim_gen),
         reweighter,
         GeneratorInput(toy.gen, toy.theta),
-        low=np.array([-2.0]),
-        high=np.array([2.0]),
-        constraints={},
+        space=parameter_space(reweighter).within([(-2.0, 2.0)]),
+        constraints=Constraints(),
         seed=0,
     )
 
@@ -300,6 +301,7 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
         log_weights=lambda theta: np.zeros(len(x)),
         gradient=lambda theta: slope[float(theta[0])] * x,
     )
+    space = ParameterSpace(("mu",), np.array([0.0]), np.array([-1.0]), np.array([2.0]))
     problem = ObservableProblem(
         parts=[LearnedWeights(weights, data=weights)],
         sim_gen=x,
@@ -308,9 +310,7 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
         sim_weight=np.ones(len(x)),
         data=x,
         data_weight=np.ones(len(x)),
-        names=["mu"],
-        low=np.array([-1.0]),
-        high=np.array([2.0]),
+        space=space,
     )
     options = SRGNFitter(**FAST)._regression_options()
     for start, end in ((0.0, 1.0), (1.0, 0.0)):

@@ -8,10 +8,9 @@ from scipy.stats import norm
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr.datasets import make_gaussian
-from skdctr.fitting.reweighter import bind
 from skdctr.metrics import weighted_auc
 from skdctr.networks import MLP
-from skdctr.weights.event_weights import NetworkWeights
+from skdctr.weights.event_weights import EventWeights
 from skdctr.weights.noise import expected_auc
 
 SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 5, "device": "cpu"}
@@ -66,7 +65,7 @@ def test_is_that_of_the_spread_over_samples(toy, options):
 
 @pytest.mark.slow
 def test_is_that_of_couplings_drawn_from_their_posterior(toy, reweighter):
-    weights = bind(reweighter, toy.sim_gen)
+    weights = reweighter.bind(toy.sim_gen)
     module = reweighter.net_.module_
     before, columns = module.coupling.clone(), module.coupled_columns
     covariance = module.coupling_covariance.numpy().astype(float)
@@ -87,7 +86,7 @@ def test_is_that_of_couplings_drawn_from_their_posterior(toy, reweighter):
 def test_of_parts_is_the_auc_of_half_their_difference(toy):
     options = {**SMALL, "module": MLP, "n_folds": 2, "random_state": 1}
     fitted = DCTRReweighter(**options).fit(toy.gen, toy.theta)
-    one, other = bind(fitted, toy.sim_gen).member_log_weights(THETA)
+    one, other = fitted.bind(toy.sim_gen).member_log_weights(THETA)
     known = np.cov((one - other) / 2, aweights=np.exp((one + other) / 2), ddof=0)
     found = variance(fitted.expected_auc(toy.sim_gen, 1.0))
     assert found == pytest.approx(known, rel=1e-6)
@@ -96,19 +95,27 @@ def test_of_parts_is_the_auc_of_half_their_difference(toy):
 @pytest.mark.slow
 def test_parts_that_agree_by_chance_have_the_error_of_their_couplings(toy):
     fitted = DCTRReweighter(**SMALL, n_folds=2, random_state=1).fit(toy.gen, toy.theta)
-    weights = bind(fitted, toy.sim_gen)
-    weights.networks[1], weights.inputs[1] = weights.networks[0], weights.inputs[0]
+    weights = fitted.bind(toy.sim_gen)
+    weights.networks[1] = weights.networks[0]
     one, ones = weights.by_fold()[0], np.ones(4_000)
     # Either half has half of the events.
     expected = variance(expected_auc(one, ones, THETA)) / 2
     assert variance(expected_auc(weights, ones, THETA)) == pytest.approx(expected, rel=1e-6)
 
 
-class _Halves(NetworkWeights):
+class _Halves(EventWeights):
     """Weights of two parts that differ from the truth, 1, by opposite errors."""
 
+    n_folds = 2
+
     def __init__(self, off):
-        self.off, self.n_folds, self.networks, self.inputs = off, 2, [], []
+        self.off = off
+
+    def log_weights(self, theta):
+        return np.zeros(len(self.off))
+
+    def gradient(self, theta):
+        raise NotImplementedError
 
     def subset(self, rows):
         return _Halves(self.off[rows])
@@ -127,9 +134,9 @@ def test_is_the_auc_between_weights_that_differ_by_gaussian_noise(rng):
 @pytest.mark.slow
 def test_unweighted_members_that_agree_leave_what_the_events_leave(toy, reweighter):
     two = DCTRReweighter(**SMALL, random_state=1, n_estimators=2).fit(toy.gen, toy.theta)
-    weights = bind(two, toy.sim_gen)
+    weights = two.bind(toy.sim_gen)
     assert expected_auc(weights, np.ones(4_000), THETA) > 0.5
-    weights.networks[1], weights.inputs[1] = weights.networks[0], weights.inputs[0]
+    weights.networks[1] = weights.networks[0]
     assert expected_auc(weights, np.ones(4_000), THETA) == pytest.approx(
         reweighter.expected_auc(toy.sim_gen, 1.0), abs=1e-3
     )
