@@ -9,9 +9,11 @@ import torch
 from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
+from skdctr.comparison.classifier import Classifier
+from skdctr.comparison.objective import ClassifierObjective, ComparedSamples
 from skdctr.datasets import gaussian_log_weight, make_gaussian
-from skdctr.fitting.samples import Samples
 from skdctr.metrics import effective_sample_size
+from skdctr.training.settings import NetworkSettings
 
 N = 4000
 QUICK = {"max_epochs": 6, "batch_size": 500, "hidden_layer_sizes": 16}
@@ -21,9 +23,11 @@ def make(sim_gen, sim, data, *, sim_weight=None, data_weight=None, seed=1, **opt
     sim_weight = np.ones(len(sim)) if sim_weight is None else sim_weight
     data_weight = np.ones(len(data)) if data_weight is None else data_weight
     exact = AnalyticReweighter(gaussian_log_weight, {"mu": 0.0}).fit(sim_gen)
-    samples = Samples(sim_gen, sim, data, sim_weight, data_weight)
+    samples = ComparedSamples(sim, data, sim_weight, data_weight)
     fitter = SRGNFitter(**{**QUICK, **options})
-    return fitter._make_objective(samples, exact._bind(sim_gen), ["mu"], seed)
+    classifier = Classifier.of(NetworkSettings.of(fitter), fitter.n_folds)
+    weights = exact.bind(sim_gen)
+    return ClassifierObjective(weights, samples, classifier, names=["mu"], seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +182,7 @@ def test_weights_that_overflow_are_rescaled(toy):
 def test_no_finite_weight_is_refused(toy):
     gone = AnalyticReweighter(lambda x, theta: np.full(len(x), -np.inf)).fit(toy.sim_gen)
     objective = make(toy.sim_gen, toy.sim_reco, toy.data)
-    objective.weights = gone._bind(toy.sim_gen)
+    objective.weights = gone.bind(toy.sim_gen)
     with pytest.raises(ValueError, match="not finite: keep θ within the range"):
         objective(np.array([0.3]))
 

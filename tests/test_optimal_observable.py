@@ -24,7 +24,9 @@ from skdctr.exceptions import (
 from skdctr.networks import SeparableNetwork
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.problem import LearnedWeights, ObservableProblem
+from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.space import ParameterSpace
+from skdctr.training.settings import NetworkSettings
 
 N = 20_000
 N_SIGMA = 4
@@ -152,7 +154,7 @@ def _solve(problem, degree):
     from skdctr.observable.fit import fit_observable
     from skdctr.observable.generator import Correction
 
-    options = SRGNFitter(**FAST)._regression_options()
+    options = RegressionOptions.of(NetworkSettings.of(SRGNFitter(**FAST)))
     return fit_observable(
         problem, np.array([0.0]), options, corrections=[Correction(degree, 1.0)], seed=0
     )
@@ -312,7 +314,7 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
         data_weight=np.ones(len(x)),
         space=space,
     )
-    options = SRGNFitter(**FAST)._regression_options()
+    options = RegressionOptions.of(NetworkSettings.of(SRGNFitter(**FAST)))
     for start, end in ((0.0, 1.0), (1.0, 0.0)):
         equation = EstimatingEquation(problem, np.array([start]), options, corrections=())
         assert equation.distance(np.array([end])) == pytest.approx(3.0 * x.std())

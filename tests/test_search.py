@@ -8,12 +8,13 @@ import pytest
 from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
-from skdctr.comparison.objective import Evaluation
+from skdctr.comparison.classifier import Classifier
+from skdctr.comparison.objective import ClassifierObjective, ComparedSamples, Evaluation
 from skdctr.comparison.search import distance, powell, quadratic_minimum, scan
 from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.datasets import gaussian_log_weight, make_gaussian
-from skdctr.fitting.samples import Samples
 from skdctr.parameters.space import ParameterSpace
+from skdctr.training.settings import NetworkSettings
 
 LOW, HIGH = np.array([-1.0, -2.0]), np.array([2.0, 2.0])
 PLANE = ParameterSpace(("a", "b"), np.zeros(2), LOW, HIGH)
@@ -198,8 +199,10 @@ def gaussian_objective():
     exact = AnalyticReweighter(gaussian_log_weight, {"mu": 0.0}).fit(toy.sim_gen)
     ones = np.ones(N)
     fitter = SRGNFitter(max_epochs=5, batch_size=500, hidden_layer_sizes=16)
-    samples = Samples(toy.sim_gen, toy.sim_reco, toy.data, ones, ones)
-    return lambda: fitter._make_objective(samples, exact._bind(toy.sim_gen), ["mu"], 1)
+    samples = ComparedSamples(toy.sim_reco, toy.data, ones, ones)
+    classifier = Classifier.of(NetworkSettings.of(fitter), fitter.n_folds)
+    weights = exact.bind(toy.sim_gen)
+    return lambda: ClassifierObjective(weights, samples, classifier, names=["mu"], seed=1)
 
 
 def test_surrogate_solves_without_training(gaussian_objective):

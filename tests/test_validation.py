@@ -13,7 +13,7 @@ from skdctr._utils.device import resolve_device, spawn_seeds, torch_seed
 from skdctr._utils.spelling import did_you_mean
 from skdctr.events.validation import check_events, check_same_columns, check_weights, feature_names
 from skdctr.parameters.space import ParameterSpace, check_theta_rows
-from skdctr.training.settings import NetworkParametersMixin
+from skdctr.training.settings import PrefixedParametersMixin
 
 SPACE = ParameterSpace(
     ("alpha", "beta"), np.array([0.0, 1.0]), np.array([-1.0, 0.5]), np.array([1.0, np.inf])
@@ -265,7 +265,7 @@ def test_did_you_mean():
     assert did_you_mean(3, ["mu"]) == "known are ['mu']."
 
 
-class Estimator(NetworkParametersMixin):
+class Estimator(PrefixedParametersMixin):
     def __init__(self, rate=1, **prefixed):
         self.rate = rate
         self._set_prefixed(prefixed)

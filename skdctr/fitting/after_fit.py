@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skdctr._utils.device import resolve_device
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.classifier import ClassifierEstimator
 from skdctr.fitting.report import Quality, doubtful_weights
 from skdctr.fitting.samples import Samples
 from skdctr.inference.chi_square import ChiSquare
@@ -22,22 +18,17 @@ from skdctr.observable.regression import RegressionOptions
 from skdctr.results.fit_result import FitResult
 from skdctr.results.messages import warn_of
 from skdctr.reweighting.base import parameter_space
-from skdctr.training.options import TrainingOptions
+from skdctr.training.settings import NetworkSettings
 
-__all__ = ["FitInference"]
-
-# Steps of a regression's training, its epochs, and the events it takes at the most.
-_REGRESSION_STEPS = 300
-_REGRESSION_EPOCHS = (1, 30)
-_REGRESSION_ROWS = 200_000
+__all__ = ["FitInferenceMixin"]
 
 
-class FitInference(ClassifierEstimator):
-    """Base of `SRGNFitter`: inference after the fit, and the regressions that it takes."""
+class FitInferenceMixin:
+    """χ², intervals and expected covariances of a fitted `SRGNFitter`."""
 
     bounds: Any
     constraints: dict[str, tuple[float, float]] | None
-    max_epochs: Any
+    n_folds: int
     reweighter_: Any
     result_: FitResult
     theta_: FloatArray
@@ -45,25 +36,6 @@ class FitInference(ClassifierEstimator):
     covariance_: FloatArray
     _equation: EstimatingEquation | None
     _samples: Samples
-
-    def _regression_options(self) -> RegressionOptions:
-        size = max(1, self.batch_size // 2)
-
-        def training(n_events: int) -> TrainingOptions:
-            steps = math.ceil(n_events / size)
-            auto = np.clip(math.ceil(_REGRESSION_STEPS / steps), *_REGRESSION_EPOCHS)
-            epochs = int(auto if self.max_epochs == "auto" else self.max_epochs)
-            return replace(self._training_options(epochs), batch_size=size, verbose=0)
-
-        return RegressionOptions(
-            layers={
-                "hidden_layer_sizes": self._hidden_layer_sizes(),
-                "activation": self.activation,
-            },
-            training=training,
-            max_rows=_REGRESSION_ROWS,
-            device=resolve_device(self.device),
-        )
 
     @property
     def chi_square_(self) -> ChiSquare:
@@ -154,7 +126,7 @@ class FitInference(ClassifierEstimator):
             samples.sim,
             samples.sim_weight,
             point,
-            self._regression_options(),
+            RegressionOptions.of(NetworkSettings.of(self)),
             n_folds=self.n_folds,
         )
         return pd.DataFrame(

@@ -21,11 +21,12 @@ from tqdm import tqdm
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
+from skdctr.comparison.classifier import reference_classifier
 from skdctr.fitting.likelihood import Likelihood
 from skdctr.fitting.report import Quality, conclude
 from skdctr.fitting.reweighter import resolve_reweighter
 from skdctr.fitting.samples import GeneratorInput, check_fit_samples, check_score_samples
-from skdctr.fitting.srgn import SRGNFitter
+from skdctr.fitting.scoring import score_of
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results.errors import Sources, sandwich
@@ -364,7 +365,7 @@ class DCTRFitter(BaseEstimator):
             If the samples do not fit together, are not finite or have fewer than four events.
         """
         check_is_fitted(self)
-        reference = SRGNFitter()
+        classifier = reference_classifier()
         samples = check_score_samples(
             self,
             X,
@@ -373,8 +374,6 @@ class DCTRFitter(BaseEstimator):
             sample_weight,
             data_weight,
             fitted=self._samples,
-            n_folds=reference.n_folds,
+            n_folds=classifier.n_folds,
         )
-        weights = self.reweighter_.bind(samples.sim_gen)
-        objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
-        return 1.0 - objective(self.theta_).auc
+        return score_of(self, samples, classifier)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
+from skdctr.comparison.objective import ComparedSamples
 from skdctr.events.packed import PackedEvents, is_sets
 from skdctr.events.validation import (
     Events,
@@ -83,6 +84,11 @@ class Samples:
             sim_weight=self.sim_weight[rows],
             passed=None,
         )
+
+    def compared(self) -> ComparedSamples:
+        """Return simulation and data for classifiers, which see reconstructed events only."""
+        seen = self.reconstructed()
+        return ComparedSamples(seen.sim, seen.data, seen.sim_weight, seen.data_weight)
 
     def bound(self, weights: EventWeights) -> EventWeights:
         """Return the weights of the events that `reconstructed` keeps, given those of all."""

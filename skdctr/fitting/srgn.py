@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,29 +21,37 @@ from tqdm import tqdm
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
+from skdctr.comparison.classifier import Classifier, reference_classifier
 from skdctr.comparison.objective import ClassifierObjective, Evaluation
 from skdctr.comparison.search import ignore, powell, scan
 from skdctr.comparison.surrogate import NEAREST, surrogate
-from skdctr.fitting.after_fit import FitInference
+from skdctr.fitting.after_fit import FitInferenceMixin
 from skdctr.fitting.observable_problem import observable_problem
 from skdctr.fitting.report import Quality, conclude, table_of_evaluations
 from skdctr.fitting.reweighter import is_given, resolve_reweighter
 from skdctr.fitting.routes import ObservableRoute, Route, SearchRoute
 from skdctr.fitting.runs import combine_runs
 from skdctr.fitting.samples import GeneratorInput, Samples, check_fit_samples, check_score_samples
+from skdctr.fitting.scoring import score_of
 from skdctr.observable.equation import EstimatingEquation
+from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results.fit_result import FitResult
 from skdctr.results.found import Found
 from skdctr.results.messages import Message, warn_of
 from skdctr.reweighting.base import parameter_space
-from skdctr.training.settings import NETWORK_CONSTRAINTS
+from skdctr.training.settings import (
+    NETWORK_CONSTRAINTS,
+    NetworkSettings,
+    PrefixedParametersMixin,
+)
 from skdctr.weights.event_weights import EventWeights
 from skdctr.weights.noise import expected_auc
 
 __all__ = ["SRGNFitter"]
 
+_SAMPLES = ("X", "y", "data", "sample_weight", "data_weight")
 _ROUGH_ERROR = Message(
     "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
 )
@@ -59,7 +68,7 @@ class _Run:
     trained_reweighter: bool = False
 
 
-class SRGNFitter(FitInference):
+class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     """Fit θ of data behind a detector, from one simulated sample and a reweighter.
 
     The simulation at θ₀ has generator-level features, which give the weights w(x_G; θ), and
@@ -187,6 +196,8 @@ class SRGNFitter(FitInference):
         "n_jobs": [Integral, None],
     }
 
+    members_parameter = "n_runs"
+
     def __init__(
         self,
         reweighter: Any = None,
@@ -298,9 +309,7 @@ class SRGNFitter(FitInference):
         """
         with all_or_nothing(self):
             self._validate_params()
-            samples = check_fit_samples(
-                self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
-            )
+            samples = self._check_samples(X, y, data, sample_weight, data_weight)
             jobs = [
                 partial(self._run, samples, X, GeneratorInput(gen, theta, gen_weight), seed, k)
                 for k, seed in enumerate(spawn_seeds(self.random_state, self.n_runs))
@@ -313,6 +322,55 @@ class SRGNFitter(FitInference):
             self._keep(runs, samples)
         return self
 
+    def fit_member(self, number: int, seed: int, inputs: Mapping[str, Any]) -> Any:
+        """Do one run of the ensemble, and leave this estimator as it is.
+
+        Parameters
+        ----------
+        number : int
+            Which of the `n_runs`.
+        seed : int
+            Its seed.
+        inputs : mapping of str to array-like
+            The arguments of `fit` by name; those that are None may be left out.
+
+        Returns
+        -------
+        object
+            What :meth:`assemble` takes, which can be pickled.
+        """
+        # A clone would lose what the reweighter has learned.
+        member = copy.copy(self).set_params(verbose=0)
+        samples = member._check_samples(*(inputs.get(name) for name in _SAMPLES))
+        gen = GeneratorInput(*(inputs.get(name) for name in ("gen", "theta", "gen_weight")))
+        return member._run(samples, inputs.get("X"), gen, seed, number)
+
+    def assemble(self, members: Sequence[Any], inputs: Mapping[str, Any]) -> Self:
+        """Become what `fit` would have made of all runs.
+
+        Parameters
+        ----------
+        members : sequence
+            What :meth:`fit_member` has returned, in the order of their numbers.
+        inputs : mapping of str to array-like
+            The arguments of `fit`, as for the members.
+
+        Returns
+        -------
+        self : SRGNFitter
+        """
+        with all_or_nothing(self):
+            samples = self._check_samples(*(inputs.get(name) for name in _SAMPLES))
+            self._keep(list(members), samples)
+        return self
+
+    def _check_samples(
+        self, X: Any, y: Any, data: Any, sample_weight: Any, data_weight: Any
+    ) -> Samples:
+        return check_fit_samples(
+            self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
+        )
+
     def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int, member: int) -> _Run:
         """Fit once: reweighter, weights, the way to θ*, and the fit's quality there."""
         reweighter = resolve_reweighter(
@@ -322,15 +380,12 @@ class SRGNFitter(FitInference):
         space = self._searched(trained)
         columns = getattr(self, "feature_names_in_", None)
         weights = reweighter.bind(samples.sim_gen, feature_names=columns)
-        objective = self._make_objective(
-            samples.reconstructed(),
-            samples.bound(weights),
-            list(space.names),
-            seed,
-            n_placements=None if self.search == "surrogate" else NEAREST * len(space),
-        )
+        objective = self._objective(samples, weights, space, seed)
         with self._progress() as report:
-            route = self._route(samples, weights, reweighter, gen, space, objective, seed, report)
+            if self._searches:
+                route: Route = self._search_route(objective, space, report)
+            else:
+                route = self._observable_route(samples, weights, reweighter, gen, space, seed)
             found = route.solve()
             final = objective(found.theta)
             report(final)
@@ -353,6 +408,20 @@ class SRGNFitter(FitInference):
             trained_reweighter=gen.given and not is_given(self.reweighter),
         )
 
+    def _objective(
+        self, samples: Samples, weights: EventWeights, space: ParameterSpace, seed: int
+    ) -> ClassifierObjective:
+        """Make the classifiers' verdict on one θ after another."""
+        return ClassifierObjective(
+            samples.bound(weights),
+            samples.compared(),
+            Classifier.of(NetworkSettings.of(self), self.n_folds),
+            names=space.names,
+            seed=seed,
+            # The surrogate reads all of its few classifiers, the others those near θ*.
+            n_placements=None if self.search == "surrogate" else NEAREST * len(space),
+        )
+
     def _searched(self, trained: ParameterSpace) -> ParameterSpace:
         """Return the range that is searched, which a grid and a descent need to be finite."""
         space = trained.within(self.bounds)
@@ -373,26 +442,31 @@ class SRGNFitter(FitInference):
             return f"{self.objective} objective, {self.search} search"
         return "optimal observable"
 
-    def _route(
+    def _search_route(
+        self,
+        objective: ClassifierObjective,
+        space: ParameterSpace,
+        report: Callable[[Evaluation], None],
+    ) -> SearchRoute:
+        constraints = Constraints.read(self.constraints, space.names)
+        search = self._search(len(space))
+        return SearchRoute(objective, self.objective, space, constraints, search, report)
+
+    def _observable_route(
         self,
         samples: Samples,
         weights: EventWeights,
         reweighter: Any,
         gen: GeneratorInput,
         space: ParameterSpace,
-        objective: ClassifierObjective,
         seed: int,
-        report: Callable[[Evaluation], None],
-    ) -> Route:
-        """Choose the way to θ*."""
+    ) -> ObservableRoute:
         constraints = Constraints.read(self.constraints, space.names)
-        if self._searches:
-            search = self._search(len(space))
-            return SearchRoute(objective, self.objective, space, constraints, search, report)
         problem = observable_problem(
             samples, weights, reweighter, gen, space=space, constraints=constraints, seed=seed
         )
-        return ObservableRoute(problem, self._regression_options(), self.n_folds, seed)
+        options = RegressionOptions.of(NetworkSettings.of(self))
+        return ObservableRoute(problem, options, self.n_folds, seed)
 
     def _search(self, p: int) -> Callable[..., Found]:
         """Return the search for p parameters, with its settings."""
@@ -484,8 +558,7 @@ class SRGNFitter(FitInference):
             If the samples do not fit together, are not finite or have fewer than four events.
         """
         check_is_fitted(self)
-        # A reference for all candidates of a grid: their own classifiers must not be the judges.
-        reference = SRGNFitter(device=self.device)
+        classifier = reference_classifier(self.device)
         samples = check_score_samples(
             self,
             X,
@@ -494,12 +567,9 @@ class SRGNFitter(FitInference):
             sample_weight,
             data_weight,
             fitted=self._samples,
-            n_folds=reference.n_folds,
+            n_folds=classifier.n_folds,
         )
-        samples = samples.reconstructed()
-        weights = self.reweighter_.bind(samples.sim_gen)
-        objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
-        return 1.0 - objective(self.theta_).auc
+        return score_of(self, samples, classifier)
 
 
 def _quality(objective: ClassifierObjective, final: Evaluation) -> Quality:

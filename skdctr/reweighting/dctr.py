@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -37,14 +38,18 @@ from skdctr.reweighting.training import network_builds, train_members
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import scaled_tensor, to_tensor
-from skdctr.training.settings import NETWORK_CONSTRAINTS, NetworkEstimator
+from skdctr.training.settings import (
+    NETWORK_CONSTRAINTS,
+    NetworkSettings,
+    PrefixedParametersMixin,
+)
 from skdctr.weights.bound_network import bind_network
 from skdctr.weights.network_weights import NetworkWeights
 
 __all__ = ["DCTRReweighter"]
 
 
-class DCTRReweighter(NetworkEstimator, BaseReweighter):
+class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     """Learn event weights that turn the nominal sample into one generated at any θ.
 
     A classifier f(x, θ) learns to tell events generated at θ from nominal events (DCTR). Its
@@ -157,6 +162,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
     _in_parts = True
+    members_parameter = "n_estimators"
+    nets_: list[EventNet]
 
     def __init__(
         self,
@@ -245,6 +252,49 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         with all_or_nothing(self):
             self._validate_params()
             self._fit(X, y, sample_weight, spawn_seeds(self.random_state, self.n_estimators))
+        return self
+
+    def fit_member(self, number: int, seed: int, inputs: Mapping[str, Any]) -> Self:
+        """Train one member of the ensemble, and leave this estimator as it is.
+
+        Parameters
+        ----------
+        number : int
+            Which of the `n_estimators`.
+        seed : int
+            Its seed.
+        inputs : mapping of str to array-like
+            The arguments of `fit` by name; those that are None may be left out.
+
+        Returns
+        -------
+        DCTRReweighter
+            A fitted reweighter of one network for each part of a cross-fit.
+        """
+        member = copy.copy(self).set_params(verbose=0, n_estimators=1)
+        member._fit(inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"), [seed])
+        return member
+
+    def assemble(self, members: Sequence[Self], inputs: Mapping[str, Any]) -> Self:
+        """Become what `fit` would have made of all members.
+
+        Parameters
+        ----------
+        members : sequence of DCTRReweighter
+            What :meth:`fit_member` has returned, in the order of their numbers.
+        inputs : mapping of str to array-like
+            Not used; present as for other estimators.
+
+        Returns
+        -------
+        self : DCTRReweighter
+        """
+        first = members[0]
+        learned = vars(first).keys() - first.get_params(deep=False).keys()
+        for name in learned:
+            setattr(self, name, getattr(first, name))
+        by_fold = zip(*(member.nets_ for member in members), strict=True)
+        self.nets_ = [net for nets in by_fold for net in nets]
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, seeds: Sequence[int]) -> None:
@@ -343,11 +393,11 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         mixture: bool,
         seeds: Sequence[int],
     ) -> list[EventNet]:
+        settings = NetworkSettings.of(self)
+
         def options(n_events: int, member: int) -> TrainingOptions:
-            chosen = self._training_options(
-                auto_epochs(events, n_events, self.batch_size)
-                if self.max_epochs == "auto"
-                else int(self.max_epochs),
+            chosen = settings.options(
+                auto_epochs(events, n_events, self.batch_size),
                 patience=self.patience,
                 description=f"reweighter {member + 1} of {self.n_estimators}",
             )
@@ -355,15 +405,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
 
         return train_members(
             events,
-            network_builds(
-                self.module,
-                events,
-                theta_nominal,
-                hidden_layer_sizes=self._hidden_layer_sizes,
-                activation=self.activation,
-                further=self._prefixed("module__"),
-                mixture=mixture,
-            ),
+            network_builds(settings, events, theta_nominal, mixture=mixture),
             options,
             validation_fraction=self.validation_fraction,
             refit=self.refit,
