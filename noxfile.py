@@ -32,7 +32,7 @@ def install(session: nox.Session, extras: str, constraints: Path = PINS) -> None
 
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest with a session's arguments, then with those after `--`."""
-    session.run("pytest", *arguments, *session.posargs, env={"MPLBACKEND": "Agg"})
+    session.run("pytest", *arguments, *session.posargs)
 
 
 @nox.session(python=PYTHONS)
