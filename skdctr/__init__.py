@@ -1,9 +1,9 @@
 """Reweight simulation with neural networks, and fit its parameters to data."""
 
-from ._version import __version__
-from .analytic import AnalyticReweighter
-from .fitting import SRGNFitter
-from .gradient_fitting import DCTRFitter
-from .reweighting import DCTRReweighter
+from skdctr._version import __version__
+from skdctr.fitting.dctr import DCTRFitter
+from skdctr.fitting.srgn import SRGNFitter
+from skdctr.reweighting.analytic import AnalyticReweighter
+from skdctr.reweighting.dctr import DCTRReweighter
 
 __all__ = ["AnalyticReweighter", "DCTRFitter", "DCTRReweighter", "SRGNFitter", "__version__"]

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._chunks import particle_chunks
-from ._sets import PackedEvents
-from ._unpack import is_awkward, join_rows
-from ._validation import did_you_mean
+from skdctr._utils.optional import is_awkward
+from skdctr._utils.spelling import did_you_mean
+from skdctr.events.chunks import particle_chunks
+from skdctr.events.packed import PackedEvents
+from skdctr.events.unpack import join_rows
 
 __all__ = ["PackedEvents", "ParticleMoments", "ParticlePreprocessor"]
 

@@ -1,10 +1,43 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share, the threads they run with and the tiers they are in."""
+
+import os
 
 import numpy as np
 import pytest
 import torch
 
 from skdctr.datasets import make_gaussian
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--torch-threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="threads of torch in each worker and in the processes that it starts (default: 1)",
+    )
+
+
+def pytest_configure(config):
+    """Give each worker its threads: two workers on two cores would else run four of them.
+
+    The environment is for the processes that tests start, and, as it is set before xdist starts its
+    workers, for the libraries that read it when a worker imports them.
+    """
+    n_threads = config.getoption("--torch-threads")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(n_threads)
+    # No test opens a window.
+    os.environ["MPLBACKEND"] = "Agg"
+    # ruff's ban is on changes within tests, and in skdctr.
+    torch.set_num_threads(n_threads)  # noqa: TID251
+
+
+def pytest_itemcollected(item):
+    """Keep tests of the long tier out of `-m "not slow"`."""
+    if item.get_closest_marker("long"):
+        item.add_marker("slow")
 
 
 def _torch_state():

@@ -12,9 +12,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skdctr import AnalyticReweighter
-from skdctr.analytic import ExponentialTilt
 from skdctr.datasets import gaussian_2d_log_weight, gaussian_log_weight
 from skdctr.exceptions import ExtrapolationWarning
+from skdctr.reweighting.analytic import ExponentialTilt
 
 N = 20_000
 

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skdctr._device import spawn_seeds
+from skdctr._utils.device import spawn_seeds
 from skdctr.campaign import read_manifest
 from skdctr.coverage import read_toys
 
 pytest.importorskip("distributed")
 
-pytestmark = pytest.mark.slow  # the workers import torch
+pytestmark = pytest.mark.long  # fault injection; test_campaign.py has a cluster left alone
 
 PATIENCE = 180.0
 

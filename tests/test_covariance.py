@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skdctr._covariance import sandwich
+from skdctr.results.errors import sandwich
 
 NAMES = ["a", "b", "c"]
 

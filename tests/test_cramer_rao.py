@@ -1,4 +1,4 @@
-"""Cramér-Rao bounds that `benchmarks/precision.py` prints, against closed forms and likelihoods."""
+"""Cramér-Rao bounds of `benchmarks/accuracy/precision.py`, against closed forms and likelihoods."""
 
 import importlib.util
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "_cramer_rao.py"
+PATH = Path(__file__).parents[1] / "benchmarks" / "accuracy" / "_cramer_rao.py"
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,7 @@ def test_closed_forms(bounds):
     np.testing.assert_allclose(of_mean, np.sqrt(1.25) / 1000)
 
 
+@pytest.mark.slow
 def test_folded_densities_agree_with_the_closed_form(bounds):
     folded = bounds.smeared(lambda x, theta: np.exp(-0.5 * (x - theta[0]) ** 2), -8.0, 10.0, 0.5)
     assert folded(np.array([1.0]), np.array([1e-3]))[0, 0] == pytest.approx(1 / 1.25, rel=1e-4)

@@ -8,11 +8,11 @@ import torch
 from _set_toy import generate
 from torch import nn
 
-from skdctr._scaling import Scaling
-from skdctr._set_tensors import PackedTensors, event_chunks, join_events
+from skdctr.events.scaling import Scaling
+from skdctr.events.tensors import PackedTensors, event_chunks, join_events
 from skdctr.networks import DeepSets, SeparableDeepSets, SeparableNetwork, SetEncoder
 from skdctr.preprocessing import PackedEvents
-from skdctr.training import predict_logits, to_tensor
+from skdctr.training.prediction import predict_logits, to_tensor
 
 CPU = torch.device("cpu")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skdctr._interpolation import smooth_values
+from skdctr.parameters.interpolation import smooth_values
 
 
 def counted(function):

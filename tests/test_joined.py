@@ -6,8 +6,8 @@ import torch
 
 from skdctr import DCTRReweighter
 from skdctr.networks import MLP, SeparableNetwork
-from skdctr.networks._joined import join_networks
-from skdctr.networks._separable import monomial_exponents
+from skdctr.networks.separable import monomial_exponents
+from skdctr.reweighting.couplings.join import join_networks
 
 N_PARAMETERS = 2
 

@@ -7,14 +7,8 @@ import pytest
 import torch
 
 from skdctr.datasets import gaussian_2d_log_weight, gaussian_log_weight
-from skdctr.networks import (
-    ACTIVATIONS,
-    MLP,
-    SeparableNetwork,
-    dictionary_terms,
-    monomial_exponents,
-)
-from skdctr.networks._separable import determined_terms
+from skdctr.networks import ACTIVATIONS, MLP, SeparableNetwork
+from skdctr.networks.separable import determined_terms, dictionary_terms, monomial_exponents
 
 
 @pytest.fixture
@@ -118,6 +112,7 @@ def test_powers_of_one_parameter_go_further_than_products():
 # --- MLP ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_mlp_gives_one_logit_per_event(activation, generator, seeded):
     x, theta = (torch.randn(7, k, generator=generator) for k in (3, 2))

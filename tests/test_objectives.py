@@ -9,8 +9,8 @@ import torch
 from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
-from skdctr._samples import Samples
 from skdctr.datasets import gaussian_log_weight, make_gaussian
+from skdctr.fitting.samples import Samples
 from skdctr.metrics import effective_sample_size
 
 N = 4000
@@ -51,6 +51,7 @@ def test_one_theta_is_evaluated_once(toy):
     assert [e.theta[0] for e in objective.evaluations] == [0.3, 0.4]
 
 
+@pytest.mark.slow
 def test_placements_of_far_evaluations_are_dropped(toy):
     """A long descent holds 4 bytes per event for so many classifiers, not 8 for every one."""
     points = np.linspace(-1.5, 1.9, 9)[:, None]
@@ -107,6 +108,7 @@ def test_orientation_and_size(objective, away):
     )
 
 
+@pytest.mark.slow
 def test_cross_fit_does_not_leak():
     """Noise in ten dimensions, with a network that could learn every event by heart."""
     rng = np.random.default_rng(3)
@@ -151,6 +153,7 @@ def test_placements_give_the_auc(toy, objective, away):
     assert together == pytest.approx(away.auc, abs=0.2 * away.auc_error)
 
 
+@pytest.mark.slow
 def test_auc_error_is_the_spread_of_toys():
     n_toys, n = 40, 400
     found = []

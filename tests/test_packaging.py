@@ -3,6 +3,7 @@
 import configparser
 import importlib.metadata
 import importlib.resources
+import pkgutil
 import re
 import subprocess
 import sys
@@ -59,9 +60,12 @@ def readme_command(mark):
     return blocks[0]
 
 
+@pytest.mark.slow
 def test_import_loads_no_optional_package():
+    modules = sorted(f"skdctr.{found.name}" for found in pkgutil.iter_modules(skdctr.__path__))
     code = (
-        f"import sys, skdctr, skdctr.datasets; print([m for m in {OPTIONAL} if m in sys.modules])"
+        f"import sys, skdctr, skdctr.datasets.parton_shower, {', '.join(modules)}; "
+        f"print([m for m in {OPTIONAL} if m in sys.modules])"
     )
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False

@@ -13,20 +13,20 @@ from sklearn.utils import Bunch
 from skdctr import AnalyticReweighter
 from skdctr.preprocessing import PackedEvents
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+PAPERS = Path(__file__).parents[1] / "benchmarks" / "papers"
 SLOPE = 100.0
 
 
 @pytest.fixture(scope="module")
 def table():
     """Import the module with those beside it, which are no package."""
-    sys.path.insert(0, str(BENCHMARKS))
+    sys.path.insert(0, str(PAPERS))
     try:
         import _parton_shower
 
         yield _parton_shower
     finally:
-        sys.path.remove(str(BENCHMARKS))
+        sys.path.remove(str(PAPERS))
 
 
 def poisson(alpha, rng):

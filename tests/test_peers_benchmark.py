@@ -1,4 +1,4 @@
-"""What `benchmarks/peers.py` does without any peer: tasks, judge, resuming and tables."""
+"""What `benchmarks/peers/peers.py` does without any peer: tasks, judge, resuming and tables."""
 
 import importlib
 import json
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-MODULES = ("peers", "_peers_tasks", "_peers_judge", "_peers_environments", "_peers_report")
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks" / "peers"
+MODULES = ("peers", "_tasks", "_judge", "_environments", "_report")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def fit_record(method, seconds, error, seed=1):
 @pytest.mark.parametrize("n_features", [1, 5, 20])
 def test_density_ratio_is_normalised(modules, n_features):
     """E₀[w] = 1 and E₁[1/w] = 1; tolerances are five standard errors."""
-    tasks = modules["_peers_tasks"]
+    tasks = modules["_tasks"]
     rng = np.random.default_rng(3)
     for target, sign in ((False, 1), (True, -1)):
         x = tasks.draw(50_000, n_features, target, rng)
@@ -51,7 +52,7 @@ def test_density_ratio_is_normalised(modules, n_features):
 
 def test_reweighted_moments_are_those_of_the_target(modules):
     """Means and products of all features, and the dependence on a sine; six standard errors."""
-    tasks = modules["_peers_tasks"]
+    tasks = modules["_tasks"]
     rng = np.random.default_rng(4)
     nominal, target = (tasks.draw(50_000, 5, which, rng) for which in (False, True))
 
@@ -71,21 +72,20 @@ def test_reweighted_moments_are_those_of_the_target(modules):
 def test_exact_weights_have_a_finite_variance(modules):
     """2 Σ₁⁻¹ − Σ₀⁻¹ is positive definite; the gamma's and the mixture's ratios are tamer."""
     for k in (2, 17):
-        covariance = [
-            modules["_peers_tasks"].gaussian_block(k, which)[1] for which in (False, True)
-        ]
+        covariance = [modules["_tasks"].gaussian_block(k, which)[1] for which in (False, True)]
         nominal, target = (np.linalg.inv(c) for c in covariance)
         assert np.linalg.eigvalsh(2 * target - nominal).min() > 0.1
 
 
 def test_tasks_have_one_feature_or_all_kinds(modules):
     with pytest.raises(ValueError, match="n_features=3"):
-        modules["_peers_tasks"].draw(10, 3, False, np.random.default_rng(0))
+        modules["_tasks"].draw(10, 3, False, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_features", [1, 5])
 def test_judge_tells_exact_weights_from_none(modules, n_features):
-    tasks, judge = modules["_peers_tasks"], modules["_peers_judge"].judge
+    tasks, judge = modules["_tasks"], modules["_judge"].judge
     rng = np.random.default_rng(5)
     nominal, target = (tasks.draw(20_000, n_features, which, rng) for which in (False, True))
     log_exact = tasks.exact_log_weights(nominal)
@@ -99,7 +99,7 @@ def test_judge_tells_exact_weights_from_none(modules, n_features):
 
 
 def test_judge_refuses_what_are_no_weights(modules):
-    judge = modules["_peers_judge"].judge
+    judge = modules["_judge"].judge
     x = np.zeros((4, 1))
     with pytest.raises(ValueError, match="1 not finite, 1 negative"):
         judge(x, x, np.array([1, np.nan, -1, 1]), np.zeros(4))
@@ -108,7 +108,7 @@ def test_judge_refuses_what_are_no_weights(modules):
 
 
 def test_log_error_leaves_a_constant_aside_and_sees_lost_events(modules):
-    log_error = modules["_peers_judge"].log_error
+    log_error = modules["_judge"].log_error
     log_exact = np.linspace(-1, 1, 100)
     assert log_error(3 * np.exp(log_exact), log_exact) == pytest.approx(0, abs=1e-12)
     weight = np.exp(log_exact)
@@ -159,7 +159,7 @@ def test_failure_is_kept_and_tried_again(modules, tmp_path):
 
 
 def test_tables_name_what_has_no_result(modules):
-    report = modules["_peers_report"]
+    report = modules["_report"]
     records = [
         record("skdctr"),
         record("sbi", status="limit"),
@@ -176,14 +176,14 @@ def test_tables_name_what_has_no_result(modules):
 
 
 def test_the_last_record_of_a_task_counts(modules):
-    report = modules["_peers_report"]
+    report = modules["_report"]
     text = report.write_report([record("sbi", status="limit"), record("sbi", auc=0.5678)], None)
     assert "0.5678" in text
     assert "> 10 s" not in text
 
 
 def test_verdicts_say_who_leads(modules):
-    verdicts = modules["_peers_report"].verdicts
+    verdicts = modules["_report"].verdicts
     records = [record("skdctr", auc=0.52), record("hep_ml", auc=0.501, fit_cpu=30.0)]
     closure, _, time = verdicts(records)
     assert "hep_ml LEADS" in closure
@@ -200,16 +200,17 @@ def test_verdicts_say_who_leads(modules):
     assert precision.endswith("met")
 
 
+@pytest.mark.slow
 def test_docs_get_tables_and_a_picture(modules, tmp_path):
     (tmp_path / "images").mkdir()
     records = [record("exact"), record("skdctr"), fit_record("SRGN protocol", 100.0, 0.01)]
-    text = modules["_peers_report"].write_report(records, tmp_path)
+    text = modules["_report"].write_report(records, tmp_path)
     assert text.startswith((tmp_path / "peers.inc").read_text())
     assert (tmp_path / "images" / "peers.png").stat().st_size > 1000
 
 
 def test_environment_is_made_once_for_its_requirements(modules, tmp_path, monkeypatch):
-    environments = modules["_peers_environments"]
+    environments = modules["_environments"]
     commands = []
 
     def run(command, **settings):
@@ -230,7 +231,7 @@ def test_environment_is_made_once_for_its_requirements(modules, tmp_path, monkey
 
 
 def test_what_cannot_be_installed_is_a_result(modules, tmp_path, monkeypatch):
-    environments = modules["_peers_environments"]
+    environments = modules["_environments"]
 
     def run(command, **settings):
         return subprocess.CompletedProcess(command, 1, "", "ERROR: No matching distribution\n\n")
@@ -243,8 +244,8 @@ def test_what_cannot_be_installed_is_a_result(modules, tmp_path, monkeypatch):
 
 
 def test_packages_that_we_share_are_pinned_alike(modules):
-    lines = (BENCHMARKS.parent / "constraints.txt").read_text().splitlines()
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
     ours = dict(line.split("==") for line in lines if "==" in line)
-    for requirements in modules["_peers_environments"].REQUIREMENTS.values():
+    for requirements in modules["_environments"].REQUIREMENTS.values():
         theirs = dict(requirement.split("==") for requirement in requirements)
         assert theirs.items() <= {**theirs, **ours}.items()

@@ -115,6 +115,7 @@ def test_how_many_at_a_time_does_not_matter(transformer, jets, monkeypatch):
         transformer.transform(PackedEvents.from_events(jets))
 
 
+@pytest.mark.slow
 def test_memory_on_the_way_is_small(rng):
     """Of 2·10⁵ jets of ten particles: the results have 12 and 32 bytes a particle."""
     n = 200_000
@@ -345,6 +346,7 @@ def test_output_of_pandas_is_not_forced(jets):
         assert isinstance(ParticleMoments().fit_transform(jets), PackedEvents)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["padded", "records", "lists", "packed"])
 def test_pipeline_and_cross_validation(form, ak, rng):
     X = np.stack([rng.exponential(1, (60, 6)), *rng.normal(0, 0.3, (2, 60, 6))], axis=2)

@@ -1,8 +1,6 @@
 """The public interface, frozen: a change here is a change for every user."""
 
 import inspect
-import subprocess
-import sys
 
 import pytest
 
@@ -89,12 +87,3 @@ def test_parameters_are_documented(name):
     documentation = getattr(skdctr, name).__doc__
     for parameter in inspect.signature(getattr(skdctr, name)).parameters:
         assert f"\n    {parameter} : " in documentation
-
-
-def test_import_is_light():
-    code = (
-        "import sys, skdctr; "
-        "print([m for m in ('matplotlib', 'pythia8', 'pythia8mc', 'fastjet') if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"

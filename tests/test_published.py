@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from skdctr.datasets import _optional, _published, fetch_published, jet_observables
+from skdctr._utils import optional
+from skdctr.datasets import fetch_published, jet_observables
+from skdctr.datasets.jets import published
 from skdctr.preprocessing import PackedEvents
 
 COUNTS = [4, 51, 0, 7]
@@ -251,7 +253,7 @@ def test_without_pooch(home, monkeypatch):
     def import_module(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr(_optional, "importlib", types.SimpleNamespace(import_module=import_module))
+    monkeypatch.setattr(optional, "importlib", types.SimpleNamespace(import_module=import_module))
     with pytest.raises(ImportError, match=r'pooch.*pip install "skdctr\[download\]"'):
         fetch_published("3D_train", data_home=home)
 
@@ -293,4 +295,4 @@ def test_bad_files(home, jets):
 
 
 def test_names_of_the_records():
-    assert list(_published.RECORDS) == ["parton_shower", "top_mass"]
+    assert list(published.RECORDS) == ["parton_shower", "top_mass"]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from skdctr.regression import RegressionOptions, cross_fit, make_folds
-from skdctr.training import TrainingOptions
+from skdctr.observable.regression import RegressionOptions, cross_fit
+from skdctr.training.folds import make_folds
+from skdctr.training.options import TrainingOptions
 
 N = 8_000
 

@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import _safe_indexing, indexable
 
-from skdctr import _chunks
-from skdctr._scaling import Scaling
-from skdctr._sets import PackedTensors, is_sets
+from skdctr.events import chunks
+from skdctr.events.packed import PackedTensors, is_sets
+from skdctr.events.scaling import Scaling
 from skdctr.preprocessing import PackedEvents
 
 COUNTS = [3, 0, 1, 5, 2, 0]
@@ -354,10 +354,10 @@ def test_mean_and_scale_of_real_particles(packed, lists):
 def test_mean_and_scale_do_not_depend_on_the_parts(rng, monkeypatch):
     features = rng.normal(5.0, 3.0, (50_000, 4)).astype(np.float32)
     packed = PackedEvents(features, np.arange(0, 50_001, 10))
-    assert len(list(_chunks.row_chunks(features))) == 1
+    assert len(list(chunks.row_chunks(features))) == 1
     for weight in (None, rng.exponential(size=5000)):
         whole = packed.mean_and_scale(weight)
-        monkeypatch.setattr(_chunks, "_NUMBERS", 1 << 14)
+        monkeypatch.setattr(chunks, "_NUMBERS", 1 << 14)
         assert_array_equal(packed.mean_and_scale(weight), whole)
         monkeypatch.undo()
 

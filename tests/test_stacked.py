@@ -5,10 +5,15 @@ import pytest
 import torch
 from skorch.callbacks import Callback
 
-from skdctr import DCTRReweighter, _stacked, reweighter_training
-from skdctr._stacked import StackedDataset, StackedModule, train_together, trains_together
+from skdctr import DCTRReweighter
 from skdctr.networks import MLP, DeepSets, SeparableNetwork
-from skdctr.training import EventDataset, TrainingOptions, predict_logits, train
+from skdctr.reweighting import training
+from skdctr.training import together
+from skdctr.training.batches import EventDataset
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import predict_logits
+from skdctr.training.together import StackedDataset, StackedModule, train_together, trains_together
+from skdctr.training.train import train
 
 CPU = torch.device("cpu")
 
@@ -119,6 +124,7 @@ def test_what_trains_together(module, options, expected):
     assert not trains_together(module, TrainingOptions(**options), CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixture", [False, True])
 def test_an_ensemble_is_the_same_either_way(monkeypatch, mixture):
     rng = np.random.default_rng(5)
@@ -132,9 +138,9 @@ def test_an_ensemble_is_the_same_either_way(monkeypatch, mixture):
         trained.append(len(modules))
         return train_together(modules, *args, **named)
 
-    monkeypatch.setattr(reweighter_training, "train_together", counted)
-    for together in (False, True):
-        monkeypatch.setattr(reweighter_training, "trains_together", lambda *_, v=together: v)
+    monkeypatch.setattr(training, "train_together", counted)
+    for at_once in (False, True):
+        monkeypatch.setattr(training, "trains_together", lambda *_, v=at_once: v)
         reweighter = DCTRReweighter(
             theta_nominal=0.0, n_estimators=3, max_epochs=4, refit=False, random_state=1
         )
@@ -144,9 +150,10 @@ def test_an_ensemble_is_the_same_either_way(monkeypatch, mixture):
     np.testing.assert_allclose(*log_weights, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_single_network_takes_the_usual_way(monkeypatch):
-    monkeypatch.setattr(reweighter_training, "trains_together", lambda *_: True)
-    monkeypatch.setattr(_stacked, "StackedModule", None)
+    monkeypatch.setattr(training, "trains_together", lambda *_: True)
+    monkeypatch.setattr(together, "StackedModule", None)
     rng = np.random.default_rng(0)
     theta = np.repeat([0.0, 1.0], 300)
     DCTRReweighter(max_epochs=1, random_state=0).fit(rng.normal(theta)[:, None], theta)

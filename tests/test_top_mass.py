@@ -16,12 +16,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdctr import DCTRReweighter, SRGNFitter
+from skdctr._utils import optional
 from skdctr.datasets import (
     ParametricDetector,
-    _optional,
-    _parallel,
-    _pythia,
-    _top_events,
     fetch_top_mass,
     load_top_mass,
     make_top_mass,
@@ -30,11 +27,14 @@ from skdctr.datasets import (
     read_events,
     scale_jets,
     scale_observables,
-    top_mass,
     top_mass_observables,
 )
-from skdctr.datasets._detector import TrueEvents
-from skdctr.datasets._top_objects import MUON_MASS, OBSERVABLES, W_MASS
+from skdctr.datasets.generator import blocks as blocks_module
+from skdctr.datasets.generator import pythia as pythia_module
+from skdctr.datasets.top_mass import events as events_module
+from skdctr.datasets.top_mass import generate as top_mass
+from skdctr.datasets.top_mass.detector import TrueEvents
+from skdctr.datasets.top_mass.observables import MUON_MASS, OBSERVABLES, W_MASS
 from skdctr.exceptions import ExtrapolationWarning, UnitWarning
 from skdctr.networks import SeparableNetwork
 
@@ -356,6 +356,7 @@ def test_scale_of_observables_is_exact_without_b_mass_and_missing_momentum(ak, r
     pd.testing.assert_frame_equal(scale_observables(zeros, [1.02]), zeros)
 
 
+@pytest.mark.slow
 @needs_extra
 def test_scale_of_observables_approximates_that_of_jets(events):
     jets, missing = scale_jets(events.reco_jets, events.reco_missing, 1.02)
@@ -576,7 +577,7 @@ def test_missing_package(package, suffix, tmp_path, monkeypatch):
     def import_module(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr(_optional.importlib, "import_module", import_module)
+    monkeypatch.setattr(optional.importlib, "import_module", import_module)
     path = tmp_path / f"events.{suffix}"
     path.touch()
     with pytest.raises(ImportError, match=rf'{package} is not.*pip install "skdctr\[io\]"'):
@@ -668,6 +669,7 @@ def test_shipped_events_follow_the_mass(either):
     assert abs(first.median() - second.median()) < 4 * error
 
 
+@pytest.mark.long  # needs the large files, in the directory that SKDCTR_DATA names
 def test_shipped_sample_is_a_part_of_the_large_one(either):
     if not any(
         (Path(DATA_HOME) / sub / "varied_gen.parquet").is_file() for sub in ("", "top_mass")
@@ -917,30 +919,33 @@ def test_generated_jets(events, ak):
     assert 10 < np.std(away.to_numpy()[seen]) < 40
 
 
+@pytest.mark.slow
 @needs_extra
 def test_the_mass_of_the_generator():
-    pythia = _pythia.new_pythia(_top_events.COMMANDS)
+    pythia = pythia_module.new_pythia(events_module.COMMANDS)
     for mass in (165.0, 182.0):
         assert pythia.readString(f"6:m0 = {mass!r}")
         assert pythia.init()
-        record = _top_events._next(pythia, 20)
+        record = events_module._next(pythia, 20)
         tops = (record.pid == 6) & (record.status == -62)
         assert tops.sum() == 40
         # A Breit-Wigner of 1.1 to 1.6 GeV: its median is that of the middle.
         assert np.median(mass_of(record.p[:, tops])) == pytest.approx(mass, abs=1.3)
 
 
+@pytest.mark.slow
 @needs_extra
 def test_a_pythia_used_before_gives_the_events_of_a_fresh_one():
     names = {"mt": "6:m0"}
-    _, blocks = _parallel.plan({"mt": (165.0, 182.0)}, 10, 5, [3], pythia_names=names)
+    _, blocks = blocks_module.plan({"mt": (165.0, 182.0)}, 10, 5, [3], pythia_names=names)
     detector = ParametricDetector()
-    together = _top_events.generate(blocks, detector)
-    apart = [_top_events.generate([block], detector) for block in blocks]
+    together = events_module.generate(blocks, detector)
+    apart = [events_module.generate([block], detector) for block in blocks]
     for name, values in together.items():
         assert_array_equal(values, np.concatenate([part[name] for part in apart]))
 
 
+@pytest.mark.slow
 @needs_extra
 def test_seeds_and_cache(cache_dir, monkeypatch):
     arguments = {"mt": (165.0, 182.0), "events_per_theta": 8}

@@ -14,15 +14,11 @@ from torch import nn
 
 from skdctr import DCTRReweighter
 from skdctr.networks import MLP, SeparableNetwork
-from skdctr.training import (
-    BatchLoader,
-    EventDataset,
-    TrainingOptions,
-    WeightedCrossEntropy,
-    predict_logits,
-    to_tensor,
-    train,
-)
+from skdctr.training.batches import BatchLoader, EventDataset
+from skdctr.training.losses import WeightedCrossEntropy
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import predict_logits, to_tensor
+from skdctr.training.train import train
 
 CPU = torch.device("cpu")
 
@@ -397,6 +393,7 @@ def test_one_cycle_takes_optimizers_without_momentum():
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_prefixed_arguments_reach_module_and_optimizer(gaussian):
     reweighter = DCTRReweighter(
         max_epochs=1,
@@ -435,6 +432,7 @@ def test_unknown_argument_of_module_and_of_optimizer(gaussian):
         DCTRReweighter(optimizer="Adamm").fit(x, theta)
 
 
+@pytest.mark.slow
 def test_callbacks_of_the_user_are_called(gaussian):
     recorder = Recorder()
     DCTRReweighter(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skdctr.datasets._top_objects import OBSERVABLES
+from skdctr.datasets.top_mass.observables import OBSERVABLES
 
 ROWS = {"nominal_gen": 45_000, "varied_gen": 100_000, "sim": 100_000, "data": 45_000}
 TARGET = Path(__file__).parents[1] / "skdctr" / "datasets" / "data" / "top_mass.npz"

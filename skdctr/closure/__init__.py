@@ -4,8 +4,8 @@
 `closure_report` asks all that is known to go wrong with weights and answers pass or fail.
 """
 
-from skdctr.closure._checks import closure_report
-from skdctr.closure._classifier_test import ClassifierTestResult, classifier_test
-from skdctr.closure._report import ClosureReport
+from skdctr.closure.report import ClosureReport
+from skdctr.closure.report_checks import closure_report
+from skdctr.closure.two_samples import ClassifierTestResult, classifier_test
 
 __all__ = ["ClassifierTestResult", "ClosureReport", "classifier_test", "closure_report"]

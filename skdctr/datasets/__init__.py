@@ -1,10 +1,7 @@
 """Data sets with a known truth: analytic Gaussians, jets of Pythia 8, and top quark pairs."""
 
-from ._jet_observables import jet_observables
-from ._parameters import PARAMETERS, GeneratorParameter
-from ._published import fetch_published
-from ._streams import events_to_npy, iterate_events
-from .gaussian import (
+from skdctr.datasets.files.streams import events_to_npy, iterate_events
+from skdctr.datasets.gaussian.samples import (
     dependent_detector_log_weight,
     dependent_detector_log_weight_primary,
     gaussian_2d_log_weight,
@@ -13,8 +10,11 @@ from .gaussian import (
     make_gaussian,
     make_gaussian_2d,
 )
-from .parton_shower import make_parton_shower, make_parton_shower_tuning
-from .top_mass import (
+from skdctr.datasets.generator.parameters import PARAMETERS, GeneratorParameter
+from skdctr.datasets.jets.observables import jet_observables
+from skdctr.datasets.jets.parton_shower import make_parton_shower, make_parton_shower_tuning
+from skdctr.datasets.jets.published import fetch_published
+from skdctr.datasets.top_mass.generate import (
     ParametricDetector,
     fetch_top_mass,
     load_top_mass,

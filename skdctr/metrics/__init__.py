@@ -5,10 +5,10 @@ a signed one. The one condition is that the weights of each sample have a positi
 which nothing can be normalised.
 """
 
-from skdctr.metrics._auc import AUCPlacements, auc_placements, weighted_auc
-from skdctr.metrics._effective_size import effective_sample_size
-from skdctr.metrics._histogram import Chi2Result, histogram_chi2
-from skdctr.metrics._tail import pareto_tail_index
+from skdctr.metrics.auc import AUCPlacements, auc_placements, weighted_auc
+from skdctr.metrics.effective_size import effective_sample_size
+from skdctr.metrics.histogram import Chi2Result, histogram_chi2
+from skdctr.metrics.tail import pareto_tail_index
 
 __all__ = [
     "AUCPlacements",

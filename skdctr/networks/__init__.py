@@ -1,15 +1,10 @@
 """Torch modules with one logit as output: events in, log density ratio out."""
 
-from skdctr._set_tensors import PackedTensors
-
-from ._deep_sets import DeepSets, SeparableDeepSets, SetEncoder
-from ._layers import ACTIVATIONS
-from ._mlp import MLP
-from ._separable import (
-    SeparableNetwork,
-    dictionary_terms,  # noqa: F401 - for the package's own use
-    monomial_exponents,  # noqa: F401
-)
+from skdctr.events.tensors import PackedTensors
+from skdctr.networks.deep_sets import DeepSets, SeparableDeepSets, SetEncoder
+from skdctr.networks.layers import ACTIVATIONS
+from skdctr.networks.mlp import MLP
+from skdctr.networks.separable import SeparableNetwork
 
 __all__ = [
     "ACTIVATIONS",

@@ -5,13 +5,13 @@ Each class computes in a class method such as `from_estimator`, holds plain arra
 apart for colour-blind readers.
 """
 
-from skdctr.plotting._closure import ClosureDisplay
-from skdctr.plotting._contour import ContourDisplay
-from skdctr.plotting._profile import ProfileDisplay
-from skdctr.plotting._pulls import PullDisplay
-from skdctr.plotting._scan import ScanDisplay
-from skdctr.plotting._scan_2d import Scan2DDisplay
-from skdctr.plotting._weights import WeightDisplay
+from skdctr.plotting.closure import ClosureDisplay
+from skdctr.plotting.contour import ContourDisplay
+from skdctr.plotting.profile import ProfileDisplay
+from skdctr.plotting.pulls import PullDisplay
+from skdctr.plotting.scan import ScanDisplay
+from skdctr.plotting.scan_2d import Scan2DDisplay
+from skdctr.plotting.weights import WeightDisplay
 
 __all__ = [
     "ClosureDisplay",

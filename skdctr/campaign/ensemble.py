@@ -1,0 +1,297 @@
+"""Ensembles on more than one machine: every member is kept at once, and none is trained twice.
+
+`fit_ensemble` trains the networks of a `DCTRReweighter` or the runs of an `SRGNFitter` one by one,
+on any backend of joblib. After an interruption the same call trains those that are missing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import os
+import pickle
+import platform
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from skdctr import exceptions
+from skdctr._utils.device import spawn_seeds
+from skdctr._utils.fingerprint import describe
+from skdctr._utils.parallel import run_jobs, runs_here
+from skdctr._utils.record_file import RecordFile, claimed
+from skdctr._utils.warn import warn_user
+from skdctr.campaign.members import (
+    assemble,
+    bound_inputs,
+    n_members,
+    settings_of,
+    train_member,
+    warned,
+)
+
+__all__ = ["fit_ensemble", "read_manifest"]
+
+_MANIFEST = "manifest.jsonl"
+_INPUTS = "inputs.joblib"
+_PACKAGES = ("skdctr", "torch", "skorch", "numpy", "scikit-learn")
+
+
+def fit_ensemble(
+    estimator: Any,
+    *inputs: Any,
+    path: str | Path,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    **named: Any,
+) -> Any:
+    """Fit an ensemble member by member, each kept in a file as soon as it is trained.
+
+    The result is that of ``estimator.fit`` with the same int as `random_state`, but for rounding
+    where ``fit`` trains members together. Every member has its own seed, which follows from
+    `random_state` and its number only, so that neither `n_jobs` nor an interruption nor a larger
+    ensemble changes it.
+
+    Parameters
+    ----------
+    estimator : DCTRReweighter or SRGNFitter
+        Has `n_estimators`, respectively `n_runs`, members.
+    *inputs : array-like
+        As ``estimator.fit`` takes them.
+    path : str or Path
+        Directory of the campaign; made where there is none. Where it holds members, only those
+        that it lacks are trained. If other machines take part, they must see it too.
+    n_jobs : int, default=None
+        Members at a time, each in a process of one thread; -1 takes as many as there are cores.
+        None is one, or the backend of ``joblib.parallel_config``, such as a Dask cluster.
+    verbose : int, default=0
+        1 shows a progress bar.
+    **named : array-like
+        As ``estimator.fit`` takes them by name.
+
+    Returns
+    -------
+    estimator
+        The one given, fitted.
+
+    Raises
+    ------
+    ValueError
+        If the directory holds members of other settings, data or seed. Its `random_state` counts
+        where the estimator has none.
+    TypeError
+        If the estimator has no members, or its `fit` does not take the inputs.
+    RuntimeError
+        If another call is at work in the directory.
+
+    Warns
+    -----
+    UserWarning
+        If the file of a member is missing or damaged, which is then trained again.
+
+    Notes
+    -----
+    Members are read by pickle: go on only with directories that you trust. Modules and callbacks
+    are known by their names and arguments; choose another directory after changing their code.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from skdctr import DCTRReweighter
+    >>> from skdctr.campaign import fit_ensemble, read_manifest
+    >>> rng = np.random.default_rng(1)
+    >>> theta = np.repeat([0.0, 1.0], 500)
+    >>> x = rng.normal(theta)[:, None]
+    >>> reweighter = DCTRReweighter(n_estimators=3, max_epochs=2, random_state=1)
+    >>> with tempfile.TemporaryDirectory() as path:
+    ...     reweighter = fit_ensemble(reweighter, x, theta, path=path)
+    ...     len(read_manifest(path))
+    3
+    """
+    n = n_members(estimator)
+    estimator._validate_params()
+    arguments = bound_inputs(estimator, inputs, named)
+    directory = Path(path).resolve()
+    with claimed(directory / _MANIFEST):
+        rows = _train(estimator, arguments, directory, n, n_jobs=n_jobs, verbose=verbose)
+    members = [pickle.loads((directory / row["file"]).read_bytes()) for row in rows]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assemble(estimator, members, arguments)
+    seen = [tuple(pair) for row in rows for pair in row["warnings"]] + warned(caught)
+    for category, text in dict.fromkeys(seen):
+        warn_user(text, _category(category))
+    return estimator
+
+
+def read_manifest(path: str | Path) -> pd.DataFrame:
+    """Read what is trained, also while `fit_ensemble` is at it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Directory that `fit_ensemble` was given.
+
+    Returns
+    -------
+    DataFrame
+        A row per member, by its number: seed, file and its SHA-256, seconds, end, host,
+        warnings, and the versions of the packages. ``attrs["settings"]`` has what all members
+        have in common.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no manifest.
+    ValueError
+        If it is none, or damaged.
+    """
+    manifest = RecordFile.read(Path(path) / _MANIFEST, "member")
+    rows = [
+        {key: value for key, value in row.items() if key != "versions"} | row["versions"]
+        for _, row in sorted(manifest.rows.items())
+    ]
+    columns = None if rows else ["member", "seed", "file", "sha256"]
+    frame = pd.DataFrame(rows, columns=columns).set_index("member")
+    frame.attrs["settings"] = manifest.settings
+    return frame
+
+
+def _train(
+    estimator: Any,
+    arguments: dict[str, Any],
+    directory: Path,
+    n: int,
+    *,
+    n_jobs: int | None,
+    verbose: int,
+) -> list[dict[str, Any]]:
+    """Train the members that the directory lacks; return the lines of all."""
+    manifest = _open(directory, estimator, arguments)
+    seeds = spawn_seeds(manifest.settings["random_state"], n)
+    missing = _missing(directory, manifest, n)
+    bar = tqdm(desc="members", total=n, initial=n - len(missing), disable=not verbose)
+    with bar, _handed_over(arguments, directory, n_jobs) as handed:
+        jobs = (partial(_member, estimator, k, seeds[k], handed) for k in missing)
+        # One by one: what is lost with a process is the member that it was at.
+        with run_jobs(jobs, n_jobs, batch_size=1) as results:
+            for record, content in results:
+                _write(directory / record["file"], content)
+                manifest.append(record)
+                bar.update()
+    return [manifest.rows[k] for k in range(n)]
+
+
+def _open(directory: Path, estimator: Any, arguments: Mapping[str, Any]) -> RecordFile:
+    """Open the manifest, and settle the seed: the given one, that of the file, or a fresh one."""
+    given = estimator.random_state
+    if isinstance(given, (int, np.integer)):
+        seed = int(given)
+    else:
+        (seed,) = spawn_seeds(given, 1)
+    settings = {"estimator": type(estimator).__name__, "random_state": seed}
+    settings |= {name: describe(value) for name, value in settings_of(estimator).items()}
+    settings |= {name: describe(value) for name, value in arguments.items()}
+    free = {"random_state"} if given is None else set()
+    return RecordFile(directory / _MANIFEST, "member", settings, free=free)
+
+
+def _missing(directory: Path, manifest: RecordFile, n: int) -> list[int]:
+    """List the members that are not there; warn of those that were."""
+    missing = []
+    for k in range(n):
+        row = manifest.rows.get(k)
+        if row is not None:
+            file = directory / row["file"]
+            if file.exists() and _sha256(file.read_bytes()) == row["sha256"]:
+                continue
+            warn_user(f"{file} is missing or damaged: member {k} is trained again.", UserWarning)
+        missing.append(k)
+    return missing
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _handed_over(
+    arguments: dict[str, Any], directory: Path, n_jobs: int | None
+) -> Iterator[dict[str, Any] | Path]:
+    """Give the inputs as they are, or for other processes in a file.
+
+    Data that a cluster holds in memory die with the worker that holds them.
+    """
+    file = directory / _INPUTS
+    if runs_here(n_jobs):
+        file.unlink(missing_ok=True)
+        yield arguments
+        return
+    draft = file.with_suffix(".draft")
+    joblib.dump(arguments, draft)
+    # Whoever still reads those of an earlier call keeps them.
+    draft.replace(file)
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _member(
+    estimator: Any, member: int, seed: int, inputs: dict[str, Any] | Path
+) -> tuple[dict[str, Any], bytes]:
+    """Train a member: its line in the manifest, and the content of its file."""
+    start = time.perf_counter()
+    if isinstance(inputs, Path):
+        if not inputs.exists():
+            raise FileNotFoundError(
+                f"There is no {inputs} on {platform.node()}: the path of a campaign must be on a "
+                "file system that all of its workers see."
+            )
+        arguments = joblib.load(inputs, mmap_mode="r")
+    else:
+        arguments = inputs
+    with warnings.catch_warnings(record=True) as caught:
+        # Whatever the filters of the process are, which differ with `n_jobs`.
+        warnings.simplefilter("always")
+        trained = train_member(estimator, member, seed, arguments)
+    # By value, so that a network or callback of the user's script can be read by another one.
+    content = pickle.dumps(joblib.wrap_non_picklable_objects(trained, keep_wrapper=False))
+    record = {
+        "member": member,
+        "seed": seed,
+        "file": f"member-{member:04d}.pickle",
+        "sha256": _sha256(content),
+        "seconds": round(time.perf_counter() - start, 3),
+        "end": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "warnings": warned(caught),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
+    }
+    return record, content
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file that is either whole or not there."""
+    draft = file.with_suffix(".draft")
+    with draft.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(file)
+
+
+def _category(name: str) -> type[Warning]:
+    found: Any = getattr(exceptions, name, getattr(builtins, name, UserWarning))
+    return found if isinstance(found, type) and issubclass(found, Warning) else UserWarning

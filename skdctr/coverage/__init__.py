@@ -1,0 +1,10 @@
+"""Do the errors of a fit cover? Toys with known truth, in parallel, resumable, and what they say.
+
+Functions that draw a sample and fit it come in; bias, spread, pulls and coverage go out. Knows
+nothing of the fits but that they have a θ and a covariance.
+"""
+
+from skdctr.coverage.result import CoverageResult
+from skdctr.coverage.toys import read_toys, run_toys
+
+__all__ = ["CoverageResult", "read_toys", "run_toys"]

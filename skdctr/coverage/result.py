@@ -1,0 +1,249 @@
+"""What many toys say of a fit: bias, spread, pulls and coverage, as text, HTML and table."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
+from skdctr.results.fit_result import round_to_error
+
+__all__ = ["CoverageResult"]
+
+_EXACT = tuple(math.erf(k / math.sqrt(2)) for k in (1, 2))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CoverageResult:
+    """Fits of many toys with known truth.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        A row for each toy, by its number: for every parameter its value, ``_true``, ``_error`` and
+        ``_pull``; then ``valid``, ``seconds``, ``warnings`` and ``failure`` (texts, empty where
+        there is none).
+    names : list of str of length p
+        Parameters.
+    covariance : ndarray of shape (n_toys, p, p)
+        Of every toy; NaN where the fit failed.
+    seed : int
+        What all random numbers follow from.
+    """
+
+    frame: pd.DataFrame
+    names: list[str]
+    covariance: FloatArray
+    seed: int
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[dict[str, Any]], seed: int) -> Self:
+        """Make the result of finished toys, in any order, as a file of toys holds them.
+
+        Raises
+        ------
+        ValueError
+            If toys differ in their parameters.
+        """
+        rows = sorted(rows, key=lambda row: row["toy"])
+        fitted = [row for row in rows if not row["failure"]]
+        names = next((list(row["names"]) for row in [*fitted, *rows] if row["names"]), None)
+        if names is None:
+            # Every toy failed: only how many parameters there are may be known.
+            p = max((len(row["truth"] or []) for row in rows), default=0)
+            names = [f"theta_{k}" for k in range(p)]
+        if any(row["names"] != names for row in fitted):
+            raise ValueError("The toys differ in the names of their parameters.")
+        p = len(names)
+
+        def stacked(key: str, shape: tuple[int, ...]) -> FloatArray:
+            unknown = np.full(shape, np.nan)
+            values = [unknown if row.get(key) is None else np.array(row[key]) for row in rows]
+            return np.stack(values) if rows else np.empty((0, *shape))
+
+        theta, truth = stacked("theta", (p,)), stacked("truth", (p,))
+        covariance = stacked("covariance", (p, p))
+        with np.errstate(invalid="ignore"):
+            errors = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        frame = pd.DataFrame(index=pd.Index([row["toy"] for row in rows], name="toy"))
+        for k, name in enumerate(names):
+            frame[name], frame[f"{name}_true"] = theta[:, k], truth[:, k]
+            frame[f"{name}_error"] = errors[:, k]
+            frame[f"{name}_pull"] = (theta[:, k] - truth[:, k]) / errors[:, k]
+        frame["valid"] = [bool(row["valid"]) for row in rows]
+        frame["seconds"] = [float(row["seconds"]) for row in rows]
+        for text in ("warnings", "failure"):
+            frame[text] = pd.array([row[text] for row in rows], dtype="str")
+        return cls(frame, names, covariance, seed)
+
+    @property
+    def n_toys(self) -> int:
+        """How many toys were made."""
+        return len(self.frame)
+
+    @property
+    def n_failed(self) -> int:
+        """How many ended with an error."""
+        return int((self.frame["failure"] != "").sum())
+
+    def pulls(self, name: str) -> FloatArray:
+        """Return (fitted − true) / error of one parameter where it has a finite one, (n,)."""
+        if name not in self.names:
+            raise ValueError(f"There is no parameter {name!r}; {did_you_mean(name, self.names)}")
+        values = self.frame[f"{name}_pull"].to_numpy(dtype=np.float64)
+        return values[np.isfinite(values)]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row for each parameter.
+
+        Returns
+        -------
+        DataFrame
+            ``n`` (toys with a finite error), ``bias`` (mean of fitted − true) and ``spread`` (their
+            standard deviation), ``quoted`` (root mean square of the errors that the fits quote),
+            ``pull_mean``, ``pull_width``, each with ``_error``, which for spreads is that of a
+            Gaussian; ``coverage_68`` and ``coverage_95``, the share of toys within one and two
+            errors (68.27% and 95.45% are expected), with ``_low`` and ``_high``, the interval
+            of Clopper and Pearson at 68.27%.
+        """
+        rows = {}
+        for name in self.names:
+            known = self.frame[np.isfinite(self.frame[f"{name}_pull"])]
+            off = (known[name] - known[f"{name}_true"]).to_numpy()
+            pulls = self.pulls(name)
+            row: dict[str, float] = {"n": len(known)}
+            for centre, width, sample in (
+                ("bias", "spread", off),
+                ("pull_mean", "pull_width", pulls),
+            ):
+                row |= _moments(centre, width, sample)
+            row["quoted"] = _rms(known[f"{name}_error"].to_numpy())
+            for k in (1, 2):
+                inside = int((np.abs(pulls) <= k).sum())
+                row |= _share(f"coverage_{(68, 95)[k - 1]}", inside, len(pulls))
+            rows[name] = row
+        table = pd.DataFrame.from_dict(rows, orient="index")
+        table.index.name = "parameter"
+        return table.astype({"n": int}) if len(table) else table
+
+    def joint(self) -> pd.Series[float]:
+        """Test all parameters together, by χ² = (θ − truth)ᵀ C⁻¹ (θ − truth) of every toy.
+
+        Returns
+        -------
+        Series
+            ``n``; ``coverage_68`` and ``coverage_95`` of the joint regions at 68.27% and 95.45%,
+            with ``_low`` and ``_high``; ``uniformity``, the p-value of a test of Kolmogorov and
+            Smirnov that the toys' p-values are uniform.
+        """
+        p_values = self.joint_p_values()
+        row: dict[str, float] = {"n": len(p_values)}
+        for level, title in zip(_EXACT, ("coverage_68", "coverage_95"), strict=True):
+            row |= _share(title, int((p_values >= 1 - level).sum()), len(p_values))
+        uniform = stats.kstest(p_values, "uniform").pvalue if len(p_values) else math.nan
+        return pd.Series({**row, "uniformity": float(uniform)})
+
+    def joint_p_values(self) -> FloatArray:
+        """Return the p-value of the truth in every toy with a regular covariance, (n,)."""
+        true = [f"{name}_true" for name in self.names]
+        off = self.frame[self.names].to_numpy() - self.frame[true].to_numpy()
+        chi2 = []
+        for shift, covariance in zip(off, self.covariance, strict=True):
+            if np.isfinite(shift).all() and np.isfinite(covariance).all():
+                try:
+                    chi2.append(float(shift @ np.linalg.solve(covariance, shift)))
+                except np.linalg.LinAlgError:
+                    continue
+        p_values: FloatArray = stats.chi2.sf(np.array(chi2), len(self.names))
+        return p_values
+
+    def _notes(self) -> list[str]:
+        """List what befell the toys, most frequent first."""
+        notes = []
+        invalid = int((~self.frame["valid"] & (self.frame["failure"] == "")).sum())
+        if invalid:
+            notes.append(f"{invalid} of {self.n_toys} fits are not valid, and counted all the same")
+        for name in self.names:
+            missing = self.n_toys - self.n_failed - len(self.pulls(name))
+            if missing:
+                notes.append(f"{missing} of {self.n_toys} fits have no error of {name}: left out")
+        for column, what in (("failure", "failed"), ("warnings", "warned")):
+            texts = [set(text.split("\n")) for text in self.frame[column] if text]
+            counts = pd.Series([one for several in texts for one in several]).value_counts()
+            notes += [f"{count} {what}: {text}" for text, count in counts.head(5).items()]
+        return notes
+
+    def _title(self) -> str:
+        time = f"{self.frame['seconds'].mean():.3g} s each, " if self.n_toys else ""
+        return f"{self.n_toys} toys, {self.n_failed} failed, {time}seed {self.seed}"
+
+    def __str__(self) -> str:
+        lines = [f"CoverageResult: {self._title()}"]
+        for name, row in self.to_frame().iterrows():
+            bias, bias_error = round_to_error(row["bias"], row["bias_error"])
+            spread, spread_error = round_to_error(row["spread"], row["spread_error"])
+            lines += [
+                f"  {name}: bias {bias} ± {bias_error}",
+                f"    spread {spread} ± {spread_error}, quoted error {row['quoted']:.3g}",
+                f"    pull mean {row['pull_mean']:.2f} ± {row['pull_mean_error']:.2f}",
+                f"    pull width {row['pull_width']:.2f} ± {row['pull_width_error']:.2f}",
+                f"    coverage: {_percent(row)}",
+            ]
+        if len(self.names) > 1:
+            joint = self.joint()
+            lines.append(
+                f"  jointly: {_percent(joint)}; p-values uniform with p = {joint['uniformity']:.2g}"
+            )
+        return "\n".join([*lines, *(f"  ! {note}" for note in self._notes())])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self._notes())
+        table = self.to_frame().T.to_html(float_format="{:.4g}".format)
+        return f"<p>{html.escape(self._title())}</p>{table}" + (
+            f"<ul>{notes}</ul>" if notes else ""
+        )
+
+
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt(np.mean(values**2))) if len(values) else math.nan
+
+
+def _moments(centre: str, width: str, sample: FloatArray) -> dict[str, float]:
+    """Mean and standard deviation, with the errors that they have for a Gaussian."""
+    n = len(sample)
+    mean = float(sample.mean()) if n else math.nan
+    deviation = float(sample.std(ddof=1)) if n > 1 else math.nan
+    return {
+        centre: mean,
+        f"{centre}_error": deviation / math.sqrt(n) if n > 1 else math.nan,
+        width: deviation,
+        f"{width}_error": deviation / math.sqrt(2 * (n - 1)) if n > 1 else math.nan,
+    }
+
+
+def _share(title: str, inside: int, n: int) -> dict[str, float]:
+    """Share of toys, with the exact interval of Clopper and Pearson."""
+    if not n:
+        return {title: math.nan, f"{title}_low": math.nan, f"{title}_high": math.nan}
+    interval = stats.binomtest(inside, n).proportion_ci(_EXACT[0], method="exact")
+    return {title: inside / n, f"{title}_low": interval.low, f"{title}_high": interval.high}
+
+
+def _percent(row: pd.Series[float]) -> str:
+    shown = [
+        f"{100 * row[f'coverage_{short}']:.1f}% "
+        f"[{100 * row[f'coverage_{short}_low']:.1f}, {100 * row[f'coverage_{short}_high']:.1f}] "
+        f"of {100 * level:.2f}%"
+        for short, level in zip((68, 95), _EXACT, strict=True)
+    ]
+    return ", ".join(shown)

@@ -1,0 +1,319 @@
+"""Do the errors of a fit cover? Toys with known truth, in parallel, resumable, and what they say.
+
+`run_toys` draws a sample, fits it, and does so again with other random numbers; bias, spread, pulls
+and coverage are in the `CoverageResult`.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from skdctr._utils.device import spawn_seeds
+from skdctr._utils.parallel import run_jobs
+from skdctr._utils.record_file import RecordFile, claimed
+from skdctr._utils.typing import FloatArray
+from skdctr.coverage.result import CoverageResult
+from skdctr.events.validation import feature_names
+
+__all__ = ["read_toys", "run_toys"]
+
+
+def run_toys(
+    simulate: Callable[[Any, int], Any],
+    fit: Callable[[Any, int], Any],
+    *,
+    n_toys: int,
+    theta: Any = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    path: str | Path | None = None,
+    verbose: int = 0,
+) -> CoverageResult:
+    """Simulate and fit many times, and compare the fits with the truth.
+
+    Every toy has its own seeds, which follow from `random_state` and its number only, so
+    that neither `n_jobs` nor an interruption nor a larger `n_toys` changes it.
+
+    Parameters
+    ----------
+    simulate : callable
+        ``simulate(theta, random_state)`` returns a sample in any form. θ is an array of shape
+        (p,), or None where `theta` is None; the random state is an int.
+    fit : callable
+        ``fit(sample, random_state)`` returns a fitted `SRGNFitter` or `DCTRFitter`, a `FitResult`,
+        or anything with ``theta`` (p,), ``covariance`` (p, p) and ``names``.
+    n_toys : int
+        How many.
+    theta : float, array-like, mapping, DataFrame or callable, default=None
+        The truth: one θ for all, of shape (p,), by order or by name; one for each toy, of shape
+        (n_toys, p); or ``theta(rng)``, which draws one with a numpy Generator. None reads it
+        off the sample, as its ``theta_true``.
+    n_jobs : int, default=None
+        Processes, of one thread each; -1 takes as many as there are cores. None is one, or the
+        backend of ``joblib.parallel_config``, such as a Dask cluster.
+    random_state : int, RandomState instance or None, default=None
+        Seed. None takes that of the file, where `path` has one already.
+    path : str or Path, default=None
+        File that every finished toy is added to at once. Where it exists, only the toys that it
+        lacks are made: after an interruption, call again.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    CoverageResult
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together, or `path` holds toys of other settings.
+    TypeError
+        If what `fit` returns is no fit, or there is no truth.
+    RuntimeError
+        If another call is adding toys to `path`.
+
+    Notes
+    -----
+    A toy whose simulation or fit raises an exception is recorded with its text, counted and
+    shown, and the others go on; warnings are recorded too. A file knows `simulate` and `fit` by
+    their names and the arguments of `functools.partial` only: choose another path after changing
+    the code in them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> from skdctr.coverage import run_toys
+    >>> def simulate(theta, random_state):
+    ...     return np.random.default_rng(random_state).normal(theta[0], 1.0, size=100)
+    >>> def fit(sample, random_state):
+    ...     return SimpleNamespace(theta=[sample.mean()], covariance=[[0.01]], names=["mu"])
+    >>> result = run_toys(simulate, fit, n_toys=200, theta=0.5, random_state=1)
+    >>> bool(abs(result.to_frame().loc["mu", "pull_mean"]) < 0.3)
+    True
+    """
+    if not isinstance(n_toys, Integral) or n_toys < 1:
+        raise ValueError(f"n_toys={n_toys!r}: expected a whole number, at least one.")
+    with nullcontext() if path is None else claimed(path):
+        settings = {"simulate": _describe(simulate), "fit": _describe(fit)}
+        file, seed = _open(path, settings, random_state)
+        truths, names = _truths(theta, n_toys, seed)
+        rows = _finished(file, truths, path)
+        missing = [toy for toy in range(n_toys) if toy not in rows]
+        jobs = (partial(_toy, simulate, fit, toy, seed, truths[toy], names) for toy in missing)
+        bar = tqdm(desc="toys", total=n_toys, initial=len(rows), disable=not verbose, unit="toy")
+        with bar, run_jobs(jobs, n_jobs) as results:
+            for row in results:
+                if file is not None:
+                    file.append(row)
+                rows[row["toy"]] = row
+                n_failed = sum(bool(other["failure"]) for other in rows.values())
+                bar.set_postfix_str(f"{n_failed} failed" if n_failed else "", refresh=False)
+                bar.update()
+    return CoverageResult.from_rows(list(rows.values()), seed)
+
+
+def read_toys(path: str | Path) -> CoverageResult:
+    """Read the finished toys of a file, also while `run_toys` is adding to it.
+
+    Parameters
+    ----------
+    path : str or Path
+        File that `run_toys` was given.
+
+    Returns
+    -------
+    CoverageResult
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a file of toys, or has none yet.
+    """
+    file = RecordFile.read(path, "toy")
+    if not file.rows:
+        raise ValueError(f"{path} holds no toys yet.")
+    return CoverageResult.from_rows(list(file.rows.values()), file.settings["seed"])
+
+
+def _open(
+    path: str | Path | None, settings: dict[str, Any], random_state: Any
+) -> tuple[RecordFile | None, int]:
+    """Open the file, and settle the seed: the given one, that of the file, or a fresh one."""
+    if random_state is None:
+        # 53 bits, which every reader of JSON keeps.
+        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(11))
+    elif isinstance(random_state, (int, np.integer)):
+        if random_state < 0:
+            raise ValueError(f"random_state={random_state}: a seed is not negative.")
+        seed = int(random_state)
+    else:
+        (seed,) = spawn_seeds(random_state, 1)
+    if path is None:
+        return None, seed
+    free = {"seed"} if random_state is None else set()
+    file = RecordFile(path, "toy", {"seed": seed, **settings}, free=free)
+    return file, file.settings["seed"]
+
+
+def _describe(function: Callable[..., Any]) -> str:
+    """Name a function, with what `functools.partial` binds."""
+    if isinstance(function, partial):
+        bound = [repr(value) for value in function.args]
+        bound += [f"{key}={value!r}" for key, value in sorted(function.keywords.items())]
+        # An address differs from one process to the next.
+        bound = [text.partition(" at 0x")[0] for text in bound]
+        return f"{_describe(function.func)}({', '.join(bound)})"
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _truths(theta: Any, n_toys: int, seed: int) -> tuple[list[FloatArray | None], list[str] | None]:
+    """Return the truth of every toy, (p,), None for that of its sample; and the names."""
+    names = feature_names(theta) if isinstance(theta, pd.DataFrame) else None
+    if theta is None:
+        return [None] * n_toys, None
+    if callable(theta):
+        rngs = (np.random.default_rng(_sequence(seed, toy, 1)) for toy in range(n_toys))
+        drawn = [np.atleast_1d(np.asarray(theta(rng), dtype=np.float64)) for rng in rngs]
+        if len({point.shape for point in drawn}) > 1 or drawn[0].ndim > 1:
+            raise ValueError(f"theta(rng) returned shape {drawn[0].shape}; expected (p,) always.")
+        points = np.stack(drawn)
+    else:
+        if isinstance(theta, (Mapping, pd.Series)):
+            names = [str(name) for name in theta.keys()]  # noqa: SIM118 - values of a Series
+            theta = [theta[name] for name in names]
+        points = np.atleast_1d(np.asarray(theta, dtype=np.float64))
+        if points.ndim == 1:
+            points = np.tile(points, (n_toys, 1))
+    if points.ndim != 2 or len(points) != n_toys:
+        raise ValueError(
+            f"theta has shape {np.shape(theta)}; expected (p,), one truth for all toys, or "
+            f"({n_toys}, p), one for each."
+        )
+    if not np.isfinite(points).all():
+        raise ValueError("theta contains NaN or infinity; parameters must be finite.")
+    return list(points), names
+
+
+def _finished(
+    file: RecordFile | None, truths: list[FloatArray | None], path: Any
+) -> dict[int, dict[str, Any]]:
+    """Take the toys of the file that are asked for, if they have the truth that is asked for."""
+    rows = {} if file is None else {k: row for k, row in file.rows.items() if k < len(truths)}
+    for toy, row in rows.items():
+        truth = truths[toy]
+        if truth is not None and row["truth"] != truth.tolist():
+            raise ValueError(
+                f"{path} holds toy {toy} with theta={row['truth']}, not {truth.tolist()}: go on "
+                "with the same theta, or choose another path."
+            )
+    return rows
+
+
+def _sequence(seed: int, toy: int, use: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence(seed, spawn_key=(toy, use))
+
+
+def _toy(
+    simulate: Callable[[Any, int], Any],
+    fit: Callable[[Any, int], Any],
+    toy: int,
+    seed: int,
+    truth: FloatArray | None,
+    names: list[str] | None,
+) -> dict[str, Any]:
+    """Make one toy: a row for the file."""
+    # 31 bits: what scikit-learn, numpy and torch all take.
+    seeds = [int(state) for state in _sequence(seed, toy, 0).generate_state(2) >> 1]
+    row: dict[str, Any] = {"toy": toy, "names": names, "valid": False, "failure": ""}
+    row |= {"seconds": 0.0, "warnings": [], "truth": None if truth is None else truth.tolist()}
+    sample = fitted = None
+    with _recorded(row):
+        sample = simulate(None if truth is None else truth.copy(), seeds[0])
+    if not row["failure"]:
+        known = _truth_of(sample) if truth is None else truth
+        row["truth"] = known.tolist()
+        with _recorded(row):
+            fitted = fit(sample, seeds[1])
+        if not row["failure"]:
+            row |= _read(fitted, known, names)
+    row["warnings"] = "\n".join(sorted(set(row["warnings"])))
+    return row
+
+
+@contextmanager
+def _recorded(row: dict[str, Any]) -> Iterator[None]:
+    """Note the time, the warnings and the exception of a step: the others go on."""
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        # Whatever the filters of the process are, which differ with `n_jobs`.
+        warnings.simplefilter("always")
+        try:
+            yield
+        except Exception as error:
+            row["failure"] = f"{type(error).__name__}: {error}".replace("\n", " ")
+    row["seconds"] += time.perf_counter() - start
+    row["warnings"] += [str(one.message).replace("\n", " ") for one in caught]
+
+
+def _truth_of(sample: Any) -> FloatArray:
+    """Read the truth off a sample that carries it."""
+    truth = getattr(sample, "theta_true", None)
+    if truth is None and isinstance(sample, Mapping):
+        truth = sample.get("theta_true")
+    if truth is None:
+        raise TypeError(
+            f"There is no truth to compare with: give theta, or let simulate return a sample with "
+            f"theta_true; it returned {type(sample).__name__}."
+        )
+    return np.atleast_1d(np.asarray(truth, dtype=np.float64))
+
+
+def _read(fitted: Any, truth: FloatArray, names: list[str] | None) -> dict[str, Any]:
+    """Take from a fit what is kept of it; what is none is a mistake, which ends the campaign."""
+    result = getattr(fitted, "result_", fitted)
+    found: dict[str, Any] = {
+        key: getattr(fitted, estimator, getattr(result, key, None))
+        for key, estimator in (
+            ("theta", "theta_"),
+            ("covariance", "covariance_"),
+            ("names", "theta_names_"),
+        )
+    }
+    lacking = [key for key, value in found.items() if value is None]
+    if lacking:
+        raise TypeError(
+            f"fit returned {type(fitted).__name__} without {lacking}: return a fitted SRGNFitter, "
+            "its result_, or an object with theta, covariance and names."
+        )
+    theta = np.atleast_1d(np.asarray(found["theta"], dtype=np.float64))
+    covariance = np.asarray(found["covariance"], dtype=np.float64)
+    own = [str(name) for name in found["names"]]
+    p = len(own)
+    shapes = {"theta": theta.shape, "covariance": covariance.shape, "truth": truth.shape}
+    if shapes != {"theta": (p,), "covariance": (p, p), "truth": (p,)}:
+        raise ValueError(f"A fit of the parameters {own} came with shapes {shapes}.")
+    if names is not None and names != own:
+        if set(names) != set(own):
+            raise ValueError(f"theta gives the truth of {names}, the fit has {own}.")
+        order = [own.index(name) for name in names]
+        theta, covariance, own = theta[order], covariance[np.ix_(order, order)], names
+    return {
+        "names": own,
+        "theta": theta.tolist(),
+        "covariance": covariance.tolist(),
+        "valid": bool(getattr(result, "valid", True)),
+    }

@@ -1,0 +1,1 @@
+"""Internal: events in files: tables read whole or in parts, and caches."""

@@ -1,0 +1,151 @@
+"""Arrays kept on disk between sessions, one ``.npz`` file for each request."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdctr._utils.warn import warn_user
+
+__all__ = ["cache_directory", "cache_file", "read_cache", "write_cache"]
+
+_REQUEST = "request"
+_DAMAGED = (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def cache_directory(cache_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Directory for generated events.
+
+    Parameters
+    ----------
+    cache_dir : str, path or None, default=None
+        Taken as it is, with ``~`` expanded. None stands for the environment variable
+        ``SKDCTR_DATA`` and, where it is not set, for the platform's cache directory.
+
+    Returns
+    -------
+    Path
+        It need not exist.
+    """
+    chosen = cache_dir or os.environ.get("SKDCTR_DATA")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "skdctr" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "skdctr"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "skdctr"
+
+
+def cache_file(directory: Path, name: str, request: str) -> Path:
+    """Path of the file that holds the answer to a request.
+
+    Parameters
+    ----------
+    directory : Path
+        Where the files lie.
+    name : str
+        How the file name begins, for people who look into the directory.
+    request : str
+        Everything the arrays depend on.
+
+    Returns
+    -------
+    Path
+        It need not exist.
+    """
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    return directory / f"{name}-{digest[:24]}.npz"
+
+
+def read_cache(path: Path, request: str, names: Sequence[str]) -> dict[str, NDArray[Any]] | None:
+    """Arrays of a file that `write_cache` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    request : str
+        What the file has to be the answer to.
+    names : sequence of str
+        The arrays to read; others in the file stay unread.
+
+    Returns
+    -------
+    dict of str to ndarray, or None
+        None without a file or, with a warning, where it cannot be read or is not what was
+        written for this request.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
+            if str(content[_REQUEST]) != request:
+                raise ValueError("it was written for another request")
+            return {name: content[name] for name in names}
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        warn_user(
+            f"The cached events in {path} cannot be read ({error}); they are generated anew.",
+            UserWarning,
+        )
+    # A lone .npy array is no context manager: AttributeError, TypeError.
+    except (*_DAMAGED, AttributeError, TypeError) as error:
+        warn_user(
+            f"The cached events in {path} are damaged ({type(error).__name__}: {error}); "
+            "they are generated anew.",
+            UserWarning,
+        )
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return None
+
+
+def write_cache(path: Path, request: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays to a file, whole or not at all.
+
+    A directory that cannot be written is a warning: the events exist and are not to be lost.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its directory is made if need be.
+    request : str
+        What the arrays depend on, stored with them.
+    arrays : mapping of str to ndarray
+        The arrays.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=path.stem, suffix=".tmp", delete=False
+        ) as stream:
+            temporary = Path(stream.name)
+            content: dict[str, Any] = {_REQUEST: np.array(request), **arrays}
+            np.savez(stream, **content)
+        # A rename within a directory is atomic: no reader ever sees half a file.
+        temporary.replace(path)
+        temporary = None
+    except OSError as error:
+        warn_user(
+            f"The events could not be cached in {path.parent} ({error}) and will be generated "
+            "again next time; name a writable directory with cache_dir or the environment "
+            "variable SKDCTR_DATA, or pass cache=False.",
+            UserWarning,
+        )
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,55 @@
+"""Energies in MeV where GeV are expected: noticed, and said."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from skdctr._utils.warn import warn_user
+from skdctr.exceptions import UnitWarning
+
+__all__ = ["LIMIT", "warn_about_columns", "warn_if_mev"]
+
+# Half the collision energy of the LHC at 13 TeV: no mass or momentum of a sample is typically
+# larger in GeV, and every one is in MeV, but for the softest particles.
+LIMIT: Final = 6500.0
+_ENERGY = re.compile(r"(^|_)(e|energy|m|mass|met|mt|p[txyz]?)(_|$)", re.IGNORECASE)
+
+
+def warn_if_mev(values: Any, name: str) -> None:
+    """Warn where energies are so large that they must be in MeV.
+
+    Parameters
+    ----------
+    values : array-like
+        Energies, momenta or masses. NaN and zeros, which stand for no value, do not count.
+    name : str
+        What the message calls them.
+    """
+    magnitude = np.abs(np.asarray(values, dtype=np.float64))
+    magnitude = magnitude[np.isfinite(magnitude) & (magnitude > 0)]
+    if magnitude.size and np.median(magnitude) > LIMIT:
+        warn_user(
+            f"{name} has a median of {np.median(magnitude):.6g}, which can hardly be GeV; it "
+            "looks like MeV. Divide by 1000: cuts, bounds and the parameter mt are in GeV.",
+            UnitWarning,
+        )
+
+
+def warn_about_columns(frame: pd.DataFrame, source: str) -> None:
+    """Warn of columns that look like energies in MeV, by their names and values.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, f)
+        Columns whose names have a part like ``m``, ``mt``, ``pt``, ``met`` or ``energy``,
+        between underscores, are looked at.
+    source : str
+        What the message calls the table.
+    """
+    for column in frame.columns:
+        if _ENERGY.search(str(column)):
+            warn_if_mev(frame[column], f"{column!r} of {source}")

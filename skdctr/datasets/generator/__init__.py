@@ -1,0 +1,1 @@
+"""Internal: Pythia run in blocks of events, which a seed plans, and the parameters of examples."""

@@ -1,0 +1,116 @@
+"""Blocks of events planned from a seed, and run by several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from skdctr.datasets.generator import pythia
+from skdctr.datasets.generator.parameters import PARAMETERS
+
+__all__ = ["plan", "run"]
+
+
+def plan(
+    ranges: Mapping[str, tuple[float, float]],
+    total: int,
+    per_theta: int,
+    entropy: list[int],
+    *,
+    pythia_names: Mapping[str, str] | None = None,
+) -> tuple[NDArray[np.float64], list[pythia.Block]]:
+    """Draw the parameters and the seeds of all events.
+
+    Parameters
+    ----------
+    ranges : mapping of str to tuple
+        Range (low, high) of each of the p parameters, with low = high for a fixed one.
+    total : int
+        Number of events.
+    per_theta : int
+        Number of events in a row at the same parameters.
+    entropy : list of int
+        Seed.
+    pythia_names : mapping of str to str, default=None
+        Pythia's name of every parameter. None stands for those of `PARAMETERS`.
+
+    Returns
+    -------
+    theta : ndarray of shape (k, p)
+        Parameters of the first `per_theta` events, of the next ones, and so on.
+    blocks : list of Block
+        What to generate, in order.
+    """
+    if pythia_names is None:
+        pythia_names = {name: known.pythia_name for name, known in PARAMETERS.items()}
+    n_theta = -(-total // per_theta)
+    limits = np.array(list(ranges.values()), dtype="<f8")
+    low, high = limits.T
+    theta, blocks = np.empty((n_theta, len(ranges))), []
+    # The parameters are part of the seed. Otherwise two samples of one seed and different
+    # parameters would be correlated event by event, where users expect independent ones.
+    entropy = [*entropy, *limits.ravel().view("<u4").tolist()]
+    for i, seed in enumerate(np.random.SeedSequence(entropy).spawn(n_theta)):
+        rng = np.random.default_rng(seed)
+        theta[i] = low + (high - low) * rng.random(len(ranges))
+        settings = tuple(
+            (pythia_names[name], float(value)) for name, value in zip(ranges, theta[i], strict=True)
+        )
+        left = min(per_theta, total - i * per_theta)
+        while left:
+            n = min(left, pythia.MAX_BATCH)
+            pythia_seed = int(rng.integers(1, pythia.MAX_SEED, endpoint=True))
+            blocks.append(pythia.Block(n, settings, pythia_seed))
+            left -= n
+    return theta, blocks
+
+
+def run(
+    blocks: list[pythia.Block],
+    generate: Callable[[list[pythia.Block]], pythia.Columns],
+    *,
+    n_jobs: int | None,
+    verbose: int,
+) -> pythia.Columns:
+    """Generate blocks in several processes.
+
+    Parameters
+    ----------
+    blocks : list of Block
+        What to generate.
+    generate : callable
+        Generates a list of blocks, each event of which depends on nothing but its block. It
+        travels to other processes, so it must be picklable.
+    n_jobs : int or None
+        Number of processes, as in joblib.
+    verbose : int
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As from one call of `generate`, whatever the number of processes.
+    """
+    total = sum(block.n_events for block in blocks)
+    # Large enough to hide a new Pythia's 0.05 s, small enough to keep every process busy.
+    size = min(max(total // (4 * joblib.effective_n_jobs(n_jobs)), 500), 4 * pythia.MAX_BATCH)
+    tasks: list[list[pythia.Block]] = []
+    room = 0
+    for block in blocks:
+        if room <= 0:
+            tasks.append([])
+            room = size
+        tasks[-1].append(block)
+        room -= block.n_events
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    parts: list[pythia.Columns] = []
+    with tqdm(total=total, desc="Pythia 8", unit="event", disable=not verbose) as progress:
+        results = parallel(joblib.delayed(generate)(task) for task in tasks)
+        for task, part in zip(tasks, results, strict=True):
+            parts.append(part)
+            progress.update(sum(block.n_events for block in task))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

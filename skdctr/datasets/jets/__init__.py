@@ -1,0 +1,1 @@
+"""Internal: the parton-shower example of the papers: jets of hadronic Z decays."""

@@ -1,0 +1,375 @@
+"""From jets, muon and neutrino to the four observables of the top quark mass."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from skdctr._utils.optional import require
+from skdctr._utils.spelling import did_you_mean
+from skdctr.datasets.files.units import warn_if_mev
+
+__all__ = [
+    "MUON_MASS",
+    "OBSERVABLES",
+    "W_MASS",
+    "neutrino_pz",
+    "scale_jets",
+    "scale_observables",
+    "top_mass_observables",
+]
+
+FloatArray = NDArray[np.float64]
+
+OBSERVABLES: Final = ("m_b1munu", "m_b2munu", "m_b1j1j2", "m_b2j1j2")
+# Both in GeV, Particle Data Group 2014; the W mass is the one that the published samples use.
+W_MASS: Final = 80.385
+MUON_MASS: Final = 0.1056583715
+
+
+def neutrino_pz(
+    muon_pt: ArrayLike,
+    muon_eta: ArrayLike,
+    muon_phi: ArrayLike,
+    missing_pt: ArrayLike,
+    missing_phi: ArrayLike,
+    *,
+    w_mass: float = W_MASS,
+) -> FloatArray:
+    r"""Longitudinal momentum of the neutrino from the mass of the W boson.
+
+    Solves :math:`(p_\mu + p_\nu)^2 = m_W^2` with the missing momentum as the neutrino's
+    transverse one. Of two solutions it takes the one with the smaller :math:`|p_z|`.
+
+    Parameters
+    ----------
+    muon_pt, muon_eta, muon_phi : array-like of shape (n,)
+        Transverse momentum in GeV, pseudorapidity and azimuth of the muon.
+    missing_pt, missing_phi : array-like of shape (n,)
+        Missing transverse momentum, in GeV, and its azimuth.
+    w_mass : float, default=80.385
+        Mass of the W boson in GeV.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In GeV; NaN where there is no real solution or an input is NaN.
+
+    References
+    ----------
+    A. Andreassen et al. (SRGN), arXiv:2010.03569, Sec. III.C, footnote 5.
+
+    Examples
+    --------
+    One event with a solution, and one in which the transverse mass is too large already:
+
+    >>> import numpy as np
+    >>> from skdctr.datasets import neutrino_pz
+    >>> neutrino_pz([40.0, 40.0], 1.0, 0.0, [30.0, 50.0], np.pi).round(1)
+    array([-3.5,  nan])
+    """
+    pt, eta, phi, missing, missing_phi = (
+        np.asarray(value, dtype=np.float64)
+        for value in (muon_pt, muon_eta, muon_phi, missing_pt, missing_phi)
+    )
+    pz = pt * np.sinh(eta)
+    transverse2 = pt**2 + MUON_MASS**2
+    energy = np.sqrt(transverse2 + pz**2)
+    half = (w_mass**2 - MUON_MASS**2) / 2 + pt * missing * np.cos(phi - missing_phi)
+    discriminant = half**2 - transverse2 * missing**2
+    root = energy * np.sqrt(np.where(discriminant >= 0, discriminant, np.nan))
+    # The two roots have |half pz ± root|: opposite signs of the terms give the smaller one.
+    result: FloatArray = (half * pz - np.copysign(root, half * pz)) / transverse2
+    return result
+
+
+def top_mass_observables(
+    jets: Any,
+    muon: Any,
+    neutrino: Any,
+    *,
+    min_jet_pt: float = 20.0,
+    max_b_eta: float = 2.5,
+    overlap: float = 0.4,
+    w_mass: float = W_MASS,
+) -> pd.DataFrame:
+    r"""Select :math:`t\bar t \to b\mu\nu\, bq\bar q'` events and build the four masses.
+
+    Jets need :math:`p_T` above `min_jet_pt` and no muon within :math:`\Delta R` of `overlap`;
+    b jets are those with a label and :math:`|\eta|` below `max_b_eta`. Events need a muon, at
+    least two b jets and at least two others. :math:`b_1` is the b jet nearest to the muon in
+    :math:`\Delta R`, :math:`b_2` the hardest of the other b jets, :math:`j_1` and :math:`j_2`
+    the two hardest of the other jets. They are not asked to have the mass of a W boson
+    (footnote 4 of the paper: higher efficiency, no significant impact).
+
+    Parameters
+    ----------
+    jets : awkward array of n lists of records
+        With the fields ``pt``, ``eta``, ``phi``, ``mass`` (GeV) and ``btag`` (whether it is a
+        b jet), in any order. Padding by None or NaN is no jet.
+    muon : awkward array of n records, or of n lists of records
+        With ``pt``, ``eta``, ``phi``. None, NaN or an empty list stands for no muon; of several
+        the hardest is taken. Cuts on it, such as isolation, are the caller's.
+    neutrino : awkward array of n records
+        With ``pt`` and ``phi``: missing momentum, completed by `neutrino_pz`. With ``eta`` too:
+        the neutrino itself, as at generator level.
+    min_jet_pt : float, default=20.0
+        In GeV.
+    max_b_eta : float, default=2.5
+        Where b jets can be told.
+    overlap : float, default=0.4
+        Distance :math:`\Delta R = \sqrt{\Delta\eta^2 + \Delta\phi^2}` within which a jet is
+        taken for the muon.
+    w_mass : float, default=80.385
+        Mass of the W boson in GeV.
+
+    Returns
+    -------
+    DataFrame of shape (n, 4)
+        ``m_b1munu``, ``m_b2munu``, ``m_b1j1j2``, ``m_b2j1j2`` in GeV, a row of NaN for every
+        event that is not selected. The first two are 0 where the W mass has no real solution
+        (footnote 5).
+
+    Raises
+    ------
+    ImportError
+        If awkward is not installed.
+    ValueError
+        If a field is missing or the numbers of events differ.
+
+    Warns
+    -----
+    UnitWarning
+        If the momenta look like MeV.
+
+    See Also
+    --------
+    scale_jets : The same events at another jet energy scale.
+
+    References
+    ----------
+    A. Andreassen et al. (SRGN), arXiv:2010.03569, Sec. III.C and its footnotes.
+    """
+    n, event, jet, btag = _flat_jets(jets)
+    leptons = _one_each(muon, "muon", n, ("pt", "eta", "phi"))
+    fields = ("pt", "phi", *(["eta"] if "eta" in require("awkward").fields(neutrino) else []))
+    missing = _one_each(neutrino, "neutrino", n, fields)
+    warn_if_mev(jet[0], "pt of jets")
+
+    distance = np.hypot(
+        jet[1] - leptons["eta"][event],
+        (jet[2] - leptons["phi"][event] + np.pi) % (2 * np.pi) - np.pi,
+    )
+    # NaN, a muon that is not there, compares false.
+    good = (jet[0] > min_jet_pt) & (distance >= overlap)
+    is_b = good & btag & (np.abs(jet[1]) < max_b_eta)
+    b1 = _first(event, distance, is_b, n)
+    others = is_b.copy()
+    others[b1[b1 >= 0]] = False
+    b2 = _first(event, -jet[0], others, n)
+    light = good & ~is_b
+    j1 = _first(event, -jet[0], light, n)
+    light[j1[j1 >= 0]] = False
+    j2 = _first(event, -jet[0], light, n)
+
+    rows = np.flatnonzero((b2 >= 0) & (j2 >= 0) & ~np.isnan(missing["pt"]))
+    lepton = {field: values[rows] for field, values in leptons.items()}
+    missing = {field: values[rows] for field, values in missing.items()}
+    if "eta" in missing:
+        pz = missing["pt"] * np.sinh(missing["eta"])
+    else:
+        pz = neutrino_pz(
+            lepton["pt"],
+            lepton["eta"],
+            lepton["phi"],
+            missing["pt"],
+            missing["phi"],
+            w_mass=w_mass,
+        )
+    nu = np.stack([missing["pt"] * f(missing["phi"]) for f in (np.cos, np.sin)] + [pz])
+    w = _momentum(lepton["pt"], lepton["eta"], lepton["phi"], MUON_MASS) + np.vstack(
+        [nu, np.linalg.norm(nu, axis=0)]
+    )
+    b = [_momentum(*jet[:, index[rows]]) for index in (b1, b2)]
+    q = sum(_momentum(*jet[:, index[rows]]) for index in (j1, j2))
+    leptonic = [np.where(np.isnan(pz), 0.0, _mass(first + w)) for first in b]
+
+    observables = np.full((n, len(OBSERVABLES)), np.nan)
+    observables[rows] = np.column_stack([*leptonic, *(_mass(first + q) for first in b)])
+    return pd.DataFrame(observables, columns=list(OBSERVABLES))
+
+
+def scale_jets(jets: Any, missing: Any, factor: ArrayLike) -> tuple[Any, Any]:
+    r"""Multiply the momenta of all jets by a factor and correct the missing momentum.
+
+    A global jet energy scale: every four-momentum becomes `factor` times what it was, and the
+    missing transverse momentum changes by minus the sum of the changes. Give all jets of the
+    event, those below the cut too, as a larger scale lifts some above it; then build the
+    observables anew with `top_mass_observables`.
+
+    Parameters
+    ----------
+    jets : awkward array of n lists of records
+        With ``pt``, ``phi`` and ``mass`` (GeV); other fields stay. No muon may be among them,
+        or it is scaled too.
+    missing : awkward array of n records
+        With ``pt`` (GeV) and ``phi``.
+    factor : float or array-like of shape (n,)
+        One for all events, or one for each; 1 changes nothing.
+
+    Returns
+    -------
+    jets, missing : awkward arrays
+        As given, with ``pt``, ``mass`` and ``pt``, ``phi`` changed.
+
+    Raises
+    ------
+    ImportError
+        If awkward is not installed.
+    ValueError
+        If a factor is not positive, its shape does not fit, or a field is missing.
+
+    See Also
+    --------
+    scale_observables : An approximation where only the four masses are at hand.
+    """
+    ak = require("awkward")
+    _check_fields(ak.fields(jets), "jets", ("pt", "phi", "mass"))
+    _check_fields(ak.fields(missing), "missing", ("pt", "phi"))
+    scale = np.asarray(factor, dtype=np.float64)
+    if scale.shape not in {(), (len(jets),)}:
+        raise ValueError(
+            f"factor has shape {scale.shape}, expected a number or ({len(jets)},): one per event."
+        )
+    if not (np.isfinite(scale) & (scale > 0)).all():
+        raise ValueError(
+            f"factor must be positive, got {factor!r}; pass 1.01 for a scale that is 1% higher."
+        )
+    by_event = ak.Array(np.broadcast_to(scale, len(jets)).copy())
+    change = (by_event - 1) * jets["pt"]
+    px = missing["pt"] * np.cos(missing["phi"]) - ak.nansum(change * np.cos(jets["phi"]), axis=1)
+    py = missing["pt"] * np.sin(missing["phi"]) - ak.nansum(change * np.sin(jets["phi"]), axis=1)
+    scaled = ak.with_field(jets, by_event * jets["pt"], "pt")
+    scaled = ak.with_field(scaled, by_event * jets["mass"], "mass")
+    missing = ak.with_field(missing, np.hypot(px, py), "pt")
+    return scaled, ak.with_field(missing, np.arctan2(py, px), "phi")
+
+
+def scale_observables(
+    observables: pd.DataFrame, factor: ArrayLike, *, w_mass: float = W_MASS
+) -> pd.DataFrame:
+    r"""Move the four masses to another jet energy scale, approximately.
+
+    For tables that have no jets any more. With the factor f the masses of three jets scale by
+    f, exactly. Of a b jet and a W boson the mass becomes
+    :math:`\sqrt{m_W^2 + f\,(m^2 - m_W^2)}`, as only the b jet scales and its own mass hardly
+    counts. What this leaves out takes the jets: the change of the missing momentum, and events
+    that pass the cut at one scale only. Zeros, of events without a neutrino, stay.
+
+    Parameters
+    ----------
+    observables : DataFrame of shape (n, 4)
+        As from `top_mass_observables`, in GeV; NaN rows stay.
+    factor : float or array-like of shape (n,)
+        One for all events, or one for each.
+    w_mass : float, default=80.385
+        Mass of the W boson in GeV.
+
+    Returns
+    -------
+    DataFrame of shape (n, 4)
+        At the new scale, in GeV.
+
+    Raises
+    ------
+    ValueError
+        If a factor is not positive, its shape does not fit, or a column is missing.
+
+    See Also
+    --------
+    scale_jets : Exact, on the jets.
+    """
+    _check_fields([str(column) for column in observables.columns], "observables", OBSERVABLES)
+    scale = np.asarray(factor, dtype=np.float64)
+    if scale.shape not in {(), (len(observables),)} or not (scale > 0).all():
+        raise ValueError(
+            f"factor must be a positive number or one per event, ({len(observables)},), got "
+            f"{factor!r}; pass 1.01 for a scale that is 1% higher."
+        )
+    scaled = observables.copy()
+    for name in OBSERVABLES[:2]:
+        mass = observables[name].to_numpy(dtype=np.float64)
+        moved = w_mass**2 + scale * (mass**2 - w_mass**2)
+        scaled[name] = np.where(mass == 0, 0.0, np.sqrt(np.maximum(moved, 0.0)))
+    for name in OBSERVABLES[2:]:
+        scaled[name] = scale * observables[name].to_numpy(dtype=np.float64)
+    return scaled
+
+
+def _check_fields(fields: list[str], name: str, wanted: tuple[str, ...]) -> None:
+    for field in wanted:
+        if field not in fields:
+            raise ValueError(
+                f"{name} lacks {field!r}, expected {list(wanted)}; of what it has, "
+                f"{did_you_mean(field, fields)}"
+            )
+
+
+def _flat_jets(jets: Any) -> tuple[int, NDArray[np.int64], FloatArray, NDArray[np.bool_]]:
+    ak = require("awkward")
+    _check_fields(ak.fields(jets), "jets", ("pt", "eta", "phi", "mass", "btag"))
+    if jets.ndim != 2:
+        raise ValueError(
+            f"jets has {jets.ndim} dimension(s), expected 2: a list of jets for each event."
+        )
+    jets = ak.drop_none(ak.fill_none(jets, [], axis=0), axis=1)
+    event = np.repeat(np.arange(len(jets)), ak.to_numpy(ak.num(jets)))
+    flat = ak.flatten(jets)
+    values = np.stack(
+        [
+            ak.to_numpy(ak.fill_none(flat[field], np.nan)).astype(np.float64)
+            for field in ("pt", "eta", "phi", "mass")
+        ]
+    )
+    btag = ak.to_numpy(ak.fill_none(flat["btag"] > 0, False))
+    there = ~np.isnan(values).any(axis=0)
+    return len(jets), event[there], values[:, there], btag[there]
+
+
+def _one_each(records: Any, name: str, n: int, fields: tuple[str, ...]) -> dict[str, FloatArray]:
+    ak = require("awkward")
+    _check_fields(ak.fields(records), name, fields)
+    if len(records) != n:
+        raise ValueError(f"{name} has {len(records)} events, jets has {n}: give the same events.")
+    if records.ndim == 2:
+        records = ak.fill_none(records, [], axis=0)
+        records = ak.firsts(records[ak.argsort(records["pt"], axis=1, ascending=False)])
+    return {
+        field: ak.to_numpy(ak.fill_none(records[field], np.nan)).astype(np.float64)
+        for field in fields
+    }
+
+
+def _first(
+    event: NDArray[np.int64], key: FloatArray, mask: NDArray[np.bool_], n: int
+) -> NDArray[np.int64]:
+    """Row with the smallest key of each event, among those of the mask; -1 without any."""
+    rows = np.flatnonzero(mask)
+    rows = rows[np.lexsort((key[rows], event[rows]))]
+    found, first = np.unique(event[rows], return_index=True)
+    result = np.full(n, -1)
+    result[found] = rows[first]
+    return result
+
+
+def _momentum(pt: FloatArray, eta: FloatArray, phi: FloatArray, mass: Any) -> FloatArray:
+    p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])
+    return np.vstack([p, np.sqrt((p**2).sum(axis=0) + mass**2)])
+
+
+def _mass(p: FloatArray) -> FloatArray:
+    mass: FloatArray = np.sqrt(np.maximum(p[3] ** 2 - (p[:3] ** 2).sum(axis=0), 0.0))
+    return mass

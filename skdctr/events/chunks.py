@@ -1,0 +1,115 @@
+"""Rows of an array a part at a time, so that a file mapped into memory need not fit there."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdctr._utils.typing import FloatArray
+
+__all__ = ["extremes", "is_mapped", "particle_chunks", "release", "row_chunks"]
+
+# Numbers in a part: 2 MB in double precision, enough to hide the cost of a step in Python.
+_NUMBERS = 1 << 18
+# A multiple of what a network is given at once, so that parts change no batch.
+_LEAST_ROWS = 1 << 12
+
+
+def row_chunks(X: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Go through the rows of an array in parts of bounded size.
+
+    What a part of a mapped file occupies in memory is given back once the next part is asked for.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, ...) or (n,)
+        An array, or an ``np.memmap``.
+
+    Yields
+    ------
+    rows : slice
+        Which rows.
+    part : ndarray
+        A view of them.
+    """
+    width = max(1, X[:1].size)
+    size = max(1, _NUMBERS // (width * _LEAST_ROWS)) * _LEAST_ROWS
+    for start in range(0, len(X), size):
+        rows = slice(start, min(start + size, len(X)))
+        part = X[rows]
+        yield rows, part
+        release(part)
+
+
+def particle_chunks(offsets: NDArray[np.int64], n_rows: int) -> Iterator[slice]:
+    """Divide events that are sets of particles into parts whose work is bounded.
+
+    Parameters
+    ----------
+    offsets : ndarray of shape (n + 1,)
+        Event i has the particles ``offsets[i]`` to ``offsets[i + 1]``.
+    n_rows : int
+        Particles in a part. A larger event is a part by itself.
+
+    Yields
+    ------
+    slice
+        Which events.
+    """
+    n, start = len(offsets) - 1, 0
+    while start < n:
+        most = int(np.searchsorted(offsets, offsets[start] + n_rows, side="right")) - 1
+        # Events without particles take work too.
+        stop = min(max(most, start + 1), start + n_rows, n)
+        yield slice(start, stop)
+        start = stop
+
+
+def is_mapped(X: Any) -> bool:
+    """Say whether an array's numbers are those of a mapped file."""
+    return isinstance(X, np.ndarray) and any(isinstance(a, np.memmap) for a in _owners(X))
+
+
+def _owners(X: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    owner: Any = X
+    while isinstance(owner, np.ndarray):
+        yield owner
+        owner = owner.base
+
+
+def release(part: NDArray[Any]) -> None:
+    """Give back the memory of a part of a mapped file; what was written to it is in the file."""
+    mapping, advice = _shared_mapping(part), getattr(mmap, "MADV_DONTNEED", 0)
+    if mapping is None or not advice or not part.size:
+        return
+    origin = np.frombuffer(mapping, np.uint8, 1).__array_interface__["data"][0]
+    # Of columns stored one after the other each has its own stretch.
+    by_rows = part.ndim == 1 or abs(part.strides[0]) >= abs(part.strides[-1])
+    for stretch in [part] if by_rows else list(part.T):
+        first = stretch.__array_interface__["data"][0] - origin
+        steps = [(n - 1) * step for n, step in zip(stretch.shape, stretch.strides, strict=True)]
+        low = first + sum(step for step in steps if step < 0)
+        high = first + sum(step for step in steps if step > 0) + stretch.itemsize
+        start = low // mmap.PAGESIZE * mmap.PAGESIZE
+        mapping.madvise(advice, start, high - start)
+
+
+def _shared_mapping(X: NDArray[Any]) -> mmap.mmap | None:
+    """Find the mapping of a file whose pages may be dropped: the file has all that they hold."""
+    maps = [owner for owner in _owners(X) if isinstance(owner, np.memmap)]
+    # Changes to pages that are copied on write, mode "c", are nowhere else.
+    if not maps or not all(owner.mode in {"r", "r+", "w+"} for owner in maps):
+        return None
+    mapping: Any = maps[-1].base
+    return mapping if isinstance(mapping, mmap.mmap) else None
+
+
+def extremes(X: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Find the smallest and the largest value of each column."""
+    ends = [(part.min(axis=0), part.max(axis=0)) for _, part in row_chunks(X)]
+    low, high = (np.stack(each).astype(np.float64) for each in zip(*ends, strict=True))
+    return low.min(axis=0), high.max(axis=0)

@@ -1,0 +1,130 @@
+"""The support of the training events, outside of which weights are extrapolated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+from skdctr.events.chunks import extremes, row_chunks
+from skdctr.events.packed import PackedEvents
+from skdctr.events.validation import Events
+from skdctr.exceptions import ExtrapolationWarning
+
+__all__ = ["FeatureRange", "SetRange", "support_of"]
+
+
+@dataclass(frozen=True)
+class FeatureRange:
+    """Support of the training events, feature by feature.
+
+    Attributes
+    ----------
+    low, high : ndarray of shape (f,)
+        Smallest and largest value seen.
+    n_events : int
+        Events seen.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    n_events: int
+
+    def beyond_chance(self, X: FloatArray) -> list[tuple[int, int]]:
+        """Find columns with rows outside farther, or in greater number, than chance would put them.
+
+        Of fresh events of the same distribution some fall just beyond the extremes seen.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f)
+            Other events.
+
+        Returns
+        -------
+        list of (int, int)
+            Column, and how many rows lie outside.
+        """
+        expected = 2 * len(X) / (self.n_events + 1)
+        # Of a constant feature the rounding must not count.
+        slack = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
+        counts, farthest = np.zeros(len(slack), dtype=np.int64), np.full(len(slack), -np.inf)
+        for _, part in row_chunks(X):
+            beyond = np.maximum(self.low - part, part - self.high)
+            counts += (beyond > slack).sum(axis=0)
+            farthest = np.maximum(farthest, beyond.max(axis=0))
+        too_many, too_far = counts > 10 + 10 * expected, farthest > self.high - self.low
+        found = np.flatnonzero(too_many | ((counts > 0) & too_far))
+        return [(int(k), int(counts[k])) for k in found]
+
+    def warn_if_outside(self, X: FloatArray, names: Sequence[str], *, rows: str = "events") -> None:
+        """Warn of rows outside of the range that are more, or farther out, than by chance."""
+        for k, n_outside in self.beyond_chance(X):
+            warn_user(
+                f"{n_outside} of {len(X)} {rows} have {names[k]} outside the range "
+                f"[{self.low[k]:g}, {self.high[k]:g}] of the training events: their weights "
+                "are extrapolated. Train on events that cover them, or check the units.",
+                ExtrapolationWarning,
+            )
+
+
+@dataclass(frozen=True)
+class SetRange:
+    """Support of training events that are sets.
+
+    Attributes
+    ----------
+    particles : FeatureRange
+        Of the features of the particles.
+    counts : FeatureRange
+        Of the number of particles of an event.
+    types : ndarray of shape (t,), or None
+        Particle types seen.
+    """
+
+    particles: FeatureRange
+    counts: FeatureRange
+    types: NDArray[np.int32] | None
+
+    @property
+    def n_events(self) -> int:
+        """Events seen."""
+        return self.counts.n_events
+
+    def warn_if_outside(self, X: PackedEvents, names: Sequence[str]) -> None:
+        """Warn of particles, and of numbers of particles, that are outside of the support."""
+        features = X.features.astype(np.float64)
+        self.particles.warn_if_outside(features, names, rows="particles")
+        self.counts.warn_if_outside(X.counts[:, None].astype(np.float64), ["a number of particles"])
+        if self.types is None or X.types is None:
+            return
+        unknown = ~np.isin(X.types, self.types)
+        if unknown.any():
+            shown = np.unique(X.types[unknown])[:5].tolist()
+            warn_user(
+                f"{unknown.sum()} of {len(unknown)} particles have a type that no particle of the "
+                f"training events has, such as {shown}: the weights of their events are "
+                "extrapolated.",
+                ExtrapolationWarning,
+            )
+
+
+def support_of(X: Events) -> FeatureRange | SetRange:
+    """Note the support of training events."""
+    if not isinstance(X, PackedEvents):
+        return FeatureRange(*extremes(X), len(X))
+    if X.n_particles:
+        low = X.features.min(axis=0).astype(np.float64)
+        high = X.features.max(axis=0).astype(np.float64)
+    else:
+        low = high = np.zeros(X.n_features)
+    counts = X.counts.astype(np.float64)[:, None]
+    return SetRange(
+        FeatureRange(low, high, X.n_particles),
+        FeatureRange(counts.min(axis=0), counts.max(axis=0), len(X)),
+        None if X.types is None else np.unique(X.types),
+    )

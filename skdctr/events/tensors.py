@@ -1,0 +1,167 @@
+"""Packed events as tensors on a device, and what rows of features and sets have in common there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skdctr.events.chunks import particle_chunks
+
+__all__ = ["EventTensors", "PackedTensors", "event_chunks", "join_events", "set_chunks"]
+
+
+@dataclass(frozen=True, eq=False)
+class PackedTensors:
+    """Packed events on a device.
+
+    Attributes
+    ----------
+    features : Tensor of shape (m, f)
+        Features of the particles of all n events.
+    offsets : Tensor of shape (n + 1,), int64
+        Event i has the particles ``offsets[i]`` to ``offsets[i + 1]``.
+    types : Tensor of shape (m,), int32, or None
+        Particle types, as codes from 0 to ``n_types - 1`` where networks take them.
+    n_types : int, default=0
+        Number of these codes, the last of which stands for all unknown types.
+    """
+
+    features: Tensor
+    offsets: Tensor
+    types: Tensor | None = None
+    n_types: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> Tensor:
+        """Number of particles of each event, of shape (n,)."""
+        return self.offsets.diff()
+
+    @property
+    def segments(self) -> Tensor:
+        """Which event each particle belongs to, of shape (m,)."""
+        rows = torch.arange(len(self), device=self.offsets.device)
+        return rows.repeat_interleave(self.counts, output_size=len(self.features))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.features.device
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of a particle, its type not counted."""
+        return self.features.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the features in memory."""
+        return self.features.nbytes
+
+    def __getitem__(self, rows: slice | Tensor | NDArray[Any]) -> PackedTensors:
+        """Events by slice of step 1, by a tensor of indices that are not negative, or by a mask."""
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step != 1:
+                raise IndexError(f"the step is {step}; expected 1.")
+            first, last = self.offsets[[start, max(start, stop)]].tolist()
+            return self._slice(start, max(start, stop), first, last)
+        rows = torch.as_tensor(rows, device=self.device)
+        counts = self.counts[rows]
+        offsets = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+        shift = (self.offsets[:-1][rows] - offsets[:-1]).repeat_interleave(counts)
+        particles = torch.arange(len(shift), device=shift.device) + shift
+        types = None if self.types is None else self.types.index_select(0, particles)
+        features = self.features.index_select(0, particles)
+        return PackedTensors(features, offsets, types, self.n_types)
+
+    def _slice(self, start: int, stop: int, first: int, last: int) -> PackedTensors:
+        types = None if self.types is None else self.types[first:last]
+        offsets = self.offsets[start : stop + 1] - first
+        return PackedTensors(self.features[first:last], offsets, types, self.n_types)
+
+    def index_select(self, dim: int, rows: Tensor) -> PackedTensors:
+        """Events by indices, as of a tensor along its first dimension."""
+        if dim != 0:
+            raise IndexError(f"dim is {dim}; expected 0: events are what is selected.")
+        return self[rows]
+
+    def split(self, size: int) -> Iterator[PackedTensors]:
+        """Cut into parts of so many events, the last one smaller; views, as those of a tensor."""
+        edges = [*range(0, len(self), size), len(self)]
+        # All at once: on a GPU each number that is asked for waits for the device.
+        particles = self.offsets[edges].tolist()
+        for k in range(len(edges) - 1):
+            yield self._slice(edges[k], edges[k + 1], particles[k], particles[k + 1])
+
+    def sum_particles(self, values: Tensor, segments: Tensor | None = None) -> Tensor:
+        """Sum over the particles of each event: (m, k) to (n, k); zero where there are none.
+
+        One after the other in the order of the particles, so that a processor gives the same bits
+        whatever the other events are.
+        """
+        segments = self.segments if segments is None else segments
+        return values.new_zeros(len(self), values.shape[1]).index_add(0, segments, values)
+
+    @staticmethod
+    def concatenate(parts: Sequence[PackedTensors]) -> PackedTensors:
+        """Join events of the same features."""
+        counts = torch.cat([part.counts for part in parts])
+        types = [part.types for part in parts if part.types is not None]
+        return PackedTensors(
+            torch.cat([part.features for part in parts]),
+            torch.nn.functional.pad(counts.cumsum(0), (1, 0)),
+            torch.cat(types) if types else None,
+            parts[0].n_types,
+        )
+
+
+EventTensors = Tensor | PackedTensors
+
+
+def join_events(parts: Sequence[EventTensors]) -> EventTensors:
+    """Concatenate samples, all rows of features or all sets."""
+    packed = [part for part in parts if isinstance(part, PackedTensors)]
+    if packed:
+        return PackedTensors.concatenate(packed)
+    return torch.cat([part for part in parts if isinstance(part, Tensor)])
+
+
+def event_chunks(x: EventTensors, n_rows: int) -> Iterator[tuple[slice, EventTensors]]:
+    """Go through events in parts whose work is bounded.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, f) or PackedTensors
+        Events.
+    n_rows : int
+        Rows of features, or particles, in a part. A larger event is a part by itself.
+
+    Yields
+    ------
+    rows : slice
+        Which events.
+    part : Tensor or PackedTensors
+        These events.
+    """
+    if isinstance(x, PackedTensors):
+        yield from set_chunks(x, n_rows)
+        return
+    for start in range(0, len(x), n_rows):
+        rows = slice(start, min(start + n_rows, len(x)))
+        yield rows, x[rows]
+
+
+def set_chunks(x: PackedTensors, n_rows: int) -> Iterator[tuple[slice, PackedTensors]]:
+    """Do the same for sets."""
+    offsets = x.offsets.cpu().numpy()
+    for rows in particle_chunks(offsets, n_rows):
+        first, last = int(offsets[rows.start]), int(offsets[rows.stop])
+        yield rows, x._slice(rows.start, rows.stop, first, last)

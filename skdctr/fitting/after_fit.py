@@ -1,0 +1,164 @@
+"""What a fitted `SRGNFitter` says of its parameters: χ², intervals, and what to expect of data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from skdctr._utils.device import resolve_device
+from skdctr._utils.typing import FloatArray
+from skdctr.comparison.classifier import ClassifierEstimator
+from skdctr.fitting.report import Quality, doubtful_weights
+from skdctr.fitting.samples import Samples
+from skdctr.inference.chi_square import ChiSquare
+from skdctr.observable.equation import EstimatingEquation
+from skdctr.observable.fit import reco_information
+from skdctr.observable.regression import RegressionOptions
+from skdctr.results.fit_result import FitResult
+from skdctr.results.messages import warn_of
+from skdctr.reweighting.base import parameter_space
+from skdctr.training.options import TrainingOptions
+
+__all__ = ["FitInference"]
+
+# Steps of a regression's training, its epochs, and the events it takes at the most.
+_REGRESSION_STEPS = 300
+_REGRESSION_EPOCHS = (1, 30)
+_REGRESSION_ROWS = 200_000
+
+
+class FitInference(ClassifierEstimator):
+    """Base of `SRGNFitter`: inference after the fit, and the regressions that it takes."""
+
+    bounds: Any
+    constraints: dict[str, tuple[float, float]] | None
+    max_epochs: Any
+    reweighter_: Any
+    result_: FitResult
+    theta_: FloatArray
+    theta_names_: list[str]
+    covariance_: FloatArray
+    _equation: EstimatingEquation | None
+    _samples: Samples
+
+    def _regression_options(self) -> RegressionOptions:
+        size = max(1, self.batch_size // 2)
+
+        def training(n_events: int) -> TrainingOptions:
+            steps = math.ceil(n_events / size)
+            auto = np.clip(math.ceil(_REGRESSION_STEPS / steps), *_REGRESSION_EPOCHS)
+            epochs = int(auto if self.max_epochs == "auto" else self.max_epochs)
+            return replace(self._training_options(epochs), batch_size=size, verbose=0)
+
+        return RegressionOptions(
+            layers={
+                "hidden_layer_sizes": self._hidden_layer_sizes(),
+                "activation": self.activation,
+            },
+            training=training,
+            max_rows=_REGRESSION_ROWS,
+            device=resolve_device(self.device),
+        )
+
+    @property
+    def chi_square_(self) -> ChiSquare:
+        """χ²(θ) of the last fit, for intervals, profiles and contours.
+
+        Of the optimal observable that of its equations; otherwise, and for ensembles, the parabola
+        of the covariance.
+        """
+        check_is_fitted(self)
+        space = parameter_space(self.reweighter_).within(self.bounds)
+        if self._equation is None:
+            return ChiSquare.from_result(self.result_, low=space.low, high=space.high)
+        return ChiSquare(
+            self._equation,
+            self._equation.covariance(self.theta_).total(len(space)),
+            names=self.theta_names_,
+            theta=self.theta_,
+            low=space.low,
+            high=space.high,
+            constraints=self.constraints,
+        )
+
+    def confidence_interval(self, level: float = 0.6827) -> pd.DataFrame:
+        """Compute the interval of each parameter from its profile of χ².
+
+        Parameters
+        ----------
+        level : float, default=0.6827
+            Probability that an interval covers the truth.
+
+        Returns
+        -------
+        DataFrame
+            One row per parameter: value, low, high.
+        """
+        chi_square = self.chi_square_
+        rows = [chi_square.confidence_interval(name, level) for name in self.theta_names_]
+        return pd.DataFrame(rows, columns=["low", "high"], index=self.theta_names_).assign(
+            value=self.theta_
+        )[["value", "low", "high"]]
+
+    def expected_covariance(self, theta: Any, n_events: float) -> pd.DataFrame:
+        """Compute the covariance that data of a given size and θ promise, before there are any.
+
+        Of the statistical error of the data alone, from the Fisher information of reconstructed
+        events under the simulation weighted to θ.
+
+        Parameters
+        ----------
+        theta : scalar, array-like of shape (p,), dict or Series
+            Parameters of the data.
+        n_events : float
+            Reconstructed events of the data.
+
+        Returns
+        -------
+        DataFrame of shape (p, p)
+
+        Raises
+        ------
+        ValueError
+            If `n_events` is not positive, or the weights at θ are all zero or not finite.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If θ lies outside the trained range.
+        LowEffectiveSampleSizeWarning
+            If few simulated events carry the weight at θ.
+        """
+        check_is_fitted(self)
+        if not (np.ndim(n_events) == 0 and n_events > 0):
+            raise ValueError(f"n_events={n_events!r}; expected a positive number of events.")
+        space = parameter_space(self.reweighter_)
+        point = space.point(theta)
+        samples = self._samples.reconstructed()
+        weights = self.reweighter_.bind(samples.sim_gen)
+        with np.errstate(over="ignore"):
+            weight = samples.sim_weight * np.exp(weights.log_weights(point))
+        if not (np.isfinite(weight).all() and weight.sum() > 0):
+            raise ValueError(
+                f"theta={point.tolist()}: the weights of the simulation there are all zero or not "
+                "finite; ask for θ nearer to those that the reweighter was trained at."
+            )
+        warn_of(doubtful_weights(point, space, Quality.of_weights(weight)))
+        information = reco_information(
+            weights,
+            samples.sim,
+            samples.sim_weight,
+            point,
+            self._regression_options(),
+            n_folds=self.n_folds,
+        )
+        return pd.DataFrame(
+            np.linalg.pinv(information * n_events, hermitian=True),
+            index=self.theta_names_,
+            columns=self.theta_names_,
+        )

@@ -1,0 +1,56 @@
+"""How Gaussian knowledge of parameters from elsewhere moves a fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import lsq_linear
+
+from skdctr.parameters.constraints import Constraints
+from skdctr.parameters.space import ParameterSpace
+from skdctr.results.found import Found
+from skdctr.results.messages import Message
+
+__all__ = ["constrain"]
+
+
+def constrain(found: Found, space: ParameterSpace, constraints: Constraints) -> Found:
+    """Combine a fit with what is known beforehand, by their covariances.
+
+    Parameters
+    ----------
+    found : Found
+        The fit, with its covariance by source.
+    space : ParameterSpace
+        Names and bounds of θ.
+    constraints : Constraints
+        Mean and standard deviation of some parameters.
+
+    Returns
+    -------
+    Found
+        With the constraints as a further source. Unchanged, with a message, where the fit has no
+        finite covariance to combine.
+    """
+    total = found.sources.total(len(space))
+    if not np.isfinite(total).all():
+        note = Message(
+            "the constraints are not used: the fit has no finite covariance; "
+            'objective="optimal_observable" has them in its equations'
+        )
+        return replace(found, messages=[*found.messages, note])
+    mean, deviation = constraints.arrays(space.names)
+    known = np.diag(1 / deviation**2)
+    information = np.linalg.inv(total)
+    combined = np.linalg.inv(information + known)
+    share = combined @ information
+    sources = found.sources.propagated(share)
+    sources["constraints"] = combined @ known @ combined
+    theta = combined @ (information @ found.theta + known @ mean)
+    if not space.contains(theta):
+        root = np.linalg.cholesky(information).T
+        terms, values = np.vstack([root, np.sqrt(known)]), [root @ found.theta, mean / deviation]
+        bounded = lsq_linear(terms, np.concatenate(values), bounds=(space.low, space.high))
+        theta = space.clip(bounded.x)
+    return replace(found, theta=theta, sources=sources)

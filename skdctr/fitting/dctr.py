@@ -1,0 +1,380 @@
+"""DCTR tuning: fit θ by gradient through the frozen reweighter, for samples on one level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize
+from scipy.stats import qmc
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
+
+from skdctr._utils.device import spawn_seeds
+from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.typing import FloatArray
+from skdctr.fitting.likelihood import Likelihood
+from skdctr.fitting.report import Quality, conclude
+from skdctr.fitting.reweighter import resolve_reweighter
+from skdctr.fitting.samples import GeneratorInput, check_fit_samples, check_score_samples
+from skdctr.fitting.srgn import SRGNFitter
+from skdctr.parameters.derivatives import positive_steps
+from skdctr.parameters.space import ParameterSpace
+from skdctr.results.errors import Sources, sandwich
+from skdctr.results.found import Found
+from skdctr.results.messages import Message, warn_of
+from skdctr.reweighting.base import parameter_space
+
+__all__ = ["DCTRFitter"]
+
+# Step of second derivatives, of the range of each parameter.
+_STEP = 1e-4
+# Slope, in units of its statistical error, that is as good as none.
+_LEAST_SLOPE = 0.01
+# Values of θ that may be the start, for each parameter.
+_STARTS = 8
+
+
+def _best_start(likelihood: Likelihood, space: ParameterSpace) -> FloatArray:
+    """Return the best of θ₀ and some values within finite bounds, (p,).
+
+    Weights may flatten towards the end of the range: a first step that leaps there finds a minimum
+    of its own.
+    """
+    nominal = space.clip(space.nominal)
+    if not np.isfinite(space.high - space.low).all():
+        return nominal
+    # The first point of the sequence is the corner.
+    design = qmc.Halton(len(space), scramble=False).random(_STARTS * len(space) + 1)[1:]
+    points = space.low + (space.high - space.low) * design
+    return min([nominal, *points], key=likelihood.loss)
+
+
+class DCTRFitter(BaseEstimator):
+    """Fit θ where data and simulation are on one level, by gradient through the reweighter.
+
+    The classifier that was trained to tell events at θ from nominal ones is frozen, and θ is
+    where it tells the data from the nominal sample best. The search starts from the best of θ₀ and
+    a few values within the bounds.
+
+    Parameters
+    ----------
+    reweighter : reweighter, default=None
+        As in :class:`SRGNFitter`.
+    solver : {"lbfgs", "adam"}, default="lbfgs"
+        "lbfgs" is L-BFGS-B, within bounds; "adam" is what the paper used.
+    bounds : dict or array-like of shape (p, 2), default=None
+        (low, high) by parameter name or in order; None is the trained range.
+    max_iter : int, default=200
+        Iterations at most.
+    tol : float, default=1e-6
+        Largest component of the gradient at the end, per range of each parameter.
+    lr : float, default=0.05
+        Learning rate of "adam", in units of half the range of each parameter.
+    random_state : int, RandomState instance or None, default=None
+        Seed of a reweighter that is fitted here.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    theta_ : ndarray of shape (p,)
+        Fitted parameters.
+    theta_names_ : list of str of length p
+        Their names.
+    covariance_ : ndarray of shape (p, p)
+        Sandwich covariance H⁻¹ V H⁻¹ of data, simulation and, where the weights know it, the
+        finite generator sample, or the training of an ensemble; NaN in the rows and columns of
+        parameters that the data do not fix.
+    hessian_ : ndarray of shape (p, p)
+        H, second derivative of the loss at θ.
+    result_ : FitResult
+        All of it, printable.
+    n_iter_ : int
+        Iterations done.
+    reweighter_ : reweighter
+        The fitted reweighter that was used.
+
+    References
+    ----------
+    A. Andreassen and B. Nachman, Phys. Rev. D 101, 091901 (2020), arXiv:1907.08209, Eq. 3; the
+    same as Eq. 3 of arXiv:2010.03569.
+
+    Examples
+    --------
+    >>> from skdctr import AnalyticReweighter, DCTRFitter
+    >>> from skdctr.datasets import make_gaussian
+    >>> toy = make_gaussian(20_000, mu=0.5, random_state=1)
+    >>> exact = AnalyticReweighter(toy.log_weight, {"mu": 0.0}, theta_bounds=[(-2, 2)])
+    >>> fitter = DCTRFitter(exact).fit(toy.sim_gen, data=toy.data_gen)
+    >>> bool(abs(fitter.theta_[0] - 0.5) < 5 * fitter.covariance_[0, 0] ** 0.5)
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "reweighter": [HasMethods(["predict_log_weights"]), None],
+        "solver": [StrOptions({"lbfgs", "adam"})],
+        "bounds": ["array-like", dict, None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        reweighter: Any = None,
+        *,
+        solver: str = "lbfgs",
+        bounds: Any = None,
+        max_iter: int = 200,
+        tol: float = 1e-6,
+        lr: float = 0.05,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.reweighter = reweighter
+        self.solver = solver
+        self.bounds = bounds
+        self.max_iter = max_iter
+        self.tol = tol
+        self.lr = lr
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say that there is no y."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        data: ArrayLike | None = None,
+        *,
+        gen: ArrayLike | None = None,
+        theta: ArrayLike | None = None,
+        gen_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        data_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Fit θ of the data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_sim, f), or n_sim sets of particles
+            Nominal sample.
+        y : None
+            Not used, as data and simulation are on one level; pass data by name.
+        data : array-like of shape (n_data, f), or n_data sets, default=None
+            Data, with the features of `X`. None fits `X` to itself, with a warning.
+        gen : array-like of shape (n_gen, f), or n_gen sets, default=None
+            Generator sample for the reweighter.
+        theta : array-like of shape (n_gen,) or (n_gen, p), default=None
+            The parameters that each event of `gen` was generated with.
+        gen_weight : array-like of shape (n_gen,), default=None
+            Event weights of `gen`, which the reweighter learns with.
+        sample_weight, data_weight : array-like of shape (n_sim,), (n_data,), default=None
+            Event weights.
+
+        Returns
+        -------
+        self : DCTRFitter
+
+        Raises
+        ------
+        ValueError
+            If the inputs do not fit together or are not finite, or both `y` and `data` are given.
+        NotFittedError
+            If the reweighter is not fitted and there is no generator sample.
+        """
+        with all_or_nothing(self):
+            self._validate_params()
+            if y is not None and data is not None:
+                raise ValueError(
+                    "DCTRFitter compares data with X on one level and has no use for y (sim_reco): "
+                    "leave y out where data and X are both at generator level, or fit data at "
+                    "detector level by SRGNFitter."
+                )
+            samples = check_fit_samples(
+                self, X, None, data, sample_weight, data_weight, least_events=2
+            )
+            (seed,) = spawn_seeds(self.random_state, 1)
+            reweighter = resolve_reweighter(
+                self.reweighter,
+                X,
+                GeneratorInput(gen, theta, gen_weight),
+                samples.sim_weight,
+                seed,
+            )
+            trained = parameter_space(reweighter)
+            space = trained.within(self.bounds)
+            columns = getattr(self, "feature_names_in_", None)
+            likelihood = Likelihood(
+                reweighter.bind(samples.sim_gen, feature_names=columns),
+                reweighter.bind(samples.data, name="data"),
+                samples.sim_weight,
+                samples.data_weight,
+            )
+            found, hessian = self._solve(likelihood, space)
+            weight = likelihood.sim_weights(found.theta)
+            self.result_ = conclude(
+                found,
+                space,
+                trained,
+                likelihood.sim,
+                Quality.of_weights(weight),
+                n_evaluations=found.n_evaluations,
+                n_events=samples.sizes(),
+                method=f"DCTR, {self.solver}",
+            )
+            self.n_iter_ = found.n_evaluations
+            self.theta_, self.theta_names_ = found.theta, self.result_.names
+            self.covariance_ = self.result_.covariance
+            self.hessian_ = hessian
+            self.reweighter_, self._samples = reweighter, samples
+            warn_of(self.result_.messages)
+        return self
+
+    def _solve(self, likelihood: Likelihood, space: ParameterSpace) -> tuple[Found, FloatArray]:
+        """Find the minimum of the loss with its covariance by source, and the Hessian there."""
+        start = _best_start(likelihood, space)
+        with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
+            descend = self._lbfgs if self.solver == "lbfgs" else self._adam
+            found = descend(likelihood, start, space, bar.update)
+        width = space.width
+        step = positive_steps(found.theta, _STEP * width, space.low)
+        scale = np.outer(width, width)
+        hessian = likelihood.hessian(found.theta, step)
+        scatter = likelihood.scatter(found.theta) | likelihood.weight_covariance(found.theta, step)
+        scaled = {source: covariance * scale for source, covariance in scatter.items()}
+        sources, unidentified = sandwich(hessian * scale, scaled, width, space.names)
+        messages = [*found.messages, *unidentified]
+        return replace(found, sources=sources, messages=messages), hessian
+
+    def _lbfgs(
+        self,
+        likelihood: Likelihood,
+        start: FloatArray,
+        space: ParameterSpace,
+        report: Callable[[], Any],
+    ) -> Found:
+        width = space.width / 2
+
+        def value(z: FloatArray) -> tuple[float, FloatArray]:
+            theta = start + z * width
+            return likelihood.loss(theta), likelihood.gradient(theta) * width
+
+        ends = (space.low - start) / width, (space.high - start) / width
+        found = minimize(
+            value,
+            np.zeros_like(start),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(*ends, strict=True)),
+            callback=lambda intermediate_result: report(),  # noqa: ARG005 - a name scipy looks for
+            options={"maxiter": self.max_iter, "gtol": self.tol, "ftol": 1e-14},
+        )
+        theta = space.clip(start + found.x * width)
+        # A line search fails where rounding of the weights hides what is left to gain.
+        free = (theta > space.low) & (theta < space.high)
+        errors = np.sqrt(np.diag(likelihood.scatter(theta).total(len(theta)))) * width
+        flat = bool((np.abs(found.jac) <= _LEAST_SLOPE * errors)[free].all())
+        converged = bool(found.success) or (found.status == 2 and flat)
+        messages = [] if converged else [Message(f"L-BFGS-B stopped early: {found.message}")]
+        return Found(theta, Sources(), converged, messages, n_evaluations=int(found.nit))
+
+    def _adam(
+        self,
+        likelihood: Likelihood,
+        start: FloatArray,
+        space: ParameterSpace,
+        report: Callable[[], Any],
+    ) -> Found:
+        width = space.width / 2
+        z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.Adam([z], lr=self.lr)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.max_iter)
+
+        def slope(theta: FloatArray, gradient: FloatArray) -> float:
+            """Return the largest component of the gradient that no bound holds."""
+            free = (theta > space.low) & (theta < space.high)
+            return float(np.abs(gradient[free]).max(initial=0.0))
+
+        theta = start
+        for step in range(1, self.max_iter + 1):
+            gradient = likelihood.gradient(theta) * width
+            z.grad = torch.as_tensor(gradient)
+            optimizer.step()
+            schedule.step()
+            report()
+            moved = space.clip(start + z.detach().numpy() * width)
+            # Keep the walker itself within bounds, or it would have to come all the way back.
+            z.data = torch.as_tensor((moved - start) / width)
+            theta = moved
+            if slope(theta, gradient) < self.tol:
+                return Found(theta, Sources(), converged=True, n_evaluations=step)
+        gradient = likelihood.gradient(theta) * width
+        converged = slope(theta, gradient) < 100 * self.tol
+        late = Message("Adam stopped at max_iter: raise it, or use solver='lbfgs'")
+        messages = [] if converged else [late]
+        return Found(theta, Sources(), converged, messages, n_evaluations=self.max_iter)
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        data: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        data_weight: ArrayLike | None = None,
+    ) -> float:
+        """Compute the AUC of a fresh classifier at θ, as :meth:`SRGNFitter.score` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Nominal sample, e.g. events that the fit has not seen.
+        y : None
+            Not used.
+        data : array-like of shape (k, f), default=None
+            Data; None takes those of the fit.
+        sample_weight, data_weight : array-like of shape (n,), (k,), default=None
+            Event weights.
+
+        Returns
+        -------
+        float
+            0.5 where nothing can be told apart, less otherwise. Higher is better.
+
+        Raises
+        ------
+        ValueError
+            If the samples do not fit together, are not finite or have fewer than four events.
+        """
+        check_is_fitted(self)
+        reference = SRGNFitter()
+        samples = check_score_samples(
+            self,
+            X,
+            None,
+            data,
+            sample_weight,
+            data_weight,
+            fitted=self._samples,
+            n_folds=reference.n_folds,
+        )
+        weights = self.reweighter_.bind(samples.sim_gen)
+        objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
+        return 1.0 - objective(self.theta_).auc

@@ -1,0 +1,126 @@
+"""Which reweighter a fit uses: given, fitted here, or the exponential tilt."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skdctr.exceptions import NotFittedError
+from skdctr.fitting.samples import GeneratorInput
+from skdctr.reweighting.analytic import AnalyticReweighter
+from skdctr.reweighting.dctr import DCTRReweighter
+
+__all__ = ["is_given", "resolve_reweighter"]
+
+
+def _seeded(reweighter: Any, seed: int, *, vary: bool) -> Any:
+    """Give a clone a seed where it has a free one, so that the fit is reproducible as a whole.
+
+    To vary is to give another, whatever seed it has.
+    """
+    own = getattr(reweighter, "random_state", 0)
+    if own is None or (vary and not isinstance(own, Integral)):
+        reweighter.set_params(random_state=seed)
+    elif vary and hasattr(reweighter, "random_state"):
+        mixed = np.random.SeedSequence([int(own), seed]).generate_state(1)[0]
+        reweighter.set_params(random_state=int(mixed))
+    return reweighter
+
+
+def resolve_reweighter(
+    reweighter: Any,
+    X: Any,
+    gen: GeneratorInput,
+    sample_weight: Any,
+    seed: int,
+    *,
+    vary_seed: bool = False,
+) -> Any:
+    """Return a fitted reweighter; the one passed in is never changed.
+
+    Parameters
+    ----------
+    reweighter : estimator or None
+        What the user gave.
+    X : array-like of shape (n, f)
+        Simulation at generator level.
+    gen : GeneratorInput
+        Generator sample.
+    sample_weight : ndarray of shape (n,)
+        Weights of the simulation.
+    seed : int
+        For reweighters without a seed of their own.
+    vary_seed : bool
+        Whether a seed of its own is to become another: of all but the first of several runs.
+
+    Raises
+    ------
+    TypeError
+        If it is no reweighter.
+    ValueError
+        If the generator sample is not complete, or the reweighter knows two values of θ only.
+    NotFittedError
+        If the reweighter is not fitted and there is nothing to fit it to.
+    """
+    if reweighter is not None and not hasattr(reweighter, "bind"):
+        raise TypeError(
+            f"{type(reweighter).__name__} is not a reweighter: expected DCTRReweighter, "
+            "AnalyticReweighter, another BaseReweighter, or a FrozenEstimator around one."
+        )
+    gen.check_complete()
+    if gen.given and not _is_formula(reweighter):
+        fresh = DCTRReweighter() if reweighter is None else clone(reweighter)
+        if not isinstance(fresh, FrozenEstimator):
+            fresh = _seeded(fresh, seed, vary=vary_seed)
+        # What takes no weights is not asked to.
+        weight = {} if gen.weight is None else {"sample_weight": gen.weight}
+        try:
+            fresh.fit(gen.events, gen.theta, **weight)
+        except ValueError as error:
+            if type(error) is not ValueError:
+                raise
+            raise ValueError(
+                f"gen, theta, gen_weight (the reweighter's X, y, sample_weight): {error}"
+            ) from error
+        return _continuous(fresh)
+    if reweighter is None or _is_formula(reweighter):
+        # A formula learns nothing from θ, and its nominal sample is the simulation.
+        fresh = AnalyticReweighter() if reweighter is None else clone(reweighter)
+        return fresh.fit(X, sample_weight=sample_weight)
+    try:
+        check_is_fitted(reweighter)
+    except SklearnNotFittedError as error:
+        raise NotFittedError(
+            f"The reweighter {type(reweighter).__name__} is not fitted. Either fit it first, "
+            "reweighter.fit(gen, theta) (and wrap it in sklearn.frozen.FrozenEstimator where the "
+            "fitter is cloned, as in GridSearchCV), or pass the generator sample to the fit: "
+            "fit(sim_gen, sim_reco, data, gen=gen, theta=theta)."
+        ) from error
+    return _continuous(reweighter)
+
+
+def is_given(reweighter: Any) -> bool:
+    """Say whether a fit uses a reweighter as it is, generator sample or not."""
+    return isinstance(reweighter, FrozenEstimator) or _is_formula(reweighter)
+
+
+def _is_formula(reweighter: Any) -> bool:
+    """Say whether a reweighter learns nothing from generator events."""
+    frozen = isinstance(reweighter, FrozenEstimator)
+    return reweighter is not None and not frozen and not getattr(reweighter, "_learns", True)
+
+
+def _continuous(reweighter: Any) -> Any:
+    """Refuse what knows two values of θ, between which there is nothing to fit."""
+    if getattr(reweighter, "discrete_", False):
+        raise ValueError(
+            "The reweighter was trained at two values of θ only and knows nothing in between: a "
+            "fit needs a reweighter, or gen and theta, of three values of θ at least."
+        )
+    return reweighter

@@ -1,0 +1,122 @@
+"""From several fits with different seeds to one result, with the papers' rule for outliers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skdctr._utils.typing import FloatArray
+from skdctr.fitting.report import UNKNOWN_WEIGHTS
+from skdctr.parameters.space import ParameterSpace
+from skdctr.results.errors import Sources
+from skdctr.results.fit_result import FitResult
+from skdctr.results.messages import Message
+
+__all__ = ["combine_runs", "outliers"]
+
+
+def outliers(theta: FloatArray, space: ParameterSpace) -> NDArray[np.bool_]:
+    """Mark the runs outside 2σ of the mean and those within 5% of the range of a bound.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n_runs, p)
+        Fitted values.
+    space : ParameterSpace
+        The range that was searched.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_runs,)
+
+    References
+    ----------
+    SRGN, Sec. III.A, below Fig. 4.
+    """
+    low, high = space.low, space.high
+    with np.errstate(invalid="ignore"):
+        margin = np.where(np.isfinite(high - low), 0.05 * (high - low), 0.0)
+    at_bound = np.asarray(((theta < low + margin) | (theta > high - margin)).any(axis=1))
+    inside = theta[~at_bound]
+    if len(inside) < 3:
+        return at_bound
+    far = np.abs(theta - inside.mean(axis=0)) > 2 * inside.std(axis=0, ddof=1)
+    marked: NDArray[np.bool_] = at_bound | far.any(axis=1)
+    return marked
+
+
+def combine_runs(
+    results: list[FitResult], space: ParameterSpace, *, trained_weights: bool
+) -> tuple[FitResult, pd.DataFrame]:
+    """Average the runs that are no outliers; their spread is the error of training.
+
+    Validity and messages are those of the runs that are averaged too; only evaluations count all.
+
+    Parameters
+    ----------
+    results : list of FitResult
+        Of each run.
+    space : ParameterSpace
+        The range that was searched.
+    trained_weights : bool
+        Whether each run has trained weights of its own: then the spread has their error in it.
+
+    Returns
+    -------
+    result : FitResult
+    runs : DataFrame
+        One row per run: parameters, errors, auc, converged, outlier.
+    """
+    names = results[0].names
+    theta = np.stack([result.theta for result in results])
+    rejected = outliers(theta, space) if len(results) > 1 else np.zeros(1, dtype=bool)
+    runs = pd.DataFrame(theta, columns=names)
+    for k, name in enumerate(names):
+        runs[f"{name}_error"] = [result.errors[k] for result in results]
+    runs["auc"] = [result.auc for result in results]
+    runs["converged"] = [result.converged for result in results]
+    runs["outlier"] = rejected
+    if len(results) == 1:
+        return results[0], runs
+    none_left = bool(rejected.all())
+    if none_left:
+        rejected = np.zeros(len(results), dtype=bool)
+    kept = [result for result, out in zip(results, rejected, strict=True) if not out]
+    # What befell a run that is left out, `runs` tells; of the result it says nothing.
+    messages = sorted({message for result in kept for message in result.messages})
+    if none_left:
+        messages.append(Message("every run is an outlier: their plain mean is given"))
+    if rejected.any():
+        text = f"{int(rejected.sum())} of {len(results)} runs are outliers, left out"
+        messages.append(Message(text))
+    used = theta[~rejected]
+    sources = Sources(
+        (source, np.mean([result.sources[source] for result in kept], axis=0))
+        for source in kept[0].sources
+        if all(source in result.sources for result in kept)
+    )
+    if len(used) > 1:
+        spread = np.atleast_2d(np.cov(used.T)) / len(used)
+        if trained_weights:
+            messages = [message for message in messages if message != UNKNOWN_WEIGHTS]
+        elif "training" in sources:
+            spread = spread + sources["training"]
+        sources["training"] = spread
+    unknown = np.full((len(names), len(names)), np.nan)
+    combined = replace(
+        kept[0],
+        theta=used.mean(axis=0),
+        sources=sources,
+        covariance=sources.total(len(names)) if sources else unknown,
+        auc=float(np.mean([result.auc for result in kept])),
+        auc_error=float(np.mean([result.auc_error for result in kept])),
+        expected_auc=float(np.mean([result.expected_auc for result in kept])),
+        n_evaluations=sum(result.n_evaluations for result in results),
+        effective_sample_size=float(np.mean([r.effective_sample_size for r in kept])),
+        converged=all(result.converged for result in kept),
+        messages=messages,
+    )
+    return combined, runs

@@ -1,0 +1,324 @@
+"""The samples of a fit, checked together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+from skdctr.events.packed import PackedEvents, is_sets
+from skdctr.events.validation import (
+    Events,
+    check_estimator_events,
+    check_like,
+    check_same_columns,
+    check_same_rows,
+    check_sample,
+    check_weights,
+    feature_labels,
+    feature_names,
+)
+from skdctr.exceptions import ClosureFitWarning, ExtrapolationWarning
+from skdctr.weights.event_weights import EventWeights
+
+__all__ = ["GeneratorInput", "Samples", "check_fit_samples", "check_score_samples", "warn_closure"]
+
+# Medians of data and simulation that differ by so many interquartile ranges, of the narrower one.
+_APART = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Simulation at both levels, and data.
+
+    Attributes
+    ----------
+    sim_gen : ndarray of shape (n_sim, f) or PackedEvents
+        Generator level, what weights are computed from.
+    sim : ndarray of shape (n_sim, m) or PackedEvents
+        The level that is compared with data.
+    data : ndarray of shape (n_data, m) or PackedEvents
+        Data.
+    sim_weight, data_weight : ndarray of shape (n_sim,), (n_data,)
+        Event weights before any reweighting.
+    columns : list of str or None
+        Names of the features that are compared, where they came in a DataFrame.
+    passed : ndarray of bool of shape (n_sim,), or None
+        Simulated events that the reconstruction kept; None means all.
+    """
+
+    sim_gen: Events
+    sim: Events
+    data: Events
+    sim_weight: FloatArray
+    data_weight: FloatArray
+    columns: list[str] | None = None
+    passed: NDArray[np.bool_] | None = None
+
+    @property
+    def at_generator_level(self) -> bool:
+        """Whether data are compared with the generator-level features themselves."""
+        return self.sim is self.sim_gen
+
+    def sizes(self) -> dict[str, int]:
+        """Count the events, those that the reconstruction lost where there are any."""
+        sizes = {"simulated": len(self.sim), "data": len(self.data)}
+        if self.passed is not None:
+            sizes["lost by the reconstruction"] = int((~self.passed).sum())
+        return sizes
+
+    def reconstructed(self) -> Samples:
+        """Return the same without the simulated events that the reconstruction lost."""
+        if self.passed is None:
+            return self
+        rows = np.flatnonzero(self.passed)
+        return replace(
+            self,
+            sim_gen=self.sim_gen[rows],
+            sim=self.sim[rows],
+            sim_weight=self.sim_weight[rows],
+            passed=None,
+        )
+
+    def bound(self, weights: EventWeights) -> EventWeights:
+        """Return the weights of the events that `reconstructed` keeps, given those of all."""
+        return weights if self.passed is None else weights.subset(np.flatnonzero(self.passed))
+
+
+def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
+    """Check reconstructed features, of which an event that is all NaN was lost.
+
+    Returns
+    -------
+    events : ndarray of shape (n, m) or PackedEvents
+        Zeros where events were lost.
+    passed : ndarray of bool of shape (n,), or None
+        None where none was lost.
+
+    Raises
+    ------
+    ValueError
+        If an event has NaN in some of its features only, or all events are lost.
+    """
+    if is_sets(y):
+        return check_sample(y, name=name), None
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        return check_sample(y, name=name), None
+    if values.ndim not in (1, 2) or values.size == 0:
+        return check_sample(y, name=name), None
+    rows = values.reshape(len(values), -1)
+    missing = np.isnan(rows)
+    lost: NDArray[np.bool_] = np.asarray(missing.all(axis=1))
+    if not lost.any():
+        if missing.any():
+            row = int(np.flatnonzero(missing.any(axis=1))[0])
+            raise ValueError(
+                f"{name} contains NaN in some features only, first in event {row}: an event that "
+                "the reconstruction lost is NaN in all of them; mend or drop the others."
+            )
+        return check_sample(y, name=name), None
+    if lost.all():
+        raise ValueError(f"{name} is all NaN: no event passed the reconstruction.")
+    if missing[~lost].any():
+        row = int(np.flatnonzero(missing.any(axis=1) & ~lost)[0])
+        raise ValueError(
+            f"{name} contains NaN in some features only, first in event {row}: an event that the "
+            "reconstruction lost is NaN in all of them; mend or drop the others."
+        )
+    return check_sample(np.where(lost[:, None], 0.0, rows), name=name), ~lost
+
+
+def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_name: str) -> None:
+    """Warn of a feature so different in the two samples that its unit must be another."""
+    if isinstance(data, PackedEvents) or isinstance(sim, PackedEvents):
+        return
+    quartiles = [np.quantile(values, [0.25, 0.5, 0.75], axis=0) for values in (data, sim)]
+    middle, other = (values[1] for values in quartiles)
+    narrower = np.min([values[2] - values[0] for values in quartiles], axis=0)
+    labels = feature_labels(sim, names)
+    for k in np.flatnonzero((narrower > 0) & (np.abs(middle - other) > _APART * narrower)):
+        warn_user(
+            f"data and {level_name} are far apart: the median of {labels[k]} is {middle[k]:g} in "
+            f"data, {other[k]:g} in {level_name}. Check the units and the order of the columns.",
+            ExtrapolationWarning,
+        )
+
+
+def _check_pairs(X: Any, y: Any, data: Any, sample_weight: Any, data_weight: Any) -> None:
+    """Refuse what has nothing to go with, or rows of it in another order."""
+    if data is None and data_weight is not None:
+        raise ValueError("data_weight was given without data: pass data=... as well.")
+    check_same_rows(y, X, name="y (sim_reco)", reference_name="X (sim_gen)")
+    check_same_rows(sample_weight, X, name="sample_weight", reference_name="X (sim_gen)")
+    check_same_rows(data_weight, data, name="data_weight", reference_name="data")
+
+
+def check_fit_samples(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    data: Any,
+    sample_weight: Any,
+    data_weight: Any,
+    *,
+    least_events: int,
+) -> Samples:
+    """Check what a fit was given, and set the estimator's feature names and number.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose fit it is.
+    X, y, data, sample_weight, data_weight
+        As in `SRGNFitter.fit`.
+    least_events : int
+        Events that each sample needs.
+    """
+    _check_pairs(X, y, data, sample_weight, data_weight)
+    sim_gen = check_estimator_events(estimator, X, ensure_min_samples=least_events)
+    sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
+    passed = None
+    if y is None:
+        sim, level, level_name = sim_gen, X, "X (sim_gen)"
+    else:
+        sim, passed = check_reco(y, name="y")
+        level, level_name = y, "y (sim_reco)"
+        if len(sim) != len(sim_gen):
+            raise ValueError(
+                f"y (sim_reco) has {len(sim)} events, X (sim_gen) has {len(sim_gen)}: they are "
+                "the same events at two levels, row by row."
+            )
+    if data is None:
+        warn_closure()
+        kept = slice(None) if passed is None else np.flatnonzero(passed)
+        columns = feature_names(level)
+        data_weight = sim_weight[kept]
+        return Samples(sim_gen, sim, sim[kept], sim_weight, data_weight, columns, passed)
+    check_same_columns(data, level, name="data", reference_name=level_name)
+    events = check_sample(data, name="data")
+    check_like(events, sim, name="data", reference_name=level_name)
+    if len(events) < least_events:
+        raise ValueError(f"data has {len(events)} events; the fit needs {least_events} at least.")
+    weight = check_weights(data_weight, len(events), name="data_weight")
+    columns = feature_names(level) or feature_names(data)
+    if passed is not None and passed.sum() < least_events:
+        raise ValueError(
+            f"y (sim_reco) has {int(passed.sum())} events that are not NaN; the fit needs "
+            f"{least_events} at least."
+        )
+    seen = sim if passed is None else sim[np.flatnonzero(passed)]
+    _warn_if_apart(events, seen, columns, level_name)
+    return Samples(sim_gen, sim, events, sim_weight, weight, columns, passed)
+
+
+def check_score_samples(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    data: Any,
+    sample_weight: Any,
+    data_weight: Any,
+    *,
+    fitted: Samples,
+    n_folds: int,
+) -> Samples:
+    """Check what `score` was given; without data, those of the fit are taken.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose score it is.
+    X, y, data, sample_weight, data_weight
+        As in `SRGNFitter.score`.
+    fitted : Samples
+        Those of the fit.
+    n_folds : int
+        Parts of the cross-fit of the classifier.
+    """
+    _check_pairs(X, y, data, sample_weight, data_weight)
+    for sample, name in ((y, "y (sim_reco)"), (data, "data")):
+        columns = feature_names(sample)
+        if columns is not None and fitted.columns is not None and columns != fitted.columns:
+            raise ValueError(
+                f"The columns of {name} are {columns}, those of the fit were {fitted.columns}: "
+                "reorder or rename them."
+            )
+    sim_gen = check_estimator_events(estimator, X, reset=False)
+    sim, passed = (sim_gen, None) if y is None else check_reco(y, name="y")
+    width = None if isinstance(fitted.data, PackedEvents) else fitted.data.shape[1]
+    if len(sim) != len(sim_gen) or (not isinstance(sim, PackedEvents) and sim.shape[1] != width):
+        of_fit = "sets of particles" if width is None else f"({len(sim_gen)}, {width})"
+        raise ValueError(
+            f"y (sim_reco) has shape {sim.shape}; expected {of_fit}: the events of X, of which "
+            f"there are {len(sim_gen)}, with the features that were fitted."
+        )
+    sim_name = "X (sim_gen)" if y is None else "y (sim_reco)"
+    check_like(sim, fitted.data, name=sim_name, reference_name="the data of the fit")
+    events = fitted.data
+    if data is not None:
+        events = check_sample(data, name="data")
+        check_like(events, sim, name="data", reference_name=sim_name)
+    for sample, name in ((sim, "X (sim_gen)"), (events, "data")):
+        if len(sample) < 2 * n_folds:
+            raise ValueError(
+                f"{name} has {len(sample)} events; score needs {2 * n_folds} at least, two for "
+                f"each of the {n_folds} parts of its cross-fit: give more events, or take fewer "
+                "folds in cross-validation."
+            )
+    sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
+    if data is None:
+        return Samples(sim_gen, sim, events, sim_weight, fitted.data_weight, passed=passed)
+    weight = check_weights(data_weight, len(events), name="data_weight")
+    return Samples(sim_gen, sim, events, sim_weight, weight, passed=passed)
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratorInput:
+    """A generator sample as the user gave it, or none.
+
+    Attributes
+    ----------
+    events : array-like of shape (n, f), n sets of particles, or None
+        ``gen``.
+    theta : array-like of shape (n,) or (n, p), or None
+        ``theta``, the parameters that each was generated with.
+    weight : array-like of shape (n,), or None
+        ``gen_weight``.
+    """
+
+    events: Any = None
+    theta: Any = None
+    weight: Any = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is one."""
+        return self.events is not None
+
+    def check_complete(self) -> None:
+        """Refuse parts of a sample, and rows in another order by their index."""
+        if (self.events is None) != (self.theta is None):
+            given, missing = ("gen", "theta") if self.theta is None else ("theta", "gen")
+            raise ValueError(
+                f"{given} was given without {missing}: the generator sample needs its events (gen) "
+                "and the parameters of each (theta)."
+            )
+        if self.weight is not None and not self.given:
+            raise ValueError("gen_weight was given without gen: pass gen and theta as well.")
+        check_same_rows(self.theta, self.events, name="theta", reference_name="gen")
+        check_same_rows(self.weight, self.events, name="gen_weight", reference_name="gen")
+
+
+def warn_closure() -> None:
+    """Say that the simulation is fitted to itself."""
+    warn_user(
+        "data is None: the simulation is fitted to itself, which gives θ₀ back if all is well "
+        "(a closure or Asimov fit). Pass data=... to fit data.",
+        ClosureFitWarning,
+    )

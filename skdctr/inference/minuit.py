@@ -1,0 +1,133 @@
+"""Errors and contours by iminuit, an optional package: a second opinion on our own profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+from skdctr.exceptions import ConvergenceWarning
+
+if TYPE_CHECKING:
+    from iminuit import Minuit
+
+__all__ = ["check_method", "minos_contour", "minos_interval"]
+
+_METHODS = ("profile", "minuit")
+
+
+def check_method(method: str) -> None:
+    """Refuse a method that is not known."""
+    if method not in _METHODS:
+        raise ValueError(f"method={method!r}: {did_you_mean(method, _METHODS)}")
+
+
+def _minuit(
+    cost: Callable[[FloatArray], float],
+    names: list[str],
+    theta: FloatArray,
+    errors: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+) -> Minuit:
+    """Minimise χ² from a θ that is its minimum already, for what MINOS wants to know of it."""
+    try:
+        from iminuit import Minuit
+    except ImportError as error:
+        raise ImportError(
+            "method='minuit' needs iminuit, which is not installed: pip install \"skdctr[minuit]\""
+        ) from error
+    minuit = Minuit(lambda point: cost(np.asarray(point)), theta, name=names)
+    minuit.errordef = Minuit.LEAST_SQUARES
+    minuit.errors = errors
+    minuit.limits = list(zip(low, high, strict=True))
+    return minuit.migrad()
+
+
+def minos_interval(
+    cost: Callable[[FloatArray], float],
+    names: list[str],
+    theta: FloatArray,
+    errors: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    name: str,
+    level: float,
+) -> tuple[list[float], list[bool]]:
+    """Find both ends of an interval by MINOS.
+
+    Parameters
+    ----------
+    cost : callable
+        χ² of one θ of shape (p,).
+    names : list of str
+        Parameters.
+    theta, errors, low, high : ndarray of shape (p,)
+        Minimum, standard errors, bounds.
+    name : str
+        Parameter of the interval.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    ends : list of float
+        Lower and upper end; the bound where there is none.
+    crossed : list of bool
+        False for ends that are bounds.
+    """
+    k = names.index(name)
+    minuit = _minuit(cost, names, theta, errors, low, high)
+    found = minuit.minos(name, cl=level).merrors[name]
+    value = minuit.values[name]
+    ends, crossed = [], []
+    for change, valid, limited, bound in (
+        (found.lower, found.lower_valid, found.at_lower_limit, low[k]),
+        (found.upper, found.upper_valid, found.at_upper_limit, high[k]),
+    ):
+        if not valid and not limited:
+            message = f"MINOS did not converge for {name}: its last value is given"
+            warn_user(message, ConvergenceWarning)
+        ends.append(float(bound if limited else value + change))
+        crossed.append(not limited)
+    return ends, crossed
+
+
+def minos_contour(
+    cost: Callable[[FloatArray], float],
+    names: list[str],
+    theta: FloatArray,
+    errors: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    pair: tuple[str, str],
+    level: float,
+    n_points: int,
+) -> FloatArray:
+    """Find the border of a joint region of two parameters.
+
+    Parameters
+    ----------
+    cost, names, theta, errors, low, high
+        As in `minos_interval`.
+    pair : tuple of two str
+        Parameters.
+    level : float
+        Confidence level.
+    n_points : int
+        Points on the border.
+
+    Returns
+    -------
+    ndarray of shape (n_points + 1, 2)
+        Closed: the last point is the first.
+    """
+    minuit = _minuit(cost, names, theta, errors, low, high)
+    points = np.asarray(minuit.mncontour(*pair, cl=level, size=n_points), dtype=np.float64)
+    if len(points) and not np.array_equal(points[0], points[-1]):
+        points = np.vstack([points, points[:1]])
+    return points

@@ -1,0 +1,221 @@
+"""Estimating equations in units of their errors: values kept, derivatives, minimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import solve_triangular
+from scipy.optimize import least_squares
+
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+from skdctr.exceptions import ConvergenceWarning
+from skdctr.parameters.constraints import Constraints
+from skdctr.parameters.space import ParameterSpace
+
+__all__ = ["STEP", "WhitenedEquations"]
+
+# Of the change that moves χ² by one: above the rounding of single precision, below any curvature.
+STEP = 0.1
+
+
+class WhitenedEquations:
+    """The vector whose square is χ²: L⁻¹U with V = LLᵀ, then the pulls of the constraints.
+
+    Parameters
+    ----------
+    residual, covariance, names, theta, low, high, constraints
+        As for `skdctr.inference.ChiSquare`.
+
+    Attributes
+    ----------
+    space : ParameterSpace
+        Names, best fit and bounds.
+    constrained : list of int
+        Indices of the constrained parameters.
+    n_calls : int
+        How many times `residual` was called.
+    """
+
+    def __init__(
+        self,
+        residual: Callable[[FloatArray], ArrayLike],
+        covariance: ArrayLike | Callable[[FloatArray], ArrayLike],
+        names: Sequence[str],
+        theta: ArrayLike,
+        low: ArrayLike | None,
+        high: ArrayLike | None,
+        constraints: Mapping[str, tuple[float, float]] | None,
+    ) -> None:
+        self._residual = residual
+        self.space = _space(names, theta, low, high)
+        self.n_calls = 0
+        self._kept: dict[bytes, FloatArray] = {}
+        known = Constraints.read(constraints, self.space.names)
+        self.constrained = [self.space.names.index(name) for name in known]
+        self._mean, self._sigma = np.reshape(list(known.values()), (-1, 2)).astype(np.float64).T
+        start = self.space.nominal
+        first = np.asarray(residual(start.copy()), dtype=np.float64)
+        if first.ndim != 1:
+            raise ValueError(f"residual(theta) has shape {first.shape}; expected (k,).")
+        if len(first) + len(self._mean) < len(start):
+            raise ValueError(
+                f"{len(first)} equations and {len(self._mean)} constraints do not determine the "
+                f"{len(start)} parameters {list(self.space.names)}: constrain the others."
+            )
+        self._covariance: Callable[[FloatArray], ArrayLike] | None = None
+        if callable(covariance):
+            self._covariance = covariance
+            self._root = _root(covariance(start), len(first))
+        else:
+            self._root = _root(covariance, len(first))
+        self._keep(start, first)
+        self._scale: FloatArray | None = None
+
+    def __call__(self, theta: FloatArray) -> FloatArray:
+        """Return the vector at one θ, (k + c,), from what is kept where it was asked for before."""
+        kept = self._kept.get(theta.tobytes())
+        if kept is not None:
+            return kept
+        return self._keep(theta, np.asarray(self._residual(theta.copy()), dtype=np.float64))
+
+    def _keep(self, theta: FloatArray, residual: FloatArray) -> FloatArray:
+        """Whiten U, append the constraints, and keep it: the same θ is asked for again."""
+        self.n_calls += 1
+        if not np.isfinite(residual).all():
+            raise ValueError(f"residual is not finite at {self._named(theta)}.")
+        if self._covariance is not None:
+            self._root = _root(self._covariance(theta.copy()), len(residual))
+        white = solve_triangular(self._root, residual, lower=True)
+        pulls = (theta[self.constrained] - self._mean) / self._sigma
+        self._kept[theta.tobytes()] = whitened = np.concatenate([white, pulls])
+        return whitened
+
+    def _named(self, theta: FloatArray) -> dict[str, float]:
+        return dict(zip(self.space.names, theta.tolist(), strict=True))
+
+    def jacobian(
+        self, theta: FloatArray, free: NDArray[np.intp], step: FloatArray, *, central: bool = False
+    ) -> FloatArray:
+        """Differentiate the whitened residuals within the bounds, (k + c, number free)."""
+        columns = []
+        for k in free:
+            above, below = theta.copy(), theta.copy()
+            above[k] = min(theta[k] + step[k], self.space.high[k])
+            if central or above[k] == theta[k]:
+                below[k] = max(theta[k] - step[k], self.space.low[k])
+            change = self(above) - self(below)
+            columns.append(change / (above[k] - below[k]))
+        return np.stack(columns, axis=1)
+
+    def scales(self) -> FloatArray:
+        """Find the change of each parameter alone that moves χ² by one, (p,)."""
+        if self._scale is None:
+            theta, every = self.space.nominal, np.arange(len(self.space.names))
+            width = self.space.high - self.space.low
+            width = np.where(np.isfinite(width), width, np.maximum(np.abs(theta), 1.0))
+            step = 1e-3 * width
+            # The first step is a guess: blunt where the errors are small, lost in rounding where
+            # they are large.
+            for _ in range(3):
+                length = np.linalg.norm(self.jacobian(theta, every, step), axis=0)
+                with np.errstate(divide="ignore"):
+                    scale = np.minimum(1 / length, width)
+                close = (step > STEP * scale / 3) & (step < STEP * scale * 3)
+                step = STEP * scale
+                if close.all():
+                    break
+            self._scale = scale
+        return self._scale
+
+    def minimise(
+        self, start: FloatArray, free: NDArray[np.bool_], *, precision: float = 1e-4
+    ) -> FloatArray:
+        """Minimise over the free parameters, from a start within the bounds, to a share of σ."""
+        if not free.any():
+            return start
+        index, scale = np.flatnonzero(free), self.scales()
+        low, high = self.space.low, self.space.high
+
+        def point(z: FloatArray) -> FloatArray:
+            theta = start.copy()
+            theta[free] = np.clip(start[free] + z * scale[free], low[free], high[free])
+            return theta
+
+        found = least_squares(
+            lambda z: self(point(z)),
+            np.zeros(len(index)),
+            jac=lambda z: self.jacobian(point(z), index, STEP * scale) * scale[free],
+            bounds=((low - start)[free] / scale[free], (high - start)[free] / scale[free]),
+            # Keeps parameters on their bounds exactly; a good start costs no step at all.
+            method="dogbox",
+            gtol=precision,
+            max_nfev=50,
+        )
+        if not found.success:
+            message = f"χ² still falls at {self._named(point(found.x))}, where the search gave up"
+            warn_user(message, ConvergenceWarning)
+        return point(found.x)
+
+    def profiled(
+        self, curvature: FloatArray, index: list[int], values: FloatArray, base: FloatArray
+    ) -> FloatArray:
+        """Minimise with some parameters fixed, from where the parabola leads to from `base`."""
+        fixed = np.isin(np.arange(len(base)), index)
+        free = ~fixed
+        start = base.copy()
+        start[index] = values
+        if free.any():
+            pull = curvature[np.ix_(free, fixed)] @ (start - base)[fixed]
+            start[free] -= np.linalg.lstsq(curvature[np.ix_(free, free)], pull, rcond=None)[0]
+        # What is profiled enters χ² by the square of its distance from the minimum.
+        start = np.clip(start, self.space.low, self.space.high)
+        return self.minimise(start, free, precision=1e-2)
+
+
+def _space(
+    names: Sequence[str], theta: ArrayLike, low: ArrayLike | None, high: ArrayLike | None
+) -> ParameterSpace:
+    """Check names, best fit and bounds; rounding may leave the fit just outside of them."""
+    if isinstance(names, str) or len(set(names)) != len(names):
+        raise ValueError(f"names={names!r}: expected a list of different names.")
+    p = len(names)
+    arrays = {
+        "theta": np.array(theta, dtype=np.float64),
+        "low": np.full(p, -np.inf) if low is None else np.array(low, dtype=np.float64),
+        "high": np.full(p, np.inf) if high is None else np.array(high, dtype=np.float64),
+    }
+    for key, values in arrays.items():
+        if values.shape != (p,):
+            raise ValueError(f"{key} has shape {values.shape}, expected ({p},) for {list(names)}.")
+    best, least, most = arrays.values()
+    if not np.isfinite(best).all():
+        raise ValueError(f"theta={best} is not finite.")
+    if not (least < most).all():
+        raise ValueError(f"low={least} must be below high={most}.")
+    slack = 1e-6 * np.where(np.isfinite(most - least), most - least, 1.0)
+    if not ((best >= least - slack) & (best <= most + slack)).all():
+        raise ValueError(f"theta={best} is outside the bounds low={least}, high={most}.")
+    return ParameterSpace(tuple(names), np.clip(best, least, most), least, most)
+
+
+def _root(covariance: ArrayLike, k: int) -> FloatArray:
+    """Check a covariance and return its Cholesky factor, (k, k)."""
+    matrix = np.asarray(covariance, dtype=np.float64)
+    if matrix.shape != (k, k):
+        raise ValueError(
+            f"covariance has shape {matrix.shape}, expected ({k}, {k}) for {k} equations."
+        )
+    if not np.isfinite(matrix).all() or not np.allclose(
+        matrix, matrix.T, atol=1e-8 * np.abs(matrix).max()
+    ):
+        raise ValueError("covariance must be finite and symmetric.")
+    try:
+        root: FloatArray = np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "covariance is not positive definite: the equations depend on each other."
+        ) from error
+    return root

@@ -1,0 +1,255 @@
+"""The estimating equation of the optimal observable, with a doubly robust prediction of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from skdctr._utils.typing import FloatArray
+from skdctr.observable.generator import Correction, GeneratorPrediction, predict_generator
+from skdctr.observable.problem import LearnedWeights, ObservableProblem, centred
+from skdctr.observable.regression import RegressionOptions, cross_fit
+from skdctr.parameters.derivatives import central_differences, positive_steps
+from skdctr.results.errors import Sources
+from skdctr.training.folds import make_folds
+from skdctr.weights.error import common_share, mean_covariance
+from skdctr.weights.event_weights import EventWeights
+
+__all__ = ["EstimatingEquation"]
+
+_STEP = 1e-3
+
+
+class EstimatingEquation:
+    """U(θ) = E_θ[h] with h = (s − s̄)·1[passed]: zero where simulation predicts the data's mean s̄.
+
+    With several parts of a cross-fit U is the mean of theirs: weights and score of each come from
+    other events than those that correct them, and all generator events take part.
+
+    Parameters
+    ----------
+    problem : ObservableProblem
+        The samples.
+    reference : ndarray of shape (p,)
+        θ at which s is the score.
+    options : RegressionOptions
+        Networks of the regressions.
+    corrections : sequence of Correction
+        Of the weights by the generator sample, of which the best one is taken.
+    n_folds : int
+        Parts of the cross-fit of the regressions.
+    seed : int
+        Seed of folds and networks.
+
+    References
+    ----------
+    V. Chernozhukov et al., Econom. J. 21, C1 (2018), for the cross-fit.
+    """
+
+    def __init__(
+        self,
+        problem: ObservableProblem,
+        reference: FloatArray,
+        options: RegressionOptions,
+        *,
+        corrections: Sequence[Correction],
+        n_folds: int = 2,
+        seed: int = 0,
+    ) -> None:
+        self.problem, self.reference = problem, reference
+        self._parts = [
+            _OfPart(problem, part, reference, options, corrections, n_folds, seed)
+            for part in problem.parts
+        ]
+
+    def __call__(self, theta: FloatArray) -> FloatArray:
+        """Evaluate U(θ), (p,)."""
+        value: FloatArray = np.mean([part(theta) for part in self._parts], axis=0)
+        return value
+
+    def covariance(self, theta: FloatArray) -> Sources:
+        """Compute the covariance of U(θ) by source, each (p, p)."""
+        n_parts = len(self._parts)
+        # Data and simulation are the same for all parts, generator events are not.
+        shared = [part.influence(theta) for part in self._parts]
+        covariance = Sources()
+        for source in shared[0]:
+            influence = np.mean([of_part[source] for of_part in shared], axis=0)
+            covariance[source] = influence.T @ influence
+        common = common_share(n_parts)
+        generated = [part.generator for part in self._parts if part.generator is not None]
+        if len(generated) == n_parts:
+            pairs = [one.covariances(theta) for one in generated]
+            of_events, of_weights = np.mean(pairs, axis=0)
+            covariance["generator"] = of_events / n_parts + common * of_weights
+            return covariance
+        own = [part.weight_covariance(theta) for part in self._parts]
+        for source in own[0]:
+            if all(source in of_part for of_part in own):
+                covariance[source] = common * np.mean([of_part[source] for of_part in own], axis=0)
+        return covariance
+
+    def jacobian(self, theta: FloatArray) -> FloatArray:
+        """Compute ∂U/∂θ, (p, p), by central differences."""
+        space = self.problem.space
+        step = positive_steps(theta, _STEP * space.width, space.low)
+        return central_differences(self, theta, step)
+
+    def distance(self, theta: FloatArray) -> float:
+        """Compute the length of the step from the reference to θ, in widths of the score.
+
+        Of the score at either end, whichever is the narrower: where weights flatten, as they may
+        at the edge of what was trained, any step looks short.
+        """
+        step = theta - self.reference
+        lengths = [
+            float(step @ known @ step)
+            for part in self._parts
+            for known in (part.information, _information(*self.problem.score(part.of, theta)))
+        ]
+        return float(np.sqrt(max(*lengths, 0.0)))
+
+    def solve(self, start: FloatArray) -> FloatArray:
+        """Find the θ within bounds where χ² of U and of the constraints is smallest, (p,)."""
+        problem, space = self.problem, self.problem.space
+        width = space.width
+        total = self.covariance(start).total(len(start))
+        values, vectors = np.linalg.eigh(np.linalg.pinv(total, hermitian=True))
+        whiten = (vectors * np.sqrt(values.clip(min=0))).T
+        mean, known = problem.knowledge()
+
+        def target(z: FloatArray) -> FloatArray:
+            theta = start + z * width
+            return np.concatenate([whiten @ self(theta), (theta - mean) * known])
+
+        def slope(z: FloatArray) -> FloatArray:
+            derivative = whiten @ self.jacobian(start + z * width)
+            return np.vstack([derivative, np.diag(known)]) * width
+
+        found = least_squares(
+            target,
+            np.zeros(len(start)),
+            jac=slope,
+            bounds=((space.low - start) / width - 1e-9, (space.high - start) / width + 1e-9),
+            xtol=1e-7,
+            max_nfev=40,
+        )
+        return space.clip(start + found.x * width)
+
+
+class _OfPart:
+    """U(θ) by the weights of one part.
+
+    Attributes
+    ----------
+    information : ndarray of shape (p, p)
+        Fisher information of one generator-level event at the reference, under the weights.
+    h : ndarray of shape (n, p)
+        Of the simulated events.
+    expected : ndarray of shape (n, p)
+        E[h | x_G] of them; zero where no generator events predict its mean.
+    generator : GeneratorPrediction or None
+        Of this mean.
+    """
+
+    def __init__(
+        self,
+        problem: ObservableProblem,
+        of: LearnedWeights,
+        reference: FloatArray,
+        options: RegressionOptions,
+        corrections: Sequence[Correction],
+        n_folds: int,
+        seed: int,
+    ) -> None:
+        self.problem, self.of = problem, of
+        weight, gradient = problem.sim_weights(of, reference), of.sim.gradient(reference)
+        score = centred(gradient, weight)
+        self.information = _information(weight, score)
+        folds = make_folds(len(score), n_folds, np.random.default_rng(seed))
+        if of.data is None:
+            passed = problem.passed
+            observable = cross_fit(
+                problem.sim[passed],
+                score[passed],
+                weight[passed],
+                folds[passed],
+                options,
+                seed=seed,
+            )
+            self._centre(observable(problem.data))
+            self.h = np.zeros_like(score)
+            self.h[passed] = observable.out_of_fold(problem.sim[passed], folds[passed])
+            self.h[passed] -= self.data_mean
+        else:
+            self._centre(_known_score(of.data, reference))
+            self.h = gradient - self.data_mean
+        self.generator: GeneratorPrediction | None = None
+        self.expected: FloatArray = np.zeros_like(score)
+        if of.generator is None:
+            return
+        if of.data is None:
+            regression = cross_fit(problem.sim_gen, self.h, weight, folds, options, seed=seed)
+            self.expected = regression.out_of_fold(problem.sim_gen, folds)
+            generated = regression(of.generator.events)
+        else:
+            # Nothing stands between x_S and x_G.
+            self.expected = self.h
+            generated = _known_score(of.generator.weights, reference) - self.data_mean
+        of_data: FloatArray = self.data_scatter.T @ self.data_scatter
+        self.generator = predict_generator(
+            of.generator.sample,
+            generated,
+            reference,
+            self.information,
+            corrections,
+            np.asarray(np.linalg.pinv(of_data, hermitian=True), dtype=np.float64),
+        )
+
+    def _centre(self, data_score: FloatArray) -> None:
+        """Keep the mean score of the data, (p,), and what each event adds to its error, (k, p)."""
+        data_weight = self.problem.data_weight
+        self.data_mean: FloatArray = np.average(data_score, axis=0, weights=data_weight)
+        share = data_weight / data_weight.sum()
+        self.data_scatter: FloatArray = share[:, None] * (data_score - self.data_mean)
+
+    def __call__(self, theta: FloatArray) -> FloatArray:
+        """Evaluate U(θ), (p,)."""
+        weight = self.problem.sim_weights(self.of, theta)
+        value: FloatArray = weight @ (self.h - self.expected) / weight.sum()
+        return value if self.generator is None else value + self.generator.mean(theta)
+
+    def influence(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """Return what each event of the data and of the simulation adds to the error of U(θ)."""
+        weight = self.problem.sim_weights(self.of, theta)
+        share = weight / weight.sum()
+        efficiency = float(share @ self.problem.passed)
+        difference = self.h - self.expected
+        return {
+            "data": efficiency * self.data_scatter,
+            "simulation": share[:, None] * (difference - share @ difference),
+        }
+
+    def weight_covariance(self, theta: FloatArray) -> dict[str, FloatArray]:
+        """Compute the covariance of U(θ) that the weights give it, by source."""
+        return mean_covariance(self.of.sim, self.h, self.problem.sim_weight, theta)
+
+
+def _known_score(weights: EventWeights, theta: FloatArray) -> FloatArray:
+    """Return the score of events at generator level, (n, p)."""
+    score = weights.gradient(theta)
+    n_bad = int((~np.isfinite(score)).any(axis=1).sum())
+    if n_bad:
+        raise ValueError(
+            f"The log-weights of {n_bad} of {len(score)} events have no finite derivative at θ = "
+            f"{theta.tolist()}: the density ratio must be positive for all events of data and gen."
+        )
+    return score
+
+
+def _information(weight: FloatArray, score: FloatArray) -> FloatArray:
+    """Fisher information of one event, (p, p), of weights and centred scores."""
+    information: FloatArray = (score * weight[:, None]).T @ score / weight.sum()
+    return information

@@ -1,0 +1,159 @@
+"""The optimal observable: θ from the score at reco level, with a doubly robust prediction of it.
+
+No classifier is trained at any θ. The score s(x_S) of the reconstructed events is the locally
+optimal observable; θ* is where the simulation predicts the mean that the data have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skdctr._utils.typing import FloatArray
+from skdctr.events.validation import Events
+from skdctr.metrics import effective_sample_size
+from skdctr.observable.equation import EstimatingEquation
+from skdctr.observable.generator import Correction
+from skdctr.observable.problem import ObservableProblem
+from skdctr.observable.regression import RegressionOptions, cross_fit
+from skdctr.results.errors import Sources, sandwich
+from skdctr.results.found import Found
+from skdctr.results.messages import Message
+from skdctr.training.folds import make_folds
+from skdctr.weights.event_weights import EventWeights
+
+__all__ = ["fit_observable", "reco_information"]
+
+_COARSE_ROWS = 60_000
+# Least effective share of the simulation at a reference.
+_LEAST_SHARE = 0.02
+# Distance from the reference, in widths of the score of one event, within which the observable
+# is as good as optimal: the information lost goes with its square.
+_CLOSE = 0.1
+_FAR = 0.3
+_MAX_REFERENCES = 8
+
+
+def fit_observable(
+    problem: ObservableProblem,
+    start: FloatArray,
+    options: RegressionOptions,
+    *,
+    corrections: Sequence[Correction],
+    n_folds: int = 2,
+    seed: int = 0,
+) -> Found:
+    """Fit θ: first on a part of the events, until the reference is near θ*, then on all.
+
+    Parameters
+    ----------
+    problem : ObservableProblem
+        The samples.
+    start : ndarray of shape (p,)
+        First reference.
+    options : RegressionOptions
+        Networks of the regressions.
+    corrections : sequence of Correction
+        Of the weights by the generator sample, of which the best one is taken.
+    n_folds : int
+        Parts of the cross-fit.
+    seed : int
+        Seed of all that is random.
+    """
+    rng = np.random.default_rng(seed)
+    coarse = problem.some(_COARSE_ROWS, rng)
+    theta, references = start, [start]
+    for _ in range(_MAX_REFERENCES):
+        equation = EstimatingEquation(
+            coarse, theta, options, corrections=corrections, n_folds=n_folds, seed=seed
+        )
+        solved = equation.solve(theta)
+        theta = _reachable(coarse, theta, solved)
+        references.append(theta)
+        if equation.distance(theta) < _FAR:
+            break
+    converged = False
+    for _ in range(_MAX_REFERENCES - 1):
+        equation = EstimatingEquation(
+            problem, theta, options, corrections=corrections, n_folds=n_folds, seed=seed
+        )
+        theta = equation.solve(theta)
+        converged = equation.distance(theta) < _CLOSE
+        if converged:
+            break
+        references.append(theta)
+    sources, messages = _errors(equation, theta)
+    if not converged:
+        messages.append(Message(f"θ still moved after {len(references)} references"))
+    return Found(theta, sources, converged, messages, equation, len(references))
+
+
+def _errors(equation: EstimatingEquation, theta: FloatArray) -> tuple[Sources, list[Message]]:
+    """Propagate the errors of the equations to θ, by source, and find what they do not fix."""
+    problem = equation.problem
+    width = problem.space.width
+    slope = equation.jacobian(theta) * width
+    by_source = equation.covariance(theta)
+    # In whitened equations the curvature is that of χ², which tells what is not identified.
+    combine = slope.T @ np.linalg.pinv(by_source.total(len(slope)), hermitian=True)
+    scatter = by_source.propagated(combine)
+    curvature = combine @ slope
+    if problem.constraints:
+        scatter["constraints"] = np.diag((problem.knowledge()[1] * width) ** 2)
+        curvature = curvature + scatter["constraints"]
+    return sandwich(curvature, scatter, width, problem.space.names)
+
+
+def _reachable(problem: ObservableProblem, start: FloatArray, end: FloatArray) -> FloatArray:
+    """Go towards a point as far as the simulation has events left."""
+    step = end - start
+    for _ in range(10):
+        every = [problem.sim_weights(part, start + step) for part in problem.parts]
+        if all(effective_sample_size(each) >= _LEAST_SHARE * len(each) for each in every):
+            return np.asarray(start + step)
+        step = step / 2
+    return start
+
+
+def reco_information(
+    weights: EventWeights,
+    sim: Events,
+    sim_weight: FloatArray,
+    theta: FloatArray,
+    options: RegressionOptions,
+    *,
+    n_folds: int = 2,
+    seed: int = 0,
+) -> FloatArray:
+    """Compute the Fisher information of one reconstructed event, (p, p).
+
+    As far as a regression finds it: that of the mean of the cross-fitted score.
+
+    Parameters
+    ----------
+    weights : EventWeights
+        Log-weights of the reconstructed events.
+    sim : ndarray of shape (n, m) or PackedEvents
+        Their reconstructed features.
+    sim_weight : ndarray of shape (n,)
+        Event weights before any reweighting.
+    theta : ndarray of shape (p,)
+        Where.
+    options : RegressionOptions
+        Networks of the regression.
+    n_folds : int
+        Parts of the cross-fit.
+    seed : int
+        Seed of folds and networks.
+    """
+    weight = sim_weight * np.exp(weights.log_weights(theta))
+    score = weights.gradient(theta)
+    score = score - np.average(score, axis=0, weights=weight)
+    folds = make_folds(len(score), n_folds, np.random.default_rng(seed))
+    observable = cross_fit(sim, score, weight, folds, options, seed=seed).out_of_fold(sim, folds)
+    observable = observable - np.average(observable, axis=0, weights=weight)
+    slope = (observable * weight[:, None]).T @ score / weight.sum()
+    scatter = (observable * weight[:, None]).T @ observable / weight.sum()
+    information: FloatArray = slope.T @ np.linalg.pinv(scatter, hermitian=True) @ slope
+    return information

@@ -1,0 +1,145 @@
+"""Conditional means E[t | x] by cross-fitted regression: no event is judged by its own fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from skdctr._utils.device import torch_seed
+from skdctr._utils.typing import FloatArray
+from skdctr.events.scaling import Scaling
+from skdctr.events.validation import Events
+from skdctr.networks.build import event_network
+from skdctr.training.batches import EventDataset
+from skdctr.training.losses import WeightedSquaredError
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import predict_logits, to_tensor
+from skdctr.training.train import train
+
+__all__ = ["ConditionalMean", "RegressionOptions", "cross_fit"]
+
+
+@dataclass(frozen=True)
+class RegressionOptions:
+    """How the networks of a regression are built and trained.
+
+    Attributes
+    ----------
+    layers : dict
+        `hidden_layer_sizes` and `activation` of the networks.
+    training : callable
+        Makes the training options from the number of events.
+    max_rows : int
+        Events that one network trains on at the most: beyond some 10⁵ the statistical error of
+        a fit no longer depends on the regression.
+    device : torch.device
+        Where networks train.
+    """
+
+    layers: dict[str, Any]
+    training: Callable[[int], TrainingOptions]
+    max_rows: int
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class ConditionalMean:
+    """One network a fold, each trained on the other folds.
+
+    Attributes
+    ----------
+    networks : list of nn.Module
+        From standardised features to standardised targets.
+    features, targets : Scaling
+        Of both.
+    device : torch.device
+        Where the networks are.
+    """
+
+    networks: list[torch.nn.Module]
+    features: Scaling
+    targets: Scaling
+    device: torch.device
+
+    def _member(self, fold: int, X: Events) -> FloatArray:
+        scaled = to_tensor(self.features(X), self.device)
+        values = predict_logits(self.networks[fold], scaled).cpu().numpy().astype(np.float64)
+        known: FloatArray = values.reshape(len(X), -1) * self.targets.scale + self.targets.shift
+        return known
+
+    def out_of_fold(self, X: Events, folds: NDArray[np.intp]) -> FloatArray:
+        """Predict each event of the regression by the network that has not seen it, (n, k)."""
+        values = np.empty((len(X), len(self.targets.shift)))
+        for fold in range(len(self.networks)):
+            rows = folds == fold
+            values[rows] = self._member(fold, X[rows])
+        return values
+
+    def __call__(self, X: Events) -> FloatArray:
+        """Predict other events by the mean of the networks, (n, k)."""
+        members = [self._member(fold, X) for fold in range(len(self.networks))]
+        mean: FloatArray = np.mean(members, axis=0)
+        return mean
+
+
+def cross_fit(
+    X: Events,
+    target: FloatArray,
+    weight: FloatArray,
+    folds: NDArray[np.intp],
+    options: RegressionOptions,
+    *,
+    seed: int,
+) -> ConditionalMean:
+    """Fit E[target | X] by weighted least squares, one network a fold.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, f) or PackedEvents
+        Events.
+    target : ndarray of shape (n, k)
+        What to average.
+    weight : ndarray of shape (n,)
+        Event weights, not negative.
+    folds : ndarray of shape (n,)
+        Fold of each event.
+    options : RegressionOptions
+        Networks and their training.
+    seed : int
+        Seed of initial weights, order of events and the choice of rows.
+
+    Returns
+    -------
+    ConditionalMean
+    """
+    features, targets = Scaling.standard(X, weight), Scaling.standard(target, weight)
+    rng = np.random.default_rng(seed)
+    networks = []
+    for fold in range(int(folds.max()) + 1):
+        rows = np.flatnonzero(folds != fold)
+        if len(rows) > options.max_rows:
+            rows = rng.choice(rows, options.max_rows, replace=False)
+        rows = rows[weight[rows] > 0]
+        x = to_tensor(features(X[rows]), options.device)
+        data = EventDataset(
+            x,
+            to_tensor(targets(target[rows]), options.device),
+            to_tensor(weight[rows] / weight[rows].mean(), options.device),
+        )
+        with torch_seed(seed, options.device):
+            module = event_network(x, n_outputs=target.shape[1], **options.layers)
+        train(
+            module.to(options.device),
+            data,
+            options.training(len(rows)),
+            criterion=WeightedSquaredError(),
+            device=options.device,
+            seed=seed,
+        )
+        networks.append(module)
+    return ConditionalMean(networks, features, targets, options.device)

@@ -1,0 +1,238 @@
+"""The parameters θ: their names, values, ranges and constraints, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+from skdctr.events.validation import check_events, feature_names
+from skdctr.exceptions import ExtrapolationWarning
+
+__all__ = ["ParameterSpace", "check_theta_rows", "numbers_of", "warn_if_outside"]
+
+
+def _has_words(values: Any) -> bool:
+    try:
+        first = np.asarray(values[:1])
+    except (TypeError, IndexError):
+        return False
+    return any(isinstance(value, str) for value in first.flat)
+
+
+def check_theta_rows(
+    theta: Any, n_events: int, *, name: str, keep_single: bool = False
+) -> tuple[FloatArray, list[str]]:
+    """Check the parameters of every event; return shape (n, p) and the parameter names."""
+    names = feature_names(theta)
+    if _has_words(theta):
+        raise ValueError(
+            f"{name} holds strings: θ must be numbers; two samples are coded as 0 and 1."
+        )
+    rows = check_events(theta, name=name, keep_single=keep_single)
+    if len(rows) != n_events:
+        raise ValueError(
+            f"{name} has {len(rows)} rows for {n_events} events: give the parameters that each "
+            "event was generated with, one row per event."
+        )
+    if names is None:
+        names = [f"theta_{k}" for k in range(rows.shape[1])] if rows.shape[1] > 1 else ["theta"]
+    return rows, names
+
+
+@dataclass(frozen=True)
+class ParameterSpace:
+    """Names, nominal values and trained range of the parameters θ.
+
+    Attributes
+    ----------
+    names : tuple of str
+        One per parameter.
+    nominal : ndarray of shape (p,)
+        θ₀, the parameters of the nominal sample.
+    low, high : ndarray of shape (p,)
+        The range that weights are trained in; infinite where there is no limit.
+    """
+
+    names: tuple[str, ...]
+    nominal: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def width(self) -> FloatArray:
+        """Range of each parameter, (p,); 1 where it has no limit."""
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isfinite(self.high - self.low), self.high - self.low, 1.0)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether every parameter has limits."""
+        return bool(np.isfinite([self.low, self.high]).all())
+
+    def clip(self, theta: FloatArray) -> FloatArray:
+        """Return the nearest θ within the range."""
+        return np.clip(theta, self.low, self.high)
+
+    def contains(self, theta: FloatArray) -> bool:
+        """Say whether θ, (p,), lies within the range."""
+        return bool(((theta >= self.low) & (theta <= self.high)).all())
+
+    def within(
+        self, bounds: Mapping[str, Sequence[float]] | Sequence[Sequence[float]] | None
+    ) -> ParameterSpace:
+        """Return the space with the bounds of a search as its range, by name or by order.
+
+        Parameters
+        ----------
+        bounds : mapping of str to (float, float), array-like of shape (p, 2), or None
+            None is the range as it is. A mapping may leave parameters out; they keep theirs.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or a pair is not two finite numbers in ascending order.
+        """
+        low, high = self.low.copy(), self.high.copy()
+        for name, pair in self._named_bounds(bounds).items():
+            if name not in self.names:
+                raise ValueError(
+                    f"bounds names an unknown parameter {name!r}; {did_you_mean(name, self.names)}"
+                )
+            values = numbers_of(pair)
+            if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
+                raise ValueError(
+                    f"bounds[{name!r}]={pair!r}; expected two finite numbers (low, high), "
+                    "low < high."
+                )
+            k = self.names.index(name)
+            low[k], high[k] = values
+        return replace(self, low=low, high=high)
+
+    def _named_bounds(self, bounds: Any) -> dict[str, Any]:
+        if bounds is None:
+            return {}
+        if isinstance(bounds, Mapping):
+            return dict(bounds)
+        rows = numbers_of(bounds)
+        if rows.shape == (2,) and len(self) == 1:
+            rows = rows.reshape(1, 2)
+        if rows.shape != (len(self), 2):
+            raise ValueError(
+                f"bounds={bounds!r} has shape {rows.shape}, expected numbers of shape "
+                f"({len(self)}, 2): one (low, high) per "
+                f"parameter in the order {list(self.names)}, or a dict by name."
+            )
+        return dict(zip(self.names, rows.tolist(), strict=True))
+
+    def point(self, theta: Any, *, n_events: int | None = None, name: str = "theta") -> FloatArray:
+        """Read one θ, or one per event, in any of the forms that users write it in.
+
+        Parameters
+        ----------
+        theta : scalar, array-like of shape (p,) or (n, p), mapping, Series or DataFrame
+            By order or by name.
+        n_events : int, optional
+            Rows that a two-dimensional θ must have; None refuses one θ per event.
+        name : str
+            What the caller calls the argument.
+
+        Returns
+        -------
+        ndarray of shape (p,) or (n_events, p)
+        """
+        if theta is None:
+            raise ValueError(
+                f"{name} is missing: give the parameters {list(self.names)}, e.g. "
+                f"{name}={dict(zip(self.names, self.nominal.tolist(), strict=True))}."
+            )
+        if isinstance(theta, (Mapping, pd.Series, pd.DataFrame)):
+            theta = self._by_name(theta, name)
+        try:
+            # numpy reads numbers off strings, which are rather a mistake.
+            if np.asarray(theta).dtype.kind in "US":
+                raise ValueError("a string is no number")
+            values = np.array(theta, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}={theta!r} is not numeric.") from error
+        if values.ndim == 0:
+            values = values.reshape(1)
+        p = len(self.names)
+        if values.shape != (p,) and (n_events is None or values.shape != (n_events, p)):
+            shapes = f"({p},)" + ("" if n_events is None else f" or ({n_events}, {p})")
+            hint = (
+                f" For one value per event use {name}.reshape(-1, 1)."
+                if values.ndim == 1 and values.shape[0] == n_events
+                else ""
+            )
+            raise ValueError(
+                f"{name} has shape {values.shape}, expected {shapes} for the parameters "
+                f"{list(self.names)}.{hint}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} contains NaN or infinity; parameters must be finite.")
+        return values
+
+    def rows(self, theta: Any, n_events: int, *, name: str) -> FloatArray:
+        """Read one θ per event, (n_events, p); by name where it has names, in any order."""
+        values, _ = check_theta_rows(theta, n_events, name=name)
+        named = isinstance(theta, pd.DataFrame) and feature_names(theta) is not None
+        return self.point(theta if named else values, n_events=n_events, name=name)
+
+    def _by_name(self, theta: Any, name: str) -> Any:
+        if isinstance(theta, pd.Series) and not all(isinstance(key, str) for key in theta.index):
+            return theta.to_numpy()
+        keys = list(theta.columns if isinstance(theta, pd.DataFrame) else theta.keys())
+        for key in keys:
+            if key not in self.names:
+                raise ValueError(
+                    f"{name} names an unknown parameter {key!r}; {did_you_mean(key, self.names)}"
+                )
+        missing = [key for key in self.names if key not in keys]
+        if missing:
+            raise ValueError(f"{name} lacks the parameters {missing}: give all of {self.names}.")
+        if isinstance(theta, pd.DataFrame):
+            return theta[list(self.names)].to_numpy()
+        return [theta[key] for key in self.names]
+
+    def outside(self, theta: FloatArray) -> list[str]:
+        """Describe every parameter of θ (..., p) that leaves the trained range."""
+        theta = np.atleast_2d(theta)
+        slack = 1e-9 * self.width
+        messages = []
+        for k, parameter in enumerate(self.names):
+            column = theta[:, k]
+            if (column < self.low[k] - slack[k]).any() or (column > self.high[k] + slack[k]).any():
+                worst = column[np.argmax(np.maximum(self.low[k] - column, column - self.high[k]))]
+                messages.append(
+                    f"{parameter}={worst:g} is outside [{self.low[k]:g}, {self.high[k]:g}]"
+                )
+        return messages
+
+
+def numbers_of(values: Any) -> FloatArray:
+    """Return what a user gave as an array of numbers, which is empty where it holds none."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.empty(0)
+
+
+def warn_if_outside(space: ParameterSpace, theta: FloatArray) -> None:
+    """Warn where θ leaves the trained range."""
+    messages = space.outside(theta)
+    if messages:
+        warn_user(
+            "Weights are extrapolated in θ: " + "; ".join(messages) + ", the trained range. "
+            "Generate events up to there and fit the reweighter again, or narrow the bounds.",
+            ExtrapolationWarning,
+        )

@@ -1,0 +1,314 @@
+"""Nominal, reweighted and target events in one observable."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skdctr._utils.typing import FloatArray
+from skdctr.events.validation import check_same_columns
+from skdctr.plotting.style import COLORS, MARKERS, axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ClosureDisplay"]
+
+# Quantile of both tails that a histogram leaves out where no range is given.
+_TAIL = 0.001
+
+
+def _column(values: ArrayLike, name: str, feature: int = 0) -> FloatArray:
+    """Take one observable, (n,), out of an array of shape (n,) or (n, f)."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 2:
+        if not 0 <= feature < array.shape[1]:
+            raise ValueError(
+                f"feature={feature!r}: {name} has {array.shape[1]} columns; expected 0 to "
+                f"{array.shape[1] - 1}."
+            )
+        array = array[:, feature]
+    if array.ndim != 1 or len(array) == 0:
+        raise ValueError(
+            f"{name} has shape {np.shape(values)}: expected one value per event, (n,), or (n, f)."
+        )
+    n_bad = int((~np.isfinite(array)).sum())
+    if n_bad:
+        raise ValueError(
+            f"{name} has {n_bad} of {len(array)} values that are NaN or infinite: leave these "
+            f"events out of {name} and of its weights, such as those that the reconstruction lost."
+        )
+    return array
+
+
+def _edges(bins: int | ArrayLike, samples: Sequence[FloatArray]) -> FloatArray:
+    """Check bin edges, or divide the range of the samples but for their tails."""
+    if isinstance(bins, str) or np.ndim(bins) > 1:
+        raise ValueError(f"bins={bins!r}; expected a number of bins, or their edges.")
+    if np.ndim(bins) == 0:
+        number = float(np.asarray(bins, dtype=np.float64))
+        if not (number >= 1 and number.is_integer()):
+            raise ValueError(f"bins={bins!r}; expected a whole number, one at least.")
+        ends = [np.quantile(values, [_TAIL, 1 - _TAIL]) for values in samples]
+        low, high = np.min(ends), np.max(ends)
+        return np.linspace(low, high if high > low else low + 1, int(number) + 1)
+    edges = _column(bins, "bins")
+    if len(edges) < 2 or not (np.diff(edges) > 0).all():
+        raise ValueError(f"bins={edges.tolist()}; expected two edges or more in ascending order.")
+    return edges
+
+
+def _histogram(
+    values: FloatArray, weight: FloatArray, edges: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the fraction of the events in each bin, and its statistical error."""
+    total = weight.sum()
+    content, _ = np.histogram(values, edges, weights=weight)
+    square, _ = np.histogram(values, edges, weights=weight**2)
+    return content / total, np.sqrt(square) / total
+
+
+class ClosureDisplay:
+    """Histograms of one observable: nominal, reweighted and target, and their ratio to the target.
+
+    Draw it from `from_estimator` or `from_predictions`.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_bins + 1,)
+        Bin edges.
+    fractions : dict of str to ndarray of shape (n_bins,)
+        Share of the events in each bin, by name: the nominal sample and its reweightings.
+    errors : dict of str to ndarray of shape (n_bins,)
+        Their statistical errors.
+    target, target_error : ndarray of shape (n_bins,)
+        The same of the target.
+    target_name : str, default="Target"
+        What the legend calls it.
+    xlabel : str, default="x"
+        The observable, with its unit.
+
+    Attributes
+    ----------
+    ax_, ratio_ax_ : matplotlib Axes
+        The two panels of the last drawing.
+    figure_ : matplotlib Figure
+        Its figure.
+    """
+
+    def __init__(
+        self,
+        *,
+        edges: FloatArray,
+        fractions: Mapping[str, FloatArray],
+        errors: Mapping[str, FloatArray],
+        target: FloatArray,
+        target_error: FloatArray,
+        target_name: str = "Target",
+        xlabel: str = "x",
+    ) -> None:
+        self.edges = edges
+        self.fractions = fractions
+        self.errors = errors
+        self.target = target
+        self.target_error = target_error
+        self.target_name = target_name
+        self.xlabel = xlabel
+
+    @classmethod
+    def from_estimator(
+        cls,
+        reweighter: Any,
+        X: ArrayLike,
+        target: ArrayLike,
+        theta: Any = None,
+        *,
+        observable: ArrayLike | None = None,
+        feature: int = 0,
+        sample_weight: ArrayLike | None = None,
+        target_weight: ArrayLike | None = None,
+        bins: int | ArrayLike = 40,
+        target_name: str = "Target",
+        xlabel: str = "x",
+        ax: Axes | None = None,
+    ) -> Self:
+        """Reweight nominal events to θ, and draw them beside a target.
+
+        Parameters
+        ----------
+        reweighter : fitted reweighter
+            `DCTRReweighter` or `AnalyticReweighter`.
+        X : array-like of shape (n, f)
+            Nominal events at generator level.
+        target : array-like of shape (m,) or (m, f)
+            The observable of events at θ.
+        theta : scalar, array-like of shape (p,), dict or Series, default=None
+            θ; may be left out only in the discrete case.
+        observable : array-like of shape (n,) or (n, k), default=None
+            The observable of the nominal events, e.g. at reconstructed level; None takes `X`.
+        feature : int, default=0
+            Which column of `observable` and `target`, where they have several.
+        sample_weight, target_weight : array-like of shape (n,), (m,), default=None
+            Event weights before any reweighting.
+        bins : int or array-like of shape (n_bins + 1,), default=40
+            Number of bins or their edges.
+        target_name : str, default="Target"
+            What the legend calls the target.
+        xlabel : str, default="x"
+            The observable, with its unit.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ClosureDisplay
+        """
+        weights = reweighter.predict_weights(X, theta)
+        return cls.from_predictions(
+            X if observable is None else observable,
+            target,
+            {"Reweighted": weights},
+            feature=feature,
+            sample_weight=sample_weight,
+            target_weight=target_weight,
+            bins=bins,
+            target_name=target_name,
+            xlabel=xlabel,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        nominal: ArrayLike,
+        target: ArrayLike,
+        weights: ArrayLike | Mapping[str, ArrayLike],
+        *,
+        feature: int = 0,
+        sample_weight: ArrayLike | None = None,
+        target_weight: ArrayLike | None = None,
+        bins: int | ArrayLike = 40,
+        target_name: str = "Target",
+        xlabel: str = "x",
+        ax: Axes | None = None,
+    ) -> Self:
+        """Draw nominal events with one or more sets of weights beside a target.
+
+        Parameters
+        ----------
+        nominal : array-like of shape (n,) or (n, f)
+            The observable of the nominal events.
+        target : array-like of shape (m,) or (m, f)
+            The same observable of the target.
+        weights : array-like of shape (n,), or dict of str to such
+            Weights of the nominal events, by the name that the legend gives them.
+        feature, sample_weight, target_weight, bins, target_name, xlabel, ax
+            As in `from_estimator`.
+
+        Returns
+        -------
+        display : ClosureDisplay
+
+        Raises
+        ------
+        ValueError
+            If lengths or columns do not fit, something is not finite, or there is no such feature
+            or bin.
+        """
+        check_same_columns(target, nominal, name="target", reference_name="nominal")
+        x, y = _column(nominal, "nominal", feature), _column(target, "target", feature)
+        own = np.ones(len(x)) if sample_weight is None else _column(sample_weight, "sample_weight")
+        other = (
+            np.ones(len(y)) if target_weight is None else _column(target_weight, "target_weight")
+        )
+        named = weights if isinstance(weights, Mapping) else {"Reweighted": weights}
+        factors = {"Nominal": np.ones(len(x))}
+        factors |= {name: _column(values, "weights") for name, values in named.items()}
+        for name, values in {"sample_weight": own, **factors}.items():
+            if len(values) != len(x):
+                raise ValueError(
+                    f"{name}: {len(values)} weights for {len(x)} nominal events; one per event."
+                )
+        if len(other) != len(y):
+            raise ValueError(f"target_weight has {len(other)} entries, target has {len(y)}.")
+        edges = _edges(bins, (x, y))
+        made = {name: _histogram(x, own * factor, edges) for name, factor in factors.items()}
+        fraction, error = _histogram(y, other, edges)
+        display = cls(
+            edges=edges,
+            fractions={name: pair[0] for name, pair in made.items()},
+            errors={name: pair[1] for name, pair in made.items()},
+            target=fraction,
+            target_error=error,
+            target_name=target_name,
+            xlabel=xlabel,
+        )
+        return display.plot(ax=ax)
+
+    def plot(
+        self, ax: Axes | None = None, *, ratio_range: tuple[float, float] = (0.7, 1.3)
+    ) -> Self:
+        """Draw the histograms, and below them the ratio to the target.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw: its place is given to two panels. None makes a figure.
+        ratio_range : tuple of float, default=(0.7, 1.3)
+            Range of the ratio.
+
+        Returns
+        -------
+        self : ClosureDisplay
+        """
+        parent, self.figure_ = axes(ax, (6.4, 5.2))
+        spec = parent.get_subplotspec()
+        if spec is None:
+            raise ValueError("ax has no place in a grid to divide: make it by plt.subplots.")
+        place = spec.subgridspec(2, 1, height_ratios=(2.4, 1), hspace=0.05)
+        title = parent.get_title()
+        parent.remove()
+        upper = self.figure_.add_subplot(place[0])
+        lower = self.figure_.add_subplot(place[1], sharex=upper)
+        upper.set_title(title)
+        edges, centres = self.edges, (self.edges[1:] + self.edges[:-1]) / 2
+        upper.stairs(self.target, edges, fill=True, color="#DDDDDD", label=self.target_name)
+        filled = self.target > 0
+        safe = np.where(filled, self.target, 1.0)
+        relative = np.where(filled, self.target_error / safe, np.nan)
+        lower.stairs(
+            1 + relative, edges, baseline=1 - relative, fill=True, color="#DDDDDD", zorder=0
+        )
+        lower.axhline(1.0, color="black", linewidth=0.8)
+        styles = itertools.cycle(zip(COLORS, MARKERS, strict=True))
+        for name, fraction in self.fractions.items():
+            if name == "Nominal":
+                upper.stairs(fraction, edges, color="black", linestyle="--", label=name)
+                lower.stairs(
+                    np.where(filled, fraction / safe, np.nan), edges, color="black", linestyle="--"
+                )
+                continue
+            color, marker = next(styles)
+            style = {"color": color, "marker": marker, "markersize": 3.5, "linestyle": "none"}
+            upper.errorbar(centres, fraction, self.errors[name], label=name, **style)
+            lower.errorbar(
+                centres[filled],
+                (fraction / safe)[filled],
+                (self.errors[name] / safe)[filled],
+                **style,
+            )
+        upper.set_ylabel("Fraction of events per bin")
+        highest = max(float(np.max(f)) for f in (self.target, *self.fractions.values()))
+        upper.set_ylim(0, 1.35 * highest)
+        upper.legend(loc="upper center", ncols=2, frameon=False, fontsize="small")
+        upper.tick_params(labelbottom=False)
+        lower.set_ylim(*ratio_range)
+        lower.set_xlim(edges[0], edges[-1])
+        lower.set_ylabel("Ratio to\ntarget")
+        lower.set_xlabel(self.xlabel)
+        self.ax_, self.ratio_ax_ = upper, lower
+        return self

@@ -1,0 +1,167 @@
+"""The result of a fit: numbers, and whether to trust them, as text, HTML and table."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from skdctr._utils.typing import FloatArray
+from skdctr.results.errors import Sources
+from skdctr.results.messages import Message
+
+__all__ = ["FitResult", "round_to_error"]
+
+
+def round_to_error(value: float, error: float) -> tuple[str, str]:
+    """Round a value and its error to two significant digits of the error, as the PDG would.
+
+    Returns
+    -------
+    value, error : str
+    """
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.4g}", "?"
+    # The exponent after rounding: 0.0999 is 0.10, not 0.100.
+    exponent = int(f"{error:.1e}".partition("e")[2])
+    digits = max(0, 1 - exponent)
+    return f"{value:.{digits}f}", f"{error:.{digits}f}"
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """Fitted parameters, their errors by source, and what speaks against them.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (p,)
+        Fitted parameters.
+    names : list of str
+        Their names.
+    covariance : ndarray of shape (p, p)
+        Sum over `sources`; NaN where nothing is known.
+    sources : dict of str to ndarray of shape (p, p)
+        Covariance by source.
+    auc, auc_error : float
+        At θ, on events that the classifier has not seen: 0.5 where nothing tells data from
+        reweighted simulation. NaN for fits without a classifier.
+    n_evaluations : int
+        Classifiers trained, cross-fits counted once; steps of a gradient fit.
+    effective_sample_size : float
+        Of the simulation at θ.
+    n_events : dict of str to int
+        Sizes of the samples.
+    converged : bool
+        Whether the search ended by its own criterion.
+    messages : list of str
+        What the user should know; empty where all is well. Each is a
+        :class:`~skdctr.results.messages.Message`, a string that knows its warning.
+    method : str
+        Objective and search.
+    expected_auc : float
+        The AUC at θ that the weights' own error, as far as it is known, gives a perfect classifier
+        of generator-level events where θ describes the data; see
+        :meth:`DCTRReweighter.expected_auc`.
+    """
+
+    theta: FloatArray
+    names: list[str]
+    covariance: FloatArray
+    sources: Sources
+    auc: float
+    auc_error: float
+    n_evaluations: int
+    effective_sample_size: float
+    n_events: dict[str, int]
+    converged: bool
+    method: str
+    messages: list[Message] = field(default_factory=list)
+    expected_auc: float = 0.5
+
+    @property
+    def errors(self) -> FloatArray:
+        """Standard errors, (p,)."""
+        with np.errstate(invalid="ignore"):
+            errors: FloatArray = np.sqrt(np.diag(self.covariance))
+        return errors
+
+    @property
+    def correlation(self) -> pd.DataFrame:
+        """Correlation matrix, (p, p)."""
+        errors = self.errors
+        return pd.DataFrame(
+            self.covariance / np.outer(errors, errors), index=self.names, columns=self.names
+        )
+
+    @property
+    def p_value(self) -> float:
+        """Probability of an AUC at least this large where θ describes the data; NaN without one.
+
+        Conservative: a real classifier sees less of the weights' own error than the perfect one of
+        `expected_auc`, and behind a detector there is less of it to see.
+        """
+        if not self.auc_error > 0:
+            return math.nan
+        return 0.5 * math.erfc((self.auc - self.expected_auc) / self.auc_error / math.sqrt(2))
+
+    def expectation(self) -> str:
+        """Say what the weights' own error explains of the AUC; nothing where none is known."""
+        return f", up to {self.expected_auc:.4f} expected" if self.expected_auc > 0.5 else ""
+
+    @property
+    def valid(self) -> bool:
+        """Whether the search converged and every parameter has a finite error."""
+        return self.converged and bool(np.isfinite(self.errors).all())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per parameter: value, error, and the error of each source."""
+        table = pd.DataFrame({"value": self.theta, "error": self.errors}, index=self.names)
+        for source, covariance in self.sources.items():
+            with np.errstate(invalid="ignore"):
+                table[f"error_{source}"] = np.sqrt(np.diag(covariance))
+        table.index.name = "parameter"
+        return table
+
+    def _lines(self) -> list[str]:
+        lines = []
+        for name, value, error in zip(self.names, self.theta, self.errors, strict=True):
+            shown, uncertainty = round_to_error(float(value), float(error))
+            lines.append(f"{name} = {shown} ± {uncertainty}")
+        if math.isfinite(self.auc):
+            known = math.isfinite(self.p_value)
+            goodness = f" (p = {self.p_value:.2g}{self.expectation()})" if known else ""
+            lines.append(f"AUC = {self.auc:.4f} ± {self.auc_error:.4f}{goodness}")
+        return lines
+
+    def __str__(self) -> str:
+        state = "valid" if self.valid else "NOT VALID"
+        sizes = ", ".join(f"{count} {sample}" for sample, count in self.n_events.items())
+        lines = [f"FitResult ({self.method}): {state}"]
+        lines += [f"  {line}" for line in self._lines()]
+        if len(self.sources) > 1:
+            shares = []
+            for name, row in self.to_frame().iterrows():
+                parts = ", ".join(f"{s} {row[f'error_{s}']:.2g}" for s in self.sources)
+                shares.append(f"  error of {name}: {parts}")
+            lines += shares
+        lines.append(
+            f"  {self.n_evaluations} evaluations; {sizes}; effective sample size at θ "
+            f"{self.effective_sample_size:.0f}"
+        )
+        lines += [f"  ! {message}" for message in self.messages]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        state = "valid" if self.valid else "<b>not valid</b>"
+        notes = "".join(f"<li>{html.escape(message)}</li>" for message in self.messages)
+        auc = f"<p>{self._lines()[-1]}</p>" if math.isfinite(self.auc) else ""
+        return (
+            f"<p>{html.escape(self.method)}: {state}</p>"
+            f"{self.to_frame().to_html(float_format='{:.5g}'.format)}{auc}"
+            + (f"<ul>{notes}</ul>" if notes else "")
+        )

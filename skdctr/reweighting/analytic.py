@@ -1,0 +1,187 @@
+"""Reweighters whose density ratio is known: a formula, or the exponential tilt of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp
+
+from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.typing import FloatArray
+from skdctr.events.packed import PackedEvents
+from skdctr.events.scaling import Scaling
+from skdctr.events.validation import Events, check_estimator_events, check_weights, feature_names
+from skdctr.parameters.interpolation import smooth_values
+from skdctr.parameters.space import ParameterSpace
+from skdctr.reweighting.base import BaseReweighter
+from skdctr.weights.event_weights import EventWeights
+from skdctr.weights.function_weights import FunctionWeights
+
+__all__ = ["AnalyticReweighter"]
+
+# Range of the tilt in units of each feature's width.
+_TILT_RANGE = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class ExponentialTilt:
+    """log w = θ·z − log E[exp(θ·z)], z the standardised features, E over the nominal sample."""
+
+    scaling: Scaling
+    z: FloatArray
+    log_share: FloatArray
+    sign: FloatArray
+
+    @classmethod
+    def of(cls, X: FloatArray, weight: FloatArray) -> Self:
+        """Make the exponential family through a nominal sample."""
+        scaling = Scaling.standard(X, weight)
+        with np.errstate(divide="ignore"):
+            log_share = np.log(np.abs(weight) / weight.sum())
+        return cls(scaling, scaling(X), log_share, np.sign(weight))
+
+    def __call__(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """Compute log w, (n,), at θ of shape (p,) or (n, p)."""
+        theta = np.asarray(theta, dtype=np.float64)
+        product: FloatArray = (self.scaling(X) * theta).sum(axis=1)
+        if theta.ndim == 1:
+            return product - self._normaliser(theta)
+        # Each normaliser is a sum over the nominal sample: one per event would be n² terms.
+        rows, index = np.unique(theta, axis=0, return_inverse=True)
+        return product - smooth_values(self._normaliser, rows)[index.reshape(-1)]
+
+    def _normaliser(self, theta: FloatArray) -> float:
+        return float(logsumexp(self.z @ theta + self.log_share, b=self.sign))
+
+
+class AnalyticReweighter(BaseReweighter):
+    """Event weights from a density ratio that is known.
+
+    Parameters
+    ----------
+    log_weight : callable, default=None
+        ``log_weight(X, theta)`` returns log p(x|θ)/p(x|θ₀), shape (n,), for events (n, f) and θ of
+        shape (p,) or (n, p). Sets of particles are given to it as
+        :class:`skdctr.preprocessing.PackedEvents`. None is the exponential tilt through the
+        sample given to `fit`, log w = θ·z − log⟨exp(θ·z)⟩ with z the standardised features: one
+        parameter per feature, the shift of its mean in units of its width where the feature is
+        Gaussian.
+    theta_nominal : scalar, array-like of shape (p,) or dict, default=0.0
+        θ₀, finite. A dict names the parameters. The tilt has θ₀ = 0.
+    theta_bounds : array-like of shape (p, 2) or dict, default=None
+        Range in which the formula holds; None is no limit, and -3 to 3 for the tilt.
+
+    Attributes
+    ----------
+    theta_names_ : list of str of length p
+        Names of the parameters.
+    theta_nominal_ : ndarray of shape (p,)
+        θ₀.
+    theta_bounds_ : ndarray of shape (p, 2)
+        Range of θ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdctr import AnalyticReweighter
+    >>> x = np.random.default_rng(1).normal(size=(10_000, 1))
+    >>> def log_weight(x, theta):
+    ...     return x[:, 0] * theta[..., 0] - theta[..., 0] ** 2 / 2
+    >>> exact = AnalyticReweighter(log_weight, theta_nominal=0.0).fit(x)
+    >>> bool(abs(np.average(x[:, 0], weights=exact.predict_weights(x, theta=0.5)) - 0.5) < 0.06)
+    True
+    """
+
+    # A formula has no use for generator events.
+    _learns = False
+
+    def __init__(
+        self, log_weight: Any = None, theta_nominal: Any = 0.0, *, theta_bounds: Any = None
+    ) -> None:
+        self.log_weight = log_weight
+        self.theta_nominal = theta_nominal
+        self.theta_bounds = theta_bounds
+
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Take the nominal sample, which only the exponential tilt learns anything from.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Nominal events.
+        y : None
+            Not used; present by scikit-learn's convention.
+        sample_weight : array-like of shape (n,), default=None
+            Event weights.
+
+        Returns
+        -------
+        self : AnalyticReweighter
+
+        Raises
+        ------
+        TypeError
+            If `log_weight` is not callable.
+        ValueError
+            If the events are not finite, or `theta_nominal` or `theta_bounds` are no parameters.
+        """
+        with all_or_nothing(self):
+            if self.log_weight is not None and not callable(self.log_weight):
+                raise TypeError(
+                    f"log_weight={self.log_weight!r} is not callable: give a function of (X, theta)"
+                    ", or None for the exponential tilt."
+                )
+            events = check_estimator_events(self, X)
+            if isinstance(events, PackedEvents) and self.log_weight is None:
+                raise ValueError(
+                    "X holds sets of particles, which have no exponential tilt (log_weight=None): "
+                    "give features of events such as the number of particles, a log_weight, or a "
+                    "generator sample (gen and theta) to learn the weights from."
+                )
+            weight = check_weights(sample_weight, len(events), name="sample_weight")
+            space = self._make_space(self.n_features_in_, feature_names(X))
+            self._function: Any = self.log_weight
+            if self.log_weight is None and not isinstance(events, PackedEvents):
+                self._function = ExponentialTilt.of(events, weight)
+            self._range = None
+            self._publish(space)
+        return self
+
+    def _make_space(self, n_features: int, columns: list[str] | None) -> ParameterSpace:
+        tilt = self.log_weight is None
+        nominal = self.theta_nominal
+        if isinstance(nominal, Mapping):
+            names = list(nominal)
+        elif tilt:
+            names = columns or [f"theta_{k}" for k in range(n_features)]
+            nominal = np.full(n_features, nominal) if np.ndim(nominal) == 0 else nominal
+        else:
+            p = np.size(nominal)
+            names = [f"theta_{k}" for k in range(p)] if p > 1 else ["theta"]
+        if not names or not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"theta_nominal={self.theta_nominal!r}: expected one number per parameter, or a "
+                "dict of them by name, names as strings."
+            )
+        limit = np.full(len(names), _TILT_RANGE if tilt else np.inf)
+        space = ParameterSpace(tuple(names), np.zeros(len(names)), -limit, limit)
+        values = space.point(nominal, name="theta_nominal")
+        if tilt and (len(names) != n_features or values.any()):
+            raise ValueError(
+                f"theta_nominal={self.theta_nominal!r}: the exponential tilt (log_weight=None) has "
+                f"one parameter for each of the {n_features} features, all zero for nominal events."
+            )
+        known = replace(space.within(self.theta_bounds), nominal=values)
+        if known.outside(values):
+            raise ValueError(
+                f"theta_nominal={self.theta_nominal!r}: {'; '.join(known.outside(values))}, which "
+                "are the theta_bounds: widen them."
+            )
+        return known
+
+    def _bind(self, X: Events) -> EventWeights:
+        return FunctionWeights(self._function, X, self._space, is_exact=True)

@@ -1,0 +1,529 @@
+"""DCTR: a parameterised classifier of generator events, and the event weights that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skdctr._utils.device import resolve_device, spawn_seeds
+from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+from skdctr.events.identity import are_seen, event_sums
+from skdctr.events.scaling import Scaling
+from skdctr.events.support import support_of
+from skdctr.events.validation import Events, check_same_rows, check_weights
+from skdctr.exceptions import NominalWarning
+from skdctr.parameters.scaling import ParameterScaling
+from skdctr.parameters.space import ParameterSpace, warn_if_outside
+from skdctr.reweighting.base import BaseReweighter
+from skdctr.reweighting.classes import ReweightingEvents, auto_epochs, deal, limit_gradients
+from skdctr.reweighting.nominal import (
+    LEAST_SHARE,
+    Frequencies,
+    most_frequent,
+    repeated_near,
+    same_theta,
+)
+from skdctr.reweighting.scoring import check_scored, thin
+from skdctr.reweighting.training import network_builds, train_members
+from skdctr.training.event_net import EventNet
+from skdctr.training.options import TrainingOptions
+from skdctr.training.prediction import scaled_tensor, to_tensor
+from skdctr.training.settings import NETWORK_CONSTRAINTS, NetworkEstimator
+from skdctr.weights.bound_network import bind_network
+from skdctr.weights.network_weights import NetworkWeights
+
+__all__ = ["DCTRReweighter"]
+
+
+class DCTRReweighter(NetworkEstimator, BaseReweighter):
+    """Learn event weights that turn the nominal sample into one generated at any θ.
+
+    A classifier f(x, θ) learns to tell events generated at θ from nominal events (DCTR). Its
+    logit is log w(x; θ) = log p(x|θ)/p(x|θ₀).
+
+    Parameters
+    ----------
+    theta_nominal : scalar or array-like of shape (p,), default=None
+        θ₀, of the nominal events that weights are for. None takes the most frequent row of θ, of
+        two values that are about as frequent the smaller one, or the median where no row makes up
+        5%; a warning tells where this is a guess.
+    n_estimators : int, default=1
+        Networks trained with different seeds; weights are the mean of their log-weights.
+    hidden_layer_sizes : int or sequence of int, default=None
+        Nodes of each hidden layer, in Deep Sets of those that follow the sum over particles; None
+        is (50, 50, 50) in an MLP and (32, 32) in all other networks.
+    activation : {"silu", "relu", "tanh", "gelu", "elu"}, default="silu"
+        Activation of the hidden layers. Smooth ones suit smooth densities.
+    module : type, default=None
+        Torch module with ``__init__(n_features, n_parameters, ...)`` and ``forward(x, theta)``
+        that returns one logit per event. None trains :class:`skdctr.networks.SeparableNetwork`
+        and :class:`skdctr.networks.MLP`, the network of the papers, and keeps the first unless
+        the validation loss of the second is lower by more than chance; then the first takes over
+        what the second has learned and is refitted. For sets of particles None
+        is :class:`skdctr.networks.SeparableDeepSets`; x is
+        :class:`skdctr.networks.PackedTensors` then. Layers per particle are (32, 32, 32), or
+        ``module__phi_sizes``.
+    refit : bool, default=True
+        After gradient descent solve for the most probable couplings of a separable network, and
+        keep their covariance. Ignored for other modules.
+    n_folds : int or "auto", default="auto"
+        Parts that the events are dealt to, for each of which `n_estimators` networks learn from
+        all the others; 1 lets every network learn from all events. "auto" is 2 for sets of
+        particles, which have so many features that networks learn the fluctuations of a sample.
+        The optimal observable of :class:`SRGNFitter` then corrects each network by the events
+        that it has not seen.
+    max_epochs : int or "auto", default="auto"
+        Passes over the events; "auto" makes about 2500 steps, in 5 to 100 epochs, and for sets of
+        particles up to 1000, in 5 to 12, or 300, in up to 60.
+    batch_size : int, default=4000
+        Events in a batch.
+    lr : float, default=0.01
+        Largest learning rate, for layers of up to about 50 nodes. Wider ones want less: those of a
+        particle flow network, of 100 to 128 nodes, reach a lower loss at 0.003.
+    optimizer : str or type, default="Adam"
+        Optimizer of torch.optim.
+    lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
+        Course of the learning rate.
+    patience : int, default=None
+        Stop after so many epochs without a better validation loss; None trains to the end. The
+        best weights are restored either way.
+    validation_fraction : float, default=0.1
+        Share of the events that judges epochs, networks and refits, at most 100 000 events; 0 uses
+        none. When all choices are made they take part in a last refit.
+    callbacks : list of skorch callbacks, default=None
+        Added to the package's own.
+    device : str, default="auto"
+        "auto" takes CUDA where there is one. "accelerate" shares every batch among the processes
+        that ``accelerate launch`` started.
+    random_state : int, RandomState instance or None, default=None
+        Seed; the same one gives the same bits on a CPU.
+    verbose : int, default=0
+        1 shows a progress bar.
+    **prefixed
+        ``module__name`` and ``optimizer__name`` go to the module and the optimizer, e.g.
+        ``module__rank=8``.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; `nets_` has all of an ensemble, those of the first part first.
+    folds_ : ndarray of int of shape (n,), or None
+        The part that each event was dealt to, which the networks of this part have not seen; None
+        where all have seen every event.
+    theta_names_ : list of str of length p
+        Names of the parameters.
+    theta_nominal_ : ndarray of shape (p,)
+        θ₀.
+    theta_bounds_ : ndarray of shape (p, 2)
+        Range of θ in training.
+    discrete_ : bool
+        Whether there were two values of θ only.
+    n_features_in_ : int
+        Features of an event, or of each particle, its type not counted.
+
+    References
+    ----------
+    A. Andreassen and B. Nachman, Phys. Rev. D 101, 091901 (2020), arXiv:1907.08209, Eq. 1, 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdctr import DCTRReweighter
+    >>> rng = np.random.default_rng(1)
+    >>> theta = np.repeat([0.0, 1.0], 5000)
+    >>> x = rng.normal(theta)[:, None]
+    >>> reweighter = DCTRReweighter(random_state=1).fit(x, theta)
+    >>> w = reweighter.predict_weights(x[:5000])
+    >>> bool(abs(np.average(x[:5000, 0], weights=w) - 1) < 0.1)
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **NETWORK_CONSTRAINTS,
+        "theta_nominal": ["array-like", Real, dict, None],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_folds": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "refit": ["boolean"],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    }
+    _in_parts = True
+
+    def __init__(
+        self,
+        theta_nominal: Any = None,
+        *,
+        n_estimators: int = 1,
+        hidden_layer_sizes: Any = None,
+        activation: str = "silu",
+        module: Any = None,
+        refit: bool = True,
+        n_folds: int | str = "auto",
+        max_epochs: int | str = "auto",
+        batch_size: int = 4000,
+        lr: float = 0.01,
+        optimizer: Any = "Adam",
+        lr_schedule: str = "one_cycle",
+        patience: int | None = None,
+        validation_fraction: float = 0.1,
+        callbacks: Any = None,
+        device: Any = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        **prefixed: Any,
+    ) -> None:
+        self.theta_nominal = theta_nominal
+        self.n_estimators = n_estimators
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.module = module
+        self.refit = refit
+        self.n_folds = n_folds
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.lr_schedule = lr_schedule
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._set_prefixed(prefixed)
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say that θ is needed, and that it may have several columns."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        tags.non_deterministic = False
+        return tags
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train on generator events at many θ.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Generator-level events, nominal and varied ones together. Sets come as an awkward
+            array, as (n, particles, features) with all-NaN padding, or as
+            :class:`skdctr.preprocessing.PackedEvents`.
+        y : array-like of shape (n,) or (n, p), or DataFrame
+            The parameters θ that each event was generated with. Rows at θ₀ are the nominal
+            class. Where they are less than 5% of the whole, all events train against the mixture
+            of all θ instead. Two distinct rows are the discrete case, whatever their shares.
+        sample_weight : array-like of shape (n,), default=None
+            Event weights. Negative ones count as signed as long as the sums stay positive.
+
+        Returns
+        -------
+        self : DCTRReweighter
+
+        Raises
+        ------
+        ValueError
+            If lengths differ, something is not finite, θ takes one value only, the weights of a
+            class do not have a positive sum, or training diverges.
+
+        Warns
+        -----
+        NominalWarning
+            If `theta_nominal` is None and another row of θ is more than half as frequent as the
+            most frequent one, or none makes up 5%.
+        """
+        with all_or_nothing(self):
+            self._validate_params()
+            self._fit(X, y, sample_weight, spawn_seeds(self.random_state, self.n_estimators))
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, seeds: Sequence[int]) -> None:
+        if y is None:
+            raise ValueError(
+                "DCTRReweighter requires y to be passed, but the target y is None: give the "
+                "parameters θ that each event was generated with."
+            )
+        device = resolve_device(self.device)
+        events, scaled_nominal = self._prepare(X, y, sample_weight, device)
+        self.nets_ = []
+        for k, of_part in enumerate(_seeds_of_parts(seeds, self._n_parts)):
+            seen = events
+            if self.folds_ is not None:
+                seen = events.only(torch.as_tensor(self.folds_ != k, device=device))
+                if not seen.has_both_classes:
+                    raise ValueError(
+                        f"n_folds={self.n_folds}: without the events of a part, one of the two "
+                        f"classes has no positive weight left among {len(self.folds_)} events. "
+                        "Give more events, or n_folds=1."
+                    )
+            self.nets_ += self._train_members(seen, scaled_nominal, self._against_mixture, of_part)
+        self.net_ = self.nets_[0]
+
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, device: torch.device
+    ) -> tuple[ReweightingEvents, torch.Tensor]:
+        """Check and scale the events and θ₀; what was copied on the way ends with this call."""
+        X, theta, names, weight = self._check_generator_sample(X, y, sample_weight)
+        nominal, n_distinct = self._nominal(theta, names)
+        low, high = (edge.astype(np.float64) for edge in (theta.min(axis=0), theta.max(axis=0)))
+        space = ParameterSpace(tuple(names), nominal, low, high)
+        is_nominal = (theta == nominal).all(axis=1)
+        absolute = np.abs(weight)
+        scarce = absolute[is_nominal].sum() < LEAST_SHARE * absolute.sum()
+        del absolute
+        mixture = bool(scarce and (n_distinct > 2 or not is_nominal.any()))
+        for rows, where in ((is_nominal, "at"), (~is_nominal, "away from")):
+            if not mixture and not weight[rows].sum() > 0:
+                raise ValueError(
+                    f"sample_weight sums to zero or less over the events {where} θ₀ = "
+                    f"{nominal.tolist()}: each class needs a positive sum."
+                )
+        warn_if_outside(space, nominal)
+        self._publish(space)
+        self.discrete_ = n_distinct == 2 and not mixture
+        self._features = Scaling.standard(X, weight)
+        self._parameters = ParameterScaling.of_range(space.low, space.high)
+        self._range = support_of(X)
+        self._against_mixture = mixture
+        self.folds_ = deal(X, self.n_folds)
+        # By which a fit recognises the events that the networks of each part were dealt.
+        self._seen_sums = np.empty(0) if self.folds_ is None else event_sums(X)
+        everything = np.ones(len(X), dtype=bool)
+        varied = everything if mixture else ~is_nominal
+        self._pool, self._pool_sign = thin(theta[varied], weight[varied])
+        mean = weight.mean()
+        events = ReweightingEvents(
+            x=scaled_tensor(self._features, X, device),
+            theta=scaled_tensor(self._parameters, theta, device),
+            weight=torch.ones(1, device=device).expand(len(X))
+            if sample_weight is None
+            else scaled_tensor(lambda part: part / mean, weight, device),
+            varied=torch.as_tensor(varied, device=device),
+            reference=torch.as_tensor(everything if mixture else is_nominal, device=device),
+        )
+        self._prior_logit = events.prior_logit
+        return events, to_tensor(self._parameters(nominal[None]), device)
+
+    def _nominal(self, theta: FloatArray, names: list[str]) -> tuple[FloatArray, int]:
+        """Find θ₀, and count the distinct rows of θ up to three."""
+        found = most_frequent(theta)
+        n_distinct = found.n_distinct
+        if n_distinct < 2:
+            raise ValueError(
+                f"y has one class only, {dict(zip(names, theta[0].tolist(), strict=True))}: "
+                "a reweighter needs nominal events and events at one other θ at least."
+            )
+        constant = [name for k, name in enumerate(names) if np.ptp(theta[:, k]) == 0]
+        if constant:
+            raise ValueError(f"y does not vary in {constant}: drop what stays the same.")
+        if self.theta_nominal is not None:
+            space = ParameterSpace(tuple(names), theta[0], theta[0], theta[0])
+            point = space.point(self.theta_nominal, name="theta_nominal")
+            return repeated_near(theta, point), n_distinct
+        nominal = np.median(theta, axis=0) if found.row is None else found.row
+        if found.second is not None and found.has_two_alike:
+            nominal = min(nominal, found.second, key=tuple)
+        _warn_if_guessed(found, nominal, names, len(theta))
+        return nominal.astype(np.float64), n_distinct
+
+    def _train_members(
+        self,
+        events: ReweightingEvents,
+        theta_nominal: torch.Tensor,
+        mixture: bool,
+        seeds: Sequence[int],
+    ) -> list[EventNet]:
+        def options(n_events: int, member: int) -> TrainingOptions:
+            chosen = self._training_options(
+                auto_epochs(events, n_events, self.batch_size)
+                if self.max_epochs == "auto"
+                else int(self.max_epochs),
+                patience=self.patience,
+                description=f"reweighter {member + 1} of {self.n_estimators}",
+            )
+            return limit_gradients(events, chosen) if self.module is None else chosen
+
+        return train_members(
+            events,
+            network_builds(
+                self.module,
+                events,
+                theta_nominal,
+                hidden_layer_sizes=self._hidden_layer_sizes,
+                activation=self.activation,
+                further=self._prefixed("module__"),
+                mixture=mixture,
+            ),
+            options,
+            validation_fraction=self.validation_fraction,
+            refit=self.refit,
+            seeds=seeds,
+        )
+
+    def _bind(self, X: Events) -> NetworkWeights:
+        """Bind the networks to checked events, so that every further θ is cheap."""
+        device = self._fitted_device()
+        nominal = None
+        if self._against_mixture:
+            nominal = to_tensor(self._parameters(self.theta_nominal_[None]), device)
+        x = scaled_tensor(self._features, X, device)
+        networks = [bind_network(net.module_, x, nominal) for net in self.nets_]
+        return NetworkWeights(networks, self._parameters, device, self._n_parts)
+
+    def unseen_folds(self, X: Events) -> NDArray[np.signedinteger] | None:
+        """Return the part of a cross-fit whose networks have not seen each of these events.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f) or PackedEvents
+            Checked generator events.
+
+        Returns
+        -------
+        ndarray of int of shape (n,), or None
+            None where there is one part, or these are not the events of the fit.
+
+        Raises
+        ------
+        ValueError
+            If they are those of the fit in another order.
+        """
+        if self.folds_ is None or len(X) != len(self.folds_) or not are_seen(X, self._seen_sums):
+            return None
+        return self.folds_
+
+    @property
+    def _n_parts(self) -> int:
+        return 1 if self.folds_ is None else int(self.folds_.max()) + 1
+
+    def _fitted_device(self) -> torch.device:
+        return next(self.net_.module_.parameters()).device
+
+    def _check_theta(self, theta: Any, n_events: int) -> FloatArray:
+        if not self.discrete_:
+            return super()._check_theta(theta, n_events)
+        if theta is None:
+            return self._pool[0]
+        point = self._space.point(theta, n_events=n_events)
+        known = np.stack([self.theta_nominal_, self._pool[0]])
+        same = same_theta(np.atleast_2d(point)[:, None], known)
+        if not same.any(axis=1).all():
+            raise ValueError(
+                f"theta={point.tolist()}: this reweighter was trained at the two values "
+                f"{known.tolist()} only and knows no other. Train on more values of θ."
+            )
+        return known[same.argmax(axis=1)].reshape(point.shape)
+
+    def predict_log_weight_spread(self, X: ArrayLike, theta: Any = None) -> FloatArray:
+        """Compute the standard deviation of log w over the members of the ensemble.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Generator-level events.
+        theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
+            One θ, or one per event.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            The error that training puts on each log-weight; that of the mean is smaller by the
+            square root of `n_estimators`.
+        """
+        events = self._check_events(X)
+        point = self._check_theta(theta, len(events))
+        if len(self.nets_) < 2:
+            raise ValueError("n_estimators=1 has no spread: fit with n_estimators of 2 or more.")
+
+        def spread(weights: Any, at: FloatArray) -> FloatArray:
+            of_members: FloatArray = weights.member_log_weights(at).std(axis=0, ddof=1)
+            return of_members
+
+        return self._evaluate(events, point, spread)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute minus the weighted cross-entropy of the classifier on the rows given.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Generator-level events.
+        y : array-like of shape (n,) or (n, p)
+            The parameters θ of each event. Nominal events are paired with θ of the training
+            events, in a fixed order.
+        sample_weight : array-like of shape (n,), default=None
+            Event weights.
+
+        Returns
+        -------
+        float
+            Higher is better.
+
+        Raises
+        ------
+        ValueError
+            If the rows hold one class only, as a fold of unshuffled events ordered by θ does.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If a θ lies outside the trained range, for the same reason or another.
+        """
+        check_same_rows(y, X, name="y", reference_name="X")
+        check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
+        events = self._check_events(X)
+        theta = self._space.rows(y, len(events), name="y")
+        weight = check_weights(sample_weight, len(events), name="sample_weight")
+        n_trained = 0 if self._range is None else self._range.n_events
+        nominal = None if self._against_mixture else self.theta_nominal_
+        check_scored(theta, self._space, nominal, n_trained)
+        weights = self._bind(events)
+        generator = np.random.default_rng(0)
+        drawn = generator.integers(len(self._pool), size=len(events))
+        paired, sign = self._pool[drawn], self._pool_sign[drawn]
+        if self._against_mixture:
+            # r(x, θ) against the mixture of θ: compare each event's own θ with another's.
+            margin = weights.log_weights(theta) - weights.log_weights(paired)
+            return float(-np.average(np.logaddexp(0, -margin), weights=weight * sign))
+        varied = (theta != self.theta_nominal_).any(axis=1)
+        logit = weights.log_weights(np.where(varied[:, None], theta, paired)) + self._prior_logit
+        loss = np.logaddexp(0, np.where(varied, -logit, logit))
+        return float(-np.average(loss, weights=np.where(varied, weight, weight * sign)))
+
+
+def _warn_if_guessed(found: Frequencies, nominal: FloatArray, names: list[str], n: int) -> None:
+    """Say where the events do not tell which θ is the nominal one."""
+    named = dict(zip(names, nominal.tolist(), strict=True))
+    if found.row is None:
+        reason = "no row of θ makes up 5% of the events, and it is their median"
+    elif found.second is not None and 2 * found.second_count > found.count:
+        if found.has_two_alike:
+            return
+        other = dict(zip(names, found.second.tolist(), strict=True))
+        reason = f"{found.count} of {n} events have it, {found.second_count} have {other}"
+    else:
+        return
+    warn_user(
+        f"θ₀ = {named} is a guess: {reason}. Weights are for nominal events, such as the "
+        "simulation of a fit: give the θ of these as theta_nominal.",
+        NominalWarning,
+    )
+
+
+def _seeds_of_parts(seeds: Sequence[int], n_parts: int) -> list[list[int]]:
+    """Return seeds for the members of each part, as what is alike in all parts cannot be seen."""
+    further = [
+        [int(np.random.SeedSequence([seed, k]).generate_state(1)[0]) for seed in seeds]
+        for k in range(1, n_parts)
+    ]
+    return [list(seeds), *further]

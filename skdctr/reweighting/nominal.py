@@ -1,0 +1,139 @@
+"""Which values of θ a sample has, and how often, found a part of the rows at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdctr._utils.typing import FloatArray
+
+__all__ = [
+    "LEAST_SHARE",
+    "Frequencies",
+    "most_frequent",
+    "repeated_near",
+    "same_theta",
+]
+
+# A value in fewer rows than this is not looked for: it would be no class of its own.
+LEAST_SHARE = 0.05
+# Difference of two numbers in errors that is chance.
+_CHANCE = 4.0
+# Counters, so many that no value of such a share can get lost.
+_COUNTERS = 64
+_ROWS = 1 << 17
+
+
+def same_theta(theta: FloatArray, known: FloatArray) -> NDArray[np.bool_]:
+    """Compare rows of θ to within the digits that float32 keeps."""
+    equal: NDArray[np.bool_] = np.all(np.isclose(theta, known, rtol=1e-6, atol=0), axis=-1)
+    return equal
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """What is known of the rows of θ.
+
+    Attributes
+    ----------
+    row : ndarray of shape (p,), or None
+        The most frequent one, of several as frequent the smallest. None where no row occurs twice
+        and makes up 5% of all.
+    count : int
+        Its number; 0 where there is none.
+    second, second_count : ndarray of shape (p,) or None, int
+        The next most frequent one; likewise.
+    n_distinct : int
+        1, 2, or 3 for more.
+    """
+
+    row: FloatArray | None
+    count: int
+    second: FloatArray | None
+    second_count: int
+    n_distinct: int
+
+    @property
+    def has_two_alike(self) -> bool:
+        """Whether there are two values, as often but for chance, such as in a fold of a sample."""
+        by_chance = _CHANCE * math.sqrt(self.count + self.second_count)
+        return self.n_distinct == 2 and self.count - self.second_count <= by_chance
+
+
+def most_frequent(theta: FloatArray) -> Frequencies:
+    """Find the most frequent rows, and how many distinct ones there are.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n, p)
+        Parameters of each event.
+
+    Returns
+    -------
+    Frequencies
+
+    References
+    ----------
+    J. Misra and D. Gries, Sci. Comput. Program. 2, 143 (1982): frequent items in bounded memory.
+    """
+    p = theta.shape[1]
+    counted, numbers = np.empty((0, p)), np.empty(0, dtype=np.int64)
+    distinct = counted
+    for part in _parts(theta):
+        rows, counts = _count(part)
+        distinct = _count(np.concatenate([distinct, rows[:3]]))[0][:3]
+        counted, numbers = _count(
+            np.concatenate([counted, rows]), np.concatenate([numbers, counts])
+        )
+        if len(theta) > _ROWS and len(counted) > _COUNTERS:
+            least = np.partition(numbers, -_COUNTERS - 1)[-_COUNTERS - 1]
+            counted, numbers = counted[numbers > least], (numbers - least)[numbers > least]
+    if len(theta) > _ROWS:
+        numbers = np.array([(theta == row).all(axis=1).sum() for row in counted])
+    # Rows are in ascending order, and the sort keeps it among those as frequent.
+    first = np.argsort(-numbers, kind="stable")[:2]
+    known = [k for k in first if numbers[k] >= max(2, LEAST_SHARE * len(theta))]
+    found = [(counted[k], int(numbers[k])) for k in known] + [(None, 0)] * (2 - len(known))
+    (row, count), (second, second_count) = found
+    return Frequencies(row, count, second, second_count, len(distinct))
+
+
+def repeated_near(theta: FloatArray, point: FloatArray) -> FloatArray:
+    """Return the row that is the same as a point but for rounding, where it occurs twice or more.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n, p)
+        Parameters of each event.
+    point : ndarray of shape (p,)
+        What to look for; returned where there is no such row.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+    """
+    near = [_count(part[same_theta(part, point)]) for part in _parts(theta)]
+    rows, counts = _count(*(np.concatenate(each) for each in zip(*near, strict=True)))
+    return rows[counts > 1][0] if (counts > 1).any() else point
+
+
+def _count(
+    rows: FloatArray, numbers: NDArray[np.int64] | None = None
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Return distinct rows in ascending order, and how often each occurs, or the sum of numbers."""
+    order = np.lexsort(rows.T[::-1])
+    rows = rows[order]
+    numbers = np.ones(len(rows), dtype=np.int64) if numbers is None else numbers[order]
+    new = np.ones(len(rows), dtype=bool)
+    new[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    first = np.flatnonzero(new)
+    return rows[first], np.add.reduceat(numbers, first) if len(first) else numbers
+
+
+def _parts(theta: FloatArray) -> Iterator[FloatArray]:
+    for start in range(0, len(theta), _ROWS):
+        yield theta[start : start + _ROWS].astype(np.float64)

@@ -1,0 +1,70 @@
+"""What a reweighter is scored on: the rows given, with θ of training events for nominal ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
+from skdctr.events.support import FeatureRange
+from skdctr.exceptions import ExtrapolationWarning
+from skdctr.parameters.space import ParameterSpace
+
+__all__ = ["check_scored", "thin"]
+
+# Values of θ kept of the training events.
+_POOL_ROWS = 4096
+_CURE = (
+    "In cross-validation shuffle the events, cv=KFold(shuffle=True), or split them by "
+    "class, cv=list(StratifiedKFold(shuffle=True).split(X, is_nominal))."
+)
+
+
+def check_scored(
+    theta: FloatArray, space: ParameterSpace, nominal: FloatArray | None, n_trained: int
+) -> None:
+    """Refuse rows of one class, and warn of θ that the reweighter was not trained on.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n, p)
+        Of the rows to be scored.
+    space : ParameterSpace
+        What was trained.
+    nominal : ndarray of shape (p,), or None
+        θ₀; None where the reference is the mixture of all θ.
+    n_trained : int
+        Number of training events.
+    """
+    classes = theta if nominal is None else (theta == nominal).all(axis=1)
+    if (classes == classes[0]).all():
+        which = f"at θ = {theta[0].tolist()}"
+        if nominal is not None:
+            which = "nominal" if classes[0] else "varied"
+        raise ValueError(
+            f"All {len(theta)} events to be scored are {which}: of one class alone the "
+            f"cross-entropy does not tell how well the two are told apart. {_CURE}"
+        )
+    for k, n_outside in FeatureRange(space.low, space.high, n_trained).beyond_chance(theta):
+        warn_user(
+            f"{n_outside} of {len(theta)} events to be scored have {space.names[k]} outside "
+            f"the trained range [{space.low[k]:g}, {space.high[k]:g}]. {_CURE}",
+            ExtrapolationWarning,
+        )
+
+
+def thin(theta: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Choose rows of θ evenly through the sample by the size of their weights.
+
+    Returns
+    -------
+    rows : ndarray of shape (m, p)
+    sign : ndarray of shape (m,)
+        The sign of each row's weight, times what gives the signs a mean of 1.
+    """
+    cumulative = np.abs(weight).cumsum()
+    n_rows = min(_POOL_ROWS, len(theta))
+    middles = (np.arange(n_rows) + 0.5) / n_rows * cumulative[-1]
+    rows = np.searchsorted(cumulative, middles).clip(max=len(theta) - 1)
+    sign = np.sign(weight[rows]) * (cumulative[-1] / weight.sum())
+    return theta[rows].astype(np.float64), sign

@@ -1,0 +1,321 @@
+"""Networks of one shape trained at once, each on batches of its own.
+
+On a GPU one step of many small networks costs little more than that of one, as the time goes into
+starting operations rather than into arithmetic. Losses are summed over the networks, so that each
+has the gradient that it would have alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from skorch.helper import predefined_split
+from skorch.history import History
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from skdctr.networks import MLP, SeparableNetwork
+from skdctr.training.batches import BatchLoader, EventDataset
+from skdctr.training.event_net import EventNet
+from skdctr.training.losses import WeightedCrossEntropy
+from skdctr.training.options import TrainingOptions, optimizer_arguments, schedule
+from skdctr.training.prediction import events_at_once
+from skdctr.training.train import ProgressBar, check_finite, run
+
+__all__ = ["StackedModule", "train_together", "trains_together"]
+
+
+class StackedDataset(Dataset[Any]):
+    """Data sets of equal length, one for each network."""
+
+    def __init__(self, members: Sequence[EventDataset]) -> None:
+        lengths = {len(each) for each in members}
+        if len(lengths) != 1:
+            raise ValueError(f"data sets of {sorted(lengths)} events; expected equal numbers.")
+        self.members = list(members)
+
+    def __len__(self) -> int:
+        return len(self.members[0])
+
+
+class StackedLoader:
+    """Batches of all networks side by side.
+
+    Parameters
+    ----------
+    dataset : StackedDataset
+        The events.
+    batch_size : int
+        Events in the batch of each network.
+    shuffle : bool
+        As in `BatchLoader`.
+    seeds : sequence of int
+        A seed for each network.
+    """
+
+    def __init__(
+        self,
+        dataset: StackedDataset,
+        batch_size: int,
+        shuffle: bool = False,
+        seeds: Sequence[int] = (),
+    ) -> None:
+        seeds = seeds or [0] * len(dataset.members)
+        self.loaders = [
+            BatchLoader(member, batch_size, shuffle, seed)
+            for member, seed in zip(dataset.members, seeds, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.loaders[0])
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], tuple[Tensor, Tensor]]]:
+        for batches in zip(*self.loaders, strict=True):
+            inputs = {
+                name: torch.stack([given[name] for given, _ in batches]) for name in batches[0][0]
+            }
+            target, weight = (torch.stack([of[k] for _, of in batches]) for k in (0, 1))
+            yield inputs, (target, weight)
+
+
+class StackedModule(nn.Module):
+    """Networks of one shape as one: m batches of b events to (m, b).
+
+    Parameters
+    ----------
+    members : sequence of nn.Module
+        Their parameters are where training starts, and where `unstack` puts what it found.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        # Not a ModuleList: what is trained are the stacked copies.
+        self._members = list(members)
+        state, self._buffers_of_all = stack_module_state(self._members)
+        self._names = list(state)
+        self.values = nn.ParameterList(state[name].detach() for name in self._names)
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """Evaluate every network on its own events."""
+
+        def one(parameters: Any, buffers: Any, given: Any) -> Any:
+            return functional_call(self._members[0], (parameters, buffers), (), given)
+
+        parameters = dict(zip(self._names, self.values, strict=True))
+        outputs: Tensor = vmap(one)(parameters, self._buffers_of_all, inputs)
+        return outputs
+
+    @torch.no_grad()
+    def unstack(self) -> None:
+        """Give every network its own parameters."""
+        for k, member in enumerate(self._members):
+            own = dict(member.named_parameters())
+            for name, values in zip(self._names, self.values, strict=True):
+                own[name].copy_(values[k])
+
+
+class StackedCrossEntropy(nn.Module):
+    """Weighted binary cross-entropy of every network; see `training.WeightedCrossEntropy`.
+
+    Parameters
+    ----------
+    prior_logits : Tensor of shape (m,)
+        Logarithm of the ratio of the classes' total weights.
+    """
+
+    def __init__(self, prior_logits: Tensor) -> None:
+        super().__init__()
+        self.prior_logits: Tensor
+        self.register_buffer("prior_logits", prior_logits[:, None])
+
+    def forward(self, logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Average over the batch of each network: (m, b) to (m,)."""
+        loss = functional.binary_cross_entropy_with_logits(
+            logit + self.prior_logits, target, weight=weight, reduction="none"
+        )
+        return loss.mean(dim=1)
+
+
+class StackedNet(EventNet):
+    """The skorch net of a `StackedModule`; ``train_losses`` and ``valid_losses`` are by network."""
+
+    def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Sum the criterion over the networks."""
+        target, weight = y_true
+        losses: Tensor = self.criterion_(y_pred, target, weight)
+        self._losses = losses.detach()
+        return losses.sum()
+
+    def events_in(self, batch: Any) -> int:
+        """Count the events of each network in a batch."""
+        n_events: int = batch[1][0].shape[1]
+        return n_events
+
+    def loss_of(self, step: Any) -> Tensor:
+        """Return the mean loss of each network."""
+        return self._losses
+
+    def record_losses(self, prefix: str, total: Tensor | float, rows: int) -> None:
+        """Write the losses of all networks, and their mean, into the history."""
+        losses = (torch.as_tensor(total) / rows).tolist()
+        self.history.record(prefix + "_losses", losses)
+        self.history.record(prefix + "_loss", sum(losses) / len(losses))
+
+
+class BestOfMembers(Callback):
+    """Keep each network's parameters of its best epoch, and end it after a time without a better.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs of a network without a better validation loss after which it has ended.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Start anew."""
+        self.best_: list[float] = []
+        self.misses_: list[int] = []
+        self.n_epochs_: list[int] = []
+        self._kept = [value.detach().clone() for value in net.module_.values]
+
+    @torch.no_grad()
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Compare the epoch with the best one of each network."""
+        losses = net.history[-1, "valid_losses"]
+        if not self.best_:
+            m = len(losses)
+            self.best_, self.misses_, self.n_epochs_ = [float("inf")] * m, [0] * m, [0] * m
+        better = []
+        for k, loss in enumerate(losses):
+            if self.misses_[k] >= self.patience:
+                continue
+            self.n_epochs_[k] += 1
+            if loss < self.best_[k]:
+                self.best_[k], self.misses_[k] = loss, 0
+                better.append(k)
+            else:
+                self.misses_[k] += 1
+        if better:
+            rows = torch.tensor(better, device=self._kept[0].device)
+            for kept, value in zip(self._kept, net.module_.values, strict=True):
+                kept[rows] = value[rows]
+        if all(misses >= self.patience for misses in self.misses_):
+            raise KeyboardInterrupt
+
+    @torch.no_grad()
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Restore the best parameters of each network that had a finite loss."""
+        rows = [k for k, loss in enumerate(self.best_) if math.isfinite(loss)]
+        for kept, value in zip(self._kept, net.module_.values, strict=True):
+            value[rows] = kept[rows]
+        del self._kept
+
+
+# Optimizers that treat every parameter by itself, so that stacking changes nothing.
+_ELEMENTWISE = tuple(
+    getattr(torch.optim, name)
+    for name in ("Adam", "AdamW", "SGD", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad")
+)
+# Networks whose forward pass can be mapped over their parameters.
+_STACKABLE = (SeparableNetwork, MLP)
+
+
+def trains_together(module: nn.Module, options: TrainingOptions, device: torch.device) -> bool:
+    """Say whether several such networks train at once, by their settings and device alone.
+
+    A processor trains them one by one: rounding would depend on how many there are, and so the
+    members of an ensemble on its size and on the number of threads.
+    """
+    return (
+        type(module) in _STACKABLE
+        and optimizer_arguments(options)["optimizer"] in _ELEMENTWISE
+        and not options.callbacks
+        and not options.accelerate
+        and device.type != "cpu"
+    )
+
+
+def train_together(
+    modules: Sequence[nn.Module],
+    data: Sequence[EventDataset],
+    options: TrainingOptions,
+    *,
+    valid: Sequence[EventDataset] | None,
+    prior_logits: Sequence[float],
+    device: torch.device,
+    seeds: Sequence[int],
+) -> list[EventNet]:
+    """Train networks of one shape at once; arguments as of `training.train`, one for each network.
+
+    Returns
+    -------
+    list of EventNet
+        As if each had been trained by itself, but for rounding.
+    """
+    stacked = StackedModule(modules)
+    batch_size = min(options.batch_size, len(data[0]))
+    callbacks: list[Any] = []
+    if valid is not None:
+        callbacks.append(BestOfMembers(options.longest_wait))
+    callbacks += schedule(options, math.ceil(len(data[0]) / batch_size))
+    bar = ProgressBar(options.description)
+    if options.verbose:
+        callbacks.append(bar)
+    common = {"max_epochs": options.max_epochs, "batch_size": batch_size, "device": device}
+    logits = torch.tensor(prior_logits, device=device)
+    net = StackedNet(
+        stacked,
+        criterion=StackedCrossEntropy(logits),
+        iterator_train=StackedLoader,
+        iterator_train__shuffle=True,
+        iterator_train__seeds=list(seeds),
+        iterator_valid=StackedLoader,
+        iterator_valid__batch_size=max(1, events_at_once(data[0].x) // len(modules)),
+        train_split=None if valid is None else predefined_split(StackedDataset(valid)),
+        callbacks=callbacks,
+        verbose=0,
+        **common,
+        **optimizer_arguments(options),
+    )
+    run(net, StackedDataset(data), bar)
+    stacked.unstack()
+    nets = []
+    for k, module in enumerate(modules):
+        check_finite(module, options)
+        own = EventNet(
+            module,
+            criterion=WeightedCrossEntropy(prior_logits[k]),
+            train_split=None,
+            verbose=0,
+            **common,
+            **optimizer_arguments(options),
+        ).initialize()
+        own.history = _history_of(net, k)
+        own.module_.eval()
+        nets.append(own)
+    return nets
+
+
+def _history_of(net: NeuralNet, k: int) -> History:
+    """Return the losses of one network, up to the epoch that it ended with."""
+    best = next((each for _, each in net.callbacks_ if isinstance(each, BestOfMembers)), None)
+    rows = list(net.history)[: None if best is None else best.n_epochs_[k]]
+    history = History()
+    for row in rows:
+        history.new_epoch()
+        history.record("epoch", row["epoch"])
+        for name in ("train_loss", "valid_loss"):
+            every = row.get(name.replace("loss", "losses"))
+            if every is not None:
+                history.record(name, every[k])
+    return history

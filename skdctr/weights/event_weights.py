@@ -1,0 +1,78 @@
+"""Event weights of one sample, bound to it once and evaluated at any θ."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdctr._utils.typing import FloatArray
+from skdctr.events.chunks import row_chunks
+from skdctr.weights.couplings import Couplings
+
+__all__ = ["EventWeights", "exponentiate"]
+
+
+class EventWeights(ABC):
+    """Log-weights of a fixed sample of n events as a function of the p parameters θ.
+
+    A subclass computes `log_weights`, `gradient` and `subset`. What it knows of its own error it
+    tells by the other methods, whose defaults are those of weights that know nothing of it.
+
+    Attributes
+    ----------
+    n_folds : int
+        Parts of the cross-fit that the weights come from; 1 where there is none.
+    is_exact : bool
+        Whether the weights are those of a formula, which no generator sample could improve.
+    """
+
+    n_folds: int = 1
+    is_exact: bool = False
+
+    @abstractmethod
+    def log_weights(self, theta: FloatArray) -> FloatArray:
+        """Return log w, (n,), at one θ of shape (p,) or at one per event, (n, p)."""
+
+    @abstractmethod
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Return ∇_θ log w, (n, p)."""
+
+    @abstractmethod
+    def subset(self, rows: NDArray[np.intp]) -> Self:
+        """Return the weights of some of the events."""
+
+    def by_fold(self) -> Sequence[EventWeights]:
+        """Return the weights that each part of the cross-fit has learned."""
+        return [self]
+
+    def by_member(self) -> Sequence[EventWeights]:
+        """Return the weights of each member of an ensemble."""
+        return [self]
+
+    def member_log_weights(self, theta: FloatArray) -> FloatArray:
+        """Return log w of each member of an ensemble, (n_members, n)."""
+        return self.log_weights(theta)[None]
+
+    def couplings(self) -> list[Couplings]:
+        """Return what is known of each member's couplings; empty where one's are not known."""
+        return []
+
+
+def exponentiate(log_weights: FloatArray) -> None:
+    """Turn log-weights into weights, in place, or say how many are not finite."""
+    n_bad, largest = 0, -np.inf
+    for _, part in row_chunks(log_weights):
+        largest = np.fmax(largest, np.fmax.reduce(part))
+        with np.errstate(over="ignore"):
+            np.exp(part, out=part)
+        n_bad += int((~np.isfinite(part)).sum())
+    if n_bad:
+        raise ValueError(
+            f"{n_bad} of {len(log_weights)} weights are not finite (largest log-weight "
+            f"{largest:g}): θ is too far from the nominal parameters for these "
+            "events. Take θ closer to nominal, or work with predict_log_weights."
+        )
