@@ -336,7 +336,7 @@ def test_inputs_of_all_kinds_reach_other_processes(tmp_path, kind):
 def test_the_workers_of_a_dask_cluster_train_the_same(tmp_path, sample, expected):
     """In this process; those of other processes, some of them killed, are in the long tier."""
     distributed = pytest.importorskip("distributed")
-    local = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
+    local = {"processes": False, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.Client(n_workers=1, **local), parallel_config("dask"):
         found = fit_ensemble(ensemble(callbacks=None), *sample, path=tmp_path)
     same(found, expected)
