@@ -2,11 +2,10 @@
 
 import os
 
-import numpy as np
 import pytest
-import torch
 
-from skdctr.datasets import make_gaussian
+# numpy, torch and skdctr are imported where they are used: the process that only hands tests to the
+# workers would spend seconds on them before the first worker starts.
 
 
 def pytest_addoption(parser):
@@ -20,18 +19,14 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Give each worker its threads: two workers on two cores would else run four of them.
+    """Tell libraries their threads before anything imports them, here, in workers or in a test.
 
-    The environment is for the processes that tests start, and, as it is set before xdist starts its
-    workers, for the libraries that read it when a worker imports them.
+    Each worker would else use all cores, two of them on two cores four threads.
     """
-    n_threads = config.getoption("--torch-threads")
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(n_threads)
+        os.environ[name] = str(config.getoption("--torch-threads"))
     # No test opens a window.
     os.environ["MPLBACKEND"] = "Agg"
-    # ruff's ban is on changes within tests, and in skdctr.
-    torch.set_num_threads(n_threads)  # noqa: TID251
 
 
 def pytest_itemcollected(item):
@@ -41,6 +36,8 @@ def pytest_itemcollected(item):
 
 
 def _torch_state():
+    import torch
+
     return {
         "default generator": torch.get_rng_state(),
         "default dtype": torch.get_default_dtype(),
@@ -50,6 +47,8 @@ def _torch_state():
 
 
 def _restore(state):
+    import torch
+
     # ruff's ban is on changes of global state; this undoes one.
     torch.set_rng_state(state["default generator"])
     torch.set_default_dtype(state["default dtype"])  # noqa: TID251
@@ -57,8 +56,13 @@ def _restore(state):
     torch.set_num_threads(state["number of threads"])  # noqa: TID251
 
 
-@pytest.fixture(scope="session")
-def _torch_state_at_start():
+@pytest.fixture(scope="session", autouse=True)
+def _torch_state_at_start(request):
+    import torch
+
+    # ruff's ban is on changes within tests, and in skdctr; a plugin may have imported torch before
+    # the environment told it the number.
+    torch.set_num_threads(request.config.getoption("--torch-threads"))  # noqa: TID251
     return _torch_state()
 
 
@@ -74,6 +78,8 @@ def _torch_state_untouched(_torch_state_at_start):
 
 
 def _equal(first, second):
+    import torch
+
     if isinstance(first, torch.Tensor):
         return torch.equal(first, second)
     return first == second
@@ -81,12 +87,16 @@ def _equal(first, second):
 
 @pytest.fixture
 def rng():
+    import numpy as np
+
     return np.random.default_rng(20201)
 
 
 @pytest.fixture(scope="session")
 def gaussian():
     """10⁴ events of each class at generator level, and 5·10⁴ nominal ones to reweight."""
+    from skdctr.datasets import make_gaussian
+
     bunch = make_gaussian(10_000, n_sim=50_000, n_data=1, random_state=1)
     for sample in (bunch.gen, bunch.theta, bunch.sim_gen):
         sample.flags.writeable = False

@@ -334,12 +334,15 @@ def test_inputs_of_all_kinds_reach_other_processes(tmp_path, kind):
 
 @pytest.mark.slow  # starts a cluster
 def test_the_workers_of_a_dask_cluster_train_the_same(tmp_path, sample, expected):
-    """In this process; those of other processes, some of them killed, are in the long tier."""
+    """A cluster of two that is left alone; one whose workers are killed is in the long tier."""
     distributed = pytest.importorskip("distributed")
-    local = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.Client(n_workers=1, **local), parallel_config("dask"):
-        found = fit_ensemble(ensemble(callbacks=None), *sample, path=tmp_path)
+    # joblib would run the jobs of a single worker here.
+    local = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    here = Trained.count
+    with distributed.Client(**local), parallel_config("dask"):
+        found = fit_ensemble(ensemble(), *sample, path=tmp_path)
     same(found, expected)
+    assert Trained.count == here
     assert sorted(read_manifest(tmp_path).index) == list(range(N_MEMBERS))
 
 

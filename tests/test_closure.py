@@ -131,6 +131,7 @@ def test_separated_samples():
     assert test.p_value == 0
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers():
     target, sample = small(0)
     one, two = (classifier_test(target, sample, random_state=5) for _ in range(2))
@@ -316,6 +317,7 @@ def test_full_phase_space_closes_at_reco_level_and_one_feature_does_not(log_weig
     assert ("AUC of a classifier" in failed(report)) is not passes
 
 
+@pytest.mark.slow
 def test_one_feature_closes_in_that_feature():
     bunch = make_dependent_detector(8000, mu=0.7, as_frame=True, random_state=1)
     primary = AnalyticReweighter(bunch.log_weight_primary, {"mu": 0.0}).fit(bunch.sim_gen)

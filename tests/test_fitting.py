@@ -247,6 +247,7 @@ def test_signed_weights(toy, exact):
     assert abs(pull(fitter)) < 4
 
 
+@pytest.mark.slow
 def test_weight_two_is_two_events(toy, exact):
     n = N // 2
     weight = np.where(np.arange(n) % 2 == 0, 2.0, 1.0)
@@ -366,6 +367,7 @@ def test_weights_of_infinite_variance_are_reported(rng):
     assert doubtful_weights(theta, space, replace(quality, tail_index=0.5)) == []
 
 
+@pytest.mark.slow
 def test_parameter_without_effect_is_not_identified(toy):
     def log_weight(x, theta):
         return gaussian_log_weight(x, theta[..., :1])

@@ -150,6 +150,7 @@ def test_separable_is_exactly_zero_at_nominal(n_parameters, monomials, generator
     assert float(network(x, at_nominal + 0.5).detach().abs().min()) > 0
 
 
+@pytest.mark.slow
 def test_log_ratio_is_a_product_of_event_and_parameter_functions(generator, seeded):
     features, parameters, _ = dictionary_terms(2, 2, 4)
     network = SeparableNetwork(

@@ -248,6 +248,7 @@ def test_acceptance_that_depends_on_the_event_does_not_bias(exact, with_generato
     assert fitter.result_.p_value > 1e-4
 
 
+@pytest.mark.slow
 def test_a_simulation_without_its_lost_events_is_noticed(exact, toy):
     rng = np.random.default_rng(12)
     reco = lose(toy.sim_gen, toy.sim_reco, rng)
@@ -362,6 +363,7 @@ def test_data_that_no_theta_describes_are_reported(exact, toy):
     assert fitter.result_.p_value < 1e-4
 
 
+@pytest.mark.slow
 def test_closure_fit_gives_nominal_back(exact, toy):
     fitter = SRGNFitter(exact, random_state=0, **FAST)
     with pytest.warns(ClosureFitWarning):

@@ -216,6 +216,7 @@ def test_observables_are_cached(monkeypatch, cache_dir):
     assert (len(computed), len(generated)) == (2, 3)
 
 
+@pytest.mark.slow
 @needs_extra
 def test_observables_of_all_samples():
     bunch = make_parton_shower_tuning(20, observables=["ecf3", "tau21"], random_state=0)
@@ -316,6 +317,7 @@ def test_blocks_add_up(total, per_theta):
     assert sizes.max() <= pythia_module.MAX_BATCH
 
 
+@pytest.mark.slow
 @needs_extra
 def test_rows_carry_their_theta(varied):
     assert varied.theta_names == list(PARAMETERS)

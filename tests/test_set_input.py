@@ -80,6 +80,7 @@ def test_learned_weights_move_the_sample(learned, nominal, theta):
     assert (np.abs(found - expected) < 2 * 4 * error).all(), (found - expected) / error
 
 
+@pytest.mark.slow
 def test_default_network_is_separable(learned):
     network = learned.net_.module_
     assert isinstance(network, SeparableDeepSets)
@@ -89,6 +90,7 @@ def test_default_network_is_separable(learned):
     )
 
 
+@pytest.mark.slow
 def test_gradient_is_that_of_the_log_weights(learned, nominal):
     some, step = nominal[:500], 0.02
     found = learned.log_weight_gradient(some, 0.3)[:, 0]
@@ -357,6 +359,7 @@ def test_gradient_fit(nominal, data, ak):
     assert fitter.n_features_in_ == 2
 
 
+@pytest.mark.slow
 def test_gradient_fit_with_learned_weights(learned, nominal, data):
     fitter = DCTRFitter(learned).fit(nominal, data=data)
     statistical = fitter.covariance_[0, 0]
