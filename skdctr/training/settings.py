@@ -51,6 +51,7 @@ class NetworkParametersMixin(BaseEstimator):
         )
 
     def _set_prefixed(self, prefixed: dict[str, Any]) -> None:
+        """Store the arguments of module and optimizer that the constructor was given."""
         for name in prefixed:
             if not name.startswith(PREFIXES):
                 known = inspect.signature(type(self)).parameters
@@ -60,7 +61,7 @@ class NetworkParametersMixin(BaseEstimator):
         self.__dict__.update(prefixed)
 
     def _prefixed(self, prefix: str) -> dict[str, Any]:
-        """Return the arguments given with one prefix, the prefix stripped."""
+        """Return the arguments that were given with a prefix, under their names without it."""
         return {
             name.removeprefix(prefix): value
             for name, value in vars(self).items()
@@ -74,6 +75,11 @@ class NetworkParametersMixin(BaseEstimator):
         ----------
         deep : bool, default=True
             Whether to add the parameters of nested estimators.
+
+        Returns
+        -------
+        dict
+            Names and values.
         """
         params: dict[str, Any] = super().get_params(deep=deep)
         params |= {k: v for k, v in vars(self).items() if k.startswith(PREFIXES)}
@@ -86,6 +92,10 @@ class NetworkParametersMixin(BaseEstimator):
         ----------
         **params : dict
             Names and new values.
+
+        Returns
+        -------
+        self
         """
         prefixed = {k: params.pop(k) for k in list(params) if k.startswith(PREFIXES)}
         super().set_params(**params)
@@ -94,7 +104,7 @@ class NetworkParametersMixin(BaseEstimator):
 
 
 class NetworkEstimator(NetworkParametersMixin):
-    """Base of estimators that train networks, with training knobs under skorch's names."""
+    """Base of estimators that train networks, with settings under skorch's names."""
 
     hidden_layer_sizes: Any
     activation: str
@@ -108,6 +118,7 @@ class NetworkEstimator(NetworkParametersMixin):
     verbose: int
 
     def _training_options(self, max_epochs: int, **further: Any) -> TrainingOptions:
+        """Collect the options of a training from the estimator's parameters and further ones."""
         if isinstance(self.optimizer, str) and not hasattr(torch.optim, self.optimizer):
             known = [name for name in dir(torch.optim) if name[0].isupper()]
             raise ValueError(
@@ -128,6 +139,7 @@ class NetworkEstimator(NetworkParametersMixin):
         )
 
     def _hidden_layer_sizes(self, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        """Check the sizes of the hidden layers; `default` takes the place of None."""
         sizes = self.hidden_layer_sizes
         if sizes is None:
             sizes = (50, 50) if default is None else default
