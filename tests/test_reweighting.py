@@ -28,7 +28,7 @@ from skdctr import DCTRReweighter
 from skdctr.datasets import gaussian_log_weight, make_gaussian, make_gaussian_2d
 from skdctr.exceptions import ExtrapolationWarning, NominalWarning
 from skdctr.networks import MLP, SeparableNetwork
-from skdctr.reweighting.scoring import thin
+from skdctr.reweighting.scoring import representative_theta
 
 FAST = {
     "module": SeparableNetwork,
@@ -662,12 +662,12 @@ def test_score_prefers_the_better_network(share):
 def test_score_pairs_with_theta_of_all_training_events():
     """Also where events come sorted by θ, and by their weights."""
     theta = np.linspace(0, 1, 200_000)[:, None]
-    rows, sign = thin(theta, np.ones(200_000))
+    rows, sign = representative_theta(theta, np.ones(200_000))
     np.testing.assert_allclose(np.quantile(rows, [0, 0.5, 1]), [0, 0.5, 1], atol=1e-3)
     assert (sign == 1).all()
-    rows, _ = thin(theta, theta[:, 0])
+    rows, _ = representative_theta(theta, theta[:, 0])
     assert rows.mean() == pytest.approx(2 / 3, abs=1e-3)
-    rows, sign = thin(theta, np.where(np.arange(200_000) % 4 == 0, -1.0, 1.0))
+    rows, sign = representative_theta(theta, np.where(np.arange(200_000) % 4 == 0, -1.0, 1.0))
     # Seldom as many negative ones as a quarter exactly.
     assert sign.mean() == pytest.approx(1.0, abs=N_SIGMA * sign.std() / np.sqrt(len(sign)))
 

@@ -25,7 +25,12 @@ from skdctr.exceptions import NominalWarning
 from skdctr.parameters.scaling import ParameterScaling
 from skdctr.parameters.space import ParameterSpace, warn_if_outside
 from skdctr.reweighting.base import BaseReweighter
-from skdctr.reweighting.classes import ReweightingEvents, auto_epochs, deal, limit_gradients
+from skdctr.reweighting.classes import (
+    ReweightingEvents,
+    assign_folds,
+    auto_epochs,
+    limit_gradients,
+)
 from skdctr.reweighting.nominal import (
     LEAST_SHARE,
     Frequencies,
@@ -33,7 +38,7 @@ from skdctr.reweighting.nominal import (
     repeated_near,
     same_theta,
 )
-from skdctr.reweighting.scoring import check_scored, thin
+from skdctr.reweighting.scoring import check_scored, representative_theta
 from skdctr.reweighting.training import network_builds, train_members
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
@@ -345,12 +350,12 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self._parameters = ParameterScaling.of_range(space.low, space.high)
         self._range = support_of(X)
         self._against_mixture = mixture
-        self.folds_ = deal(X, self.n_folds)
+        self.folds_ = assign_folds(X, self.n_folds)
         # By which a fit recognises the events that the networks of each part were dealt.
         self._seen_sums = np.empty(0) if self.folds_ is None else event_sums(X)
         everything = np.ones(len(X), dtype=bool)
         varied = everything if mixture else ~is_nominal
-        self._pool, self._pool_sign = thin(theta[varied], weight[varied])
+        self._pool, self._pool_sign = representative_theta(theta[varied], weight[varied])
         mean = weight.mean()
         events = ReweightingEvents(
             x=scaled_tensor(self._features, X, device),
