@@ -3,6 +3,8 @@
 Statistical tolerances are four standard errors, at fixed seeds.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -190,8 +192,11 @@ def test_no_finite_weight_is_refused(toy):
 def test_max_rows_limits_training(toy):
     objective = make(toy.sim_gen, toy.sim_reco, toy.data)
     seen = []
-    options = objective.options
-    objective.max_rows = 600
-    objective.options = lambda n_events: seen.append(n_events) or options(n_events)
+    options = objective.classifier.options
+    objective.classifier = replace(
+        objective.classifier,
+        max_rows=600,
+        options=lambda n_events: seen.append(n_events) or options(n_events),
+    )
     objective(np.array([0.3]))
     assert seen == [600, 600]

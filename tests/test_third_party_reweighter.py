@@ -58,7 +58,7 @@ def test_public_methods_work_without_further_code(toy, fitted):
     assert fitted.expected_auc(toy.sim_gen, 0.5) == 0.5
     with pytest.warns(ExtrapolationWarning, match="theta=3"):
         fitted.predict_log_weights(toy.sim_gen[:10], 3.0)
-    with pytest.raises(ValueError, match="1 features, but|2 features"):
+    with pytest.raises(ValueError, match="2 features, but LogisticReweighter is expecting 1"):
         fitted.predict_log_weights(np.zeros((3, 2)), 0.5)
 
 
