@@ -155,9 +155,7 @@ def _solve(problem, degree):
     from skdctr.observable.generator import Correction
 
     options = RegressionOptions.of(NetworkSettings.of(SRGNFitter(**FAST)))
-    return fit_observable(
-        problem, np.array([0.0]), options, corrections=[Correction(degree, 1.0)], seed=0
-    )
+    return fit_observable(problem, options, corrections=[Correction(degree, 1.0)], seed=0)
 
 
 def test_theta_of_the_generator_sample_is_checked(exact, toy):

@@ -69,7 +69,7 @@ def interface():
 def test_interface_is_as_it_was():
     found, known = interface().splitlines(), FILE.read_text(encoding="utf-8").splitlines()
     gone, new = sorted(set(known) - set(found)), sorted(set(found) - set(known))
-    assert not gone and not new, (
+    assert gone + new == [], (
         f"gone: {gone}; new: {new}. Where that is meant, run python {Path(__file__).name} and "
         "write it into CHANGELOG.md."
     )

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
+from skdctr.comparison.likelihood import Likelihood
 from skdctr.datasets import make_gaussian
-from skdctr.fitting.likelihood import Likelihood
 from skdctr.networks import MLP
 from skdctr.observable.generator import Correction, GeneratorPrediction, GeneratorSample
 from skdctr.weights.error import (

@@ -27,6 +27,7 @@ from skdctr.training.batches import EventDataset
 from skdctr.training.prediction import predict_logits, to_tensor
 from skdctr.training.train import train
 from skdctr.weights.event_weights import EventWeights
+from skdctr.weights.noise import expected_auc
 
 __all__ = ["ClassifierObjective", "ComparedSamples", "Evaluation", "Placements"]
 
@@ -193,6 +194,10 @@ class ClassifierObjective:
         sim_weight = self.sim_weight[self.coarse_rows] if coarse else self.sim_weight
         weights: FloatArray = sim_weight * np.exp(log_weights - largest)
         return weights
+
+    def expected_auc(self, theta: FloatArray) -> float:
+        """Return the AUC that the weights' own error gives a perfect classifier at θ."""
+        return expected_auc(self.weights, self.sim_weight, theta)
 
     def __call__(self, theta: FloatArray) -> Evaluation:
         """Train classifiers at θ and judge every event by one that has not seen it."""

@@ -110,9 +110,9 @@ class FitInferenceMixin:
         if not (np.ndim(n_events) == 0 and n_events > 0):
             raise ValueError(f"n_events={n_events!r}; expected a positive number of events.")
         space = parameter_space(self.reweighter_)
-        point = space.point(theta)
         samples = self._samples.reconstructed()
         weights = self.reweighter_.bind(samples.sim_gen)
+        point = space.point(theta)
         with np.errstate(over="ignore"):
             weight = samples.sim_weight * np.exp(weights.log_weights(point))
         if not (np.isfinite(weight).all() and weight.sum() > 0):
@@ -120,7 +120,6 @@ class FitInferenceMixin:
                 f"theta={point.tolist()}: the weights of the simulation there are all zero or not "
                 "finite; ask for θ nearer to those that the reweighter was trained at."
             )
-        warn_of(doubtful_weights(point, space, Quality.of_weights(weight)))
         information = reco_information(
             weights,
             samples.sim,
@@ -129,6 +128,7 @@ class FitInferenceMixin:
             RegressionOptions.of(NetworkSettings.of(self)),
             n_folds=self.n_folds,
         )
+        warn_of(doubtful_weights(point, space, Quality.of_weights(weight)))
         return pd.DataFrame(
             np.linalg.pinv(information * n_events, hermitian=True),
             index=self.theta_names_,

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
-import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
-from scipy.stats import qmc
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -20,43 +15,17 @@ from tqdm import tqdm
 
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
-from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import reference_classifier
-from skdctr.fitting.likelihood import Likelihood
+from skdctr.comparison.descent import Solver, adam, descend, lbfgs
+from skdctr.comparison.likelihood import Likelihood
 from skdctr.fitting.report import Quality, conclude
 from skdctr.fitting.reweighter import resolve_reweighter
 from skdctr.fitting.samples import GeneratorInput, check_fit_samples, check_score_samples
 from skdctr.fitting.scoring import score_of
-from skdctr.parameters.derivatives import positive_steps
-from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources, sandwich
-from skdctr.results.found import Found
-from skdctr.results.messages import Message, warn_of
+from skdctr.results.messages import warn_of
 from skdctr.reweighting.base import parameter_space
 
 __all__ = ["DCTRFitter"]
-
-# Step of second derivatives, of the range of each parameter.
-_STEP = 1e-4
-# Slope, in units of its statistical error, that is as good as none.
-_LEAST_SLOPE = 0.01
-# Values of θ that may be the start, for each parameter.
-_STARTS = 8
-
-
-def _best_start(likelihood: Likelihood, space: ParameterSpace) -> FloatArray:
-    """Return the best of θ₀ and some values within finite bounds, (p,).
-
-    Weights may flatten towards the end of the range: a first step that leaps there finds a minimum
-    of its own.
-    """
-    nominal = space.clip(space.nominal)
-    if not np.isfinite(space.high - space.low).all():
-        return nominal
-    # The first point of the sequence is the corner.
-    design = qmc.Halton(len(space), scramble=False).random(_STARTS * len(space) + 1)[1:]
-    points = space.low + (space.high - space.low) * design
-    return min([nominal, *points], key=likelihood.loss)
 
 
 class DCTRFitter(BaseEstimator):
@@ -220,7 +189,6 @@ class DCTRFitter(BaseEstimator):
                 seed,
             )
             trained = parameter_space(reweighter)
-            space = trained.within(self.bounds)
             columns = getattr(self, "feature_names_in_", None)
             likelihood = Likelihood(
                 reweighter.bind(samples.sim_gen, feature_names=columns),
@@ -228,14 +196,16 @@ class DCTRFitter(BaseEstimator):
                 samples.sim_weight,
                 samples.data_weight,
             )
-            found, hessian = self._solve(likelihood, space)
+            space = trained.within(self.bounds)
+            with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
+                found, hessian = descend(likelihood, space, self._solver(), bar.update)
             weight = likelihood.sim_weights(found.theta)
             self.result_ = conclude(
                 found,
                 space,
                 trained,
-                likelihood.sim,
                 Quality.of_weights(weight),
+                exact=likelihood.sim.is_exact,
                 n_evaluations=found.n_evaluations,
                 n_events=samples.sizes(),
                 method=f"DCTR, {self.solver}",
@@ -248,89 +218,10 @@ class DCTRFitter(BaseEstimator):
             warn_of(self.result_.messages)
         return self
 
-    def _solve(self, likelihood: Likelihood, space: ParameterSpace) -> tuple[Found, FloatArray]:
-        """Find the minimum of the loss with its covariance by source, and the Hessian there."""
-        start = _best_start(likelihood, space)
-        with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
-            descend = self._lbfgs if self.solver == "lbfgs" else self._adam
-            found = descend(likelihood, start, space, bar.update)
-        width = space.width
-        step = positive_steps(found.theta, _STEP * width, space.low)
-        scale = np.outer(width, width)
-        hessian = likelihood.hessian(found.theta, step)
-        scatter = likelihood.scatter(found.theta) | likelihood.weight_covariance(found.theta, step)
-        scaled = {source: covariance * scale for source, covariance in scatter.items()}
-        sources, unidentified = sandwich(hessian * scale, scaled, width, space.names)
-        messages = [*found.messages, *unidentified]
-        return replace(found, sources=sources, messages=messages), hessian
-
-    def _lbfgs(
-        self,
-        likelihood: Likelihood,
-        start: FloatArray,
-        space: ParameterSpace,
-        report: Callable[[], Any],
-    ) -> Found:
-        width = space.width / 2
-
-        def value(z: FloatArray) -> tuple[float, FloatArray]:
-            theta = start + z * width
-            return likelihood.loss(theta), likelihood.gradient(theta) * width
-
-        ends = (space.low - start) / width, (space.high - start) / width
-        found = minimize(
-            value,
-            np.zeros_like(start),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=list(zip(*ends, strict=True)),
-            callback=lambda intermediate_result: report(),  # noqa: ARG005 - a name scipy looks for
-            options={"maxiter": self.max_iter, "gtol": self.tol, "ftol": 1e-14},
-        )
-        theta = space.clip(start + found.x * width)
-        # A line search fails where rounding of the weights hides what is left to gain.
-        free = (theta > space.low) & (theta < space.high)
-        errors = np.sqrt(np.diag(likelihood.scatter(theta).total(len(theta)))) * width
-        flat = bool((np.abs(found.jac) <= _LEAST_SLOPE * errors)[free].all())
-        converged = bool(found.success) or (found.status == 2 and flat)
-        messages = [] if converged else [Message(f"L-BFGS-B stopped early: {found.message}")]
-        return Found(theta, Sources(), converged, messages, n_evaluations=int(found.nit))
-
-    def _adam(
-        self,
-        likelihood: Likelihood,
-        start: FloatArray,
-        space: ParameterSpace,
-        report: Callable[[], Any],
-    ) -> Found:
-        width = space.width / 2
-        z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.Adam([z], lr=self.lr)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.max_iter)
-
-        def slope(theta: FloatArray, gradient: FloatArray) -> float:
-            """Return the largest component of the gradient that no bound holds."""
-            free = (theta > space.low) & (theta < space.high)
-            return float(np.abs(gradient[free]).max(initial=0.0))
-
-        theta = start
-        for step in range(1, self.max_iter + 1):
-            gradient = likelihood.gradient(theta) * width
-            z.grad = torch.as_tensor(gradient)
-            optimizer.step()
-            schedule.step()
-            report()
-            moved = space.clip(start + z.detach().numpy() * width)
-            # Keep the walker itself within bounds, or it would have to come all the way back.
-            z.data = torch.as_tensor((moved - start) / width)
-            theta = moved
-            if slope(theta, gradient) < self.tol:
-                return Found(theta, Sources(), converged=True, n_evaluations=step)
-        gradient = likelihood.gradient(theta) * width
-        converged = slope(theta, gradient) < 100 * self.tol
-        late = Message("Adam stopped at max_iter: raise it, or use solver='lbfgs'")
-        messages = [] if converged else [late]
-        return Found(theta, Sources(), converged, messages, n_evaluations=self.max_iter)
+    def _solver(self) -> Solver:
+        if self.solver == "lbfgs":
+            return partial(lbfgs, max_iter=self.max_iter, tol=self.tol)
+        return partial(adam, max_iter=self.max_iter, tol=self.tol, lr=self.lr)
 
     def score(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import Evaluation
+from skdctr.comparison.objective import ClassifierObjective, Evaluation
 from skdctr.exceptions import (
     ExtrapolationWarning,
     LowEffectiveSampleSizeWarning,
@@ -22,7 +23,6 @@ from skdctr.parameters.space import ParameterSpace
 from skdctr.results.fit_result import FitResult
 from skdctr.results.found import Found
 from skdctr.results.messages import Message
-from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["UNKNOWN_WEIGHTS", "Quality", "conclude", "doubtful_weights", "table_of_evaluations"]
 
@@ -62,6 +62,20 @@ class Quality:
     expected_auc: float = 0.5
 
     @classmethod
+    def of_classifiers(cls, final: Evaluation, objective: ClassifierObjective) -> Quality:
+        """Judge a fit by the classifiers that were trained at θ*."""
+        return cls(
+            n_simulated=len(objective.sim_weight),
+            effective_sample_size=final.effective_sample_size,
+            tail_index=final.tail_index,
+            auc=final.auc,
+            # Where nothing can be learned the folds' classifiers learn each other's fluctuation:
+            # their AUCs go together, and averaging them gains nothing.
+            auc_error=final.auc_error * math.sqrt(objective.n_folds),
+            expected_auc=objective.expected_auc(final.theta),
+        )
+
+    @classmethod
     def of_weights(cls, weight: FloatArray) -> Quality:
         """Judge weights alone, (n,)."""
         return cls(len(weight), effective_sample_size(weight), pareto_tail_index(weight))
@@ -71,8 +85,9 @@ def conclude(
     found: Found,
     space: ParameterSpace,
     trained: ParameterSpace,
-    weights: EventWeights,
     quality: Quality,
+    *,
+    exact: bool,
     **further: Any,
 ) -> FitResult:
     """Make a result of what a fit has found.
@@ -83,30 +98,26 @@ def conclude(
         θ*, its covariance by source, and what speaks against it.
     space, trained : ParameterSpace
         The range that was searched, and the one that the weights were trained in.
-    weights : EventWeights
-        Log-weights of the simulation.
     quality : Quality
         What is known at θ*.
+    exact : bool
+        Whether the weights are those of a formula, which has no error.
     **further
         Further attributes of the result: `n_evaluations`, `n_events` and `method`.
     """
     limits = _at_bound(found.theta, space)
+    doubts = doubtful_weights(found.theta, trained, quality)
     result = FitResult(
         theta=found.theta,
         names=list(space.names),
-        covariance=found.sources.total(len(space)),
+        covariance=found.sources.total(len(found.theta)),
         sources=found.sources,
         auc=quality.auc,
         auc_error=quality.auc_error,
         expected_auc=quality.expected_auc,
         effective_sample_size=quality.effective_sample_size,
         converged=found.converged and not limits,
-        messages=[
-            *found.messages,
-            *_unknown_weights(weights, found.sources),
-            *limits,
-            *doubtful_weights(found.theta, trained, quality),
-        ],
+        messages=[*found.messages, *_unknown_error(found.sources, exact), *limits, *doubts],
         **further,
     )
     # Where the search failed, that is the reason.
@@ -152,9 +163,9 @@ def doubtful_weights(theta: FloatArray, trained: ParameterSpace, quality: Qualit
     return messages
 
 
-def _unknown_weights(weights: EventWeights, sources: Mapping[str, FloatArray]) -> list[Message]:
+def _unknown_error(sources: Mapping[str, FloatArray], exact: bool) -> list[Message]:
     """Say that the covariance lacks the error of learned weights."""
-    known = weights.is_exact or {"generator", "training"} & sources.keys()
+    known = exact or {"generator", "training"} & sources.keys()
     return [] if known else [UNKNOWN_WEIGHTS]
 
 

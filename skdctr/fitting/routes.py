@@ -105,7 +105,6 @@ class ObservableRoute(Route):
             problem = problem.without_generator()
         found = fit_observable(
             problem,
-            problem.space.clip(problem.space.nominal),
             self.options,
             corrections=_corrections(problem),
             n_folds=self.n_folds,

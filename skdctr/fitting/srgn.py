@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -47,7 +46,6 @@ from skdctr.training.settings import (
     PrefixedParametersMixin,
 )
 from skdctr.weights.event_weights import EventWeights
-from skdctr.weights.noise import expected_auc
 
 __all__ = ["SRGNFitter"]
 
@@ -64,6 +62,7 @@ class _Run:
     result: FitResult
     scan: pd.DataFrame
     reweighter: Any
+    space: ParameterSpace
     equation: EstimatingEquation | None
     trained_reweighter: bool = False
 
@@ -377,15 +376,30 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             self.reweighter, X, gen, samples.sim_weight, seed, vary_seed=member > 0
         )
         trained = parameter_space(reweighter)
-        space = self._searched(trained)
         columns = getattr(self, "feature_names_in_", None)
         weights = reweighter.bind(samples.sim_gen, feature_names=columns)
-        objective = self._objective(samples, weights, space, seed)
+        space = self._searched(trained)
+        constraints = Constraints.read(self.constraints, space.names)
         with self._progress() as report:
             if self._searches:
-                route: Route = self._search_route(objective, space, report)
+                search = self._search(len(space))
+                objective = self._objective(samples, weights, space, seed)
+                route: Route = SearchRoute(
+                    objective, self.objective, space, constraints, search, report
+                )
             else:
-                route = self._observable_route(samples, weights, reweighter, gen, space, seed)
+                problem = observable_problem(
+                    samples,
+                    weights,
+                    reweighter,
+                    gen,
+                    space=space,
+                    constraints=constraints,
+                    seed=seed,
+                )
+                objective = self._objective(samples, weights, space, seed)
+                options = RegressionOptions.of(NetworkSettings.of(self))
+                route = ObservableRoute(problem, options, self.n_folds, seed)
             found = route.solve()
             final = objective(found.theta)
             report(final)
@@ -393,8 +407,8 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             found,
             space,
             trained,
-            weights,
-            _quality(objective, final),
+            Quality.of_classifiers(final, objective),
+            exact=weights.is_exact,
             n_evaluations=found.n_evaluations or len(objective.evaluations),
             n_events=samples.sizes(),
             method=self._method(),
@@ -403,6 +417,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             result,
             table_of_evaluations(objective.evaluations, list(space.names)),
             reweighter,
+            space,
             # Of several runs no equation is kept, which holds all the events.
             equation=found.equation if self.n_runs == 1 else None,
             trained_reweighter=gen.given and not is_given(self.reweighter),
@@ -412,14 +427,15 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         self, samples: Samples, weights: EventWeights, space: ParameterSpace, seed: int
     ) -> ClassifierObjective:
         """Make the classifiers' verdict on one θ after another."""
+        # The surrogate reads all of its few classifiers, the others those near θ*.
+        n_placements = None if self.search == "surrogate" else NEAREST * len(space)
         return ClassifierObjective(
             samples.bound(weights),
             samples.compared(),
             Classifier.of(NetworkSettings.of(self), self.n_folds),
             names=space.names,
             seed=seed,
-            # The surrogate reads all of its few classifiers, the others those near θ*.
-            n_placements=None if self.search == "surrogate" else NEAREST * len(space),
+            n_placements=n_placements,
         )
 
     def _searched(self, trained: ParameterSpace) -> ParameterSpace:
@@ -441,32 +457,6 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         if self._searches:
             return f"{self.objective} objective, {self.search} search"
         return "optimal observable"
-
-    def _search_route(
-        self,
-        objective: ClassifierObjective,
-        space: ParameterSpace,
-        report: Callable[[Evaluation], None],
-    ) -> SearchRoute:
-        constraints = Constraints.read(self.constraints, space.names)
-        search = self._search(len(space))
-        return SearchRoute(objective, self.objective, space, constraints, search, report)
-
-    def _observable_route(
-        self,
-        samples: Samples,
-        weights: EventWeights,
-        reweighter: Any,
-        gen: GeneratorInput,
-        space: ParameterSpace,
-        seed: int,
-    ) -> ObservableRoute:
-        constraints = Constraints.read(self.constraints, space.names)
-        problem = observable_problem(
-            samples, weights, reweighter, gen, space=space, constraints=constraints, seed=seed
-        )
-        options = RegressionOptions.of(NetworkSettings.of(self))
-        return ObservableRoute(problem, options, self.n_folds, seed)
 
     def _search(self, p: int) -> Callable[..., Found]:
         """Return the search for p parameters, with its settings."""
@@ -505,7 +495,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         """Make of the runs what the fitted estimator shows."""
         self.result_, self.runs_ = combine_runs(
             [run.result for run in runs],
-            parameter_space(runs[0].reweighter).within(self.bounds),
+            runs[0].space,
             trained_weights=all(run.trained_reweighter for run in runs),
         )
         descended = self._searches and self.search == "powell"
@@ -570,17 +560,3 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             n_folds=classifier.n_folds,
         )
         return score_of(self, samples, classifier)
-
-
-def _quality(objective: ClassifierObjective, final: Evaluation) -> Quality:
-    """Judge a fit by the classifiers that were trained at θ*."""
-    return Quality(
-        n_simulated=len(objective.sim_weight),
-        effective_sample_size=final.effective_sample_size,
-        tail_index=final.tail_index,
-        auc=final.auc,
-        # Where nothing can be learned the folds' classifiers learn each other's fluctuation:
-        # their AUCs go together, and averaging them gains nothing.
-        auc_error=final.auc_error * math.sqrt(objective.n_folds),
-        expected_auc=expected_auc(objective.weights, objective.sim_weight, final.theta),
-    )

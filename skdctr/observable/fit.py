@@ -37,7 +37,6 @@ _MAX_REFERENCES = 8
 
 def fit_observable(
     problem: ObservableProblem,
-    start: FloatArray,
     options: RegressionOptions,
     *,
     corrections: Sequence[Correction],
@@ -49,9 +48,7 @@ def fit_observable(
     Parameters
     ----------
     problem : ObservableProblem
-        The samples.
-    start : ndarray of shape (p,)
-        First reference.
+        The samples; the first reference is θ₀.
     options : RegressionOptions
         Networks of the regressions.
     corrections : sequence of Correction
@@ -63,7 +60,8 @@ def fit_observable(
     """
     rng = np.random.default_rng(seed)
     coarse = problem.some(_COARSE_ROWS, rng)
-    theta, references = start, [start]
+    theta = problem.space.clip(problem.space.nominal)
+    references = [theta]
     for _ in range(_MAX_REFERENCES):
         equation = EstimatingEquation(
             coarse, theta, options, corrections=corrections, n_folds=n_folds, seed=seed

@@ -1,0 +1,157 @@
+"""Descent of the loss of a frozen classifier to its minimum over θ, by its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from scipy.stats import qmc
+
+from skdctr._utils.typing import FloatArray
+from skdctr.comparison.likelihood import Likelihood
+from skdctr.parameters.derivatives import positive_steps
+from skdctr.parameters.space import ParameterSpace
+from skdctr.results.errors import Sources, sandwich
+from skdctr.results.found import Found
+from skdctr.results.messages import Message
+
+__all__ = ["Solver", "adam", "descend", "lbfgs"]
+
+# A descent from a first θ, (p,): ``solver(likelihood, start, space, report)``.
+Solver = Callable[[Likelihood, FloatArray, ParameterSpace, Callable[[], Any]], Found]
+
+# Step of second derivatives, of the range of each parameter.
+_STEP = 1e-4
+# Slope, in units of its statistical error, that is as good as none.
+_LEAST_SLOPE = 0.01
+# Values of θ that may be the start, for each parameter.
+_STARTS = 8
+
+
+def descend(
+    likelihood: Likelihood, space: ParameterSpace, solver: Solver, report: Callable[[], Any]
+) -> tuple[Found, FloatArray]:
+    """Find the minimum of the loss with its covariance by source, and the Hessian there.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        What is minimised.
+    space : ParameterSpace
+        The range that is searched.
+    solver : callable
+        `lbfgs` or `adam` with their settings.
+    report : callable
+        Called at every step.
+
+    Returns
+    -------
+    found : Found
+    hessian : ndarray of shape (p, p)
+    """
+    found = solver(likelihood, _best_start(likelihood, space), space, report)
+    width = space.width
+    step = positive_steps(found.theta, _STEP * width, space.low)
+    scale = np.outer(width, width)
+    hessian = likelihood.hessian(found.theta, step)
+    scatter = likelihood.scatter(found.theta) | likelihood.weight_covariance(found.theta, step)
+    scaled = {source: covariance * scale for source, covariance in scatter.items()}
+    sources, unidentified = sandwich(hessian * scale, scaled, width, space.names)
+    messages = [*found.messages, *unidentified]
+    return replace(found, sources=sources, messages=messages), hessian
+
+
+def _best_start(likelihood: Likelihood, space: ParameterSpace) -> FloatArray:
+    """Return the best of θ₀ and some values within finite bounds, (p,).
+
+    Weights may flatten towards the end of the range: a first step that leaps there finds a minimum
+    of its own.
+    """
+    nominal = space.clip(space.nominal)
+    if not np.isfinite(space.high - space.low).all():
+        return nominal
+    # The first point of the sequence is the corner.
+    design = qmc.Halton(len(space), scramble=False).random(_STARTS * len(space) + 1)[1:]
+    points = space.low + (space.high - space.low) * design
+    return min([nominal, *points], key=likelihood.loss)
+
+
+def lbfgs(
+    likelihood: Likelihood,
+    start: FloatArray,
+    space: ParameterSpace,
+    report: Callable[[], Any],
+    *,
+    max_iter: int,
+    tol: float,
+) -> Found:
+    """Descend by L-BFGS-B, within bounds, until the gradient per range is below `tol`."""
+    width = space.width / 2
+
+    def value(z: FloatArray) -> tuple[float, FloatArray]:
+        theta = start + z * width
+        return likelihood.loss(theta), likelihood.gradient(theta) * width
+
+    ends = (space.low - start) / width, (space.high - start) / width
+    found = minimize(
+        value,
+        np.zeros_like(start),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(*ends, strict=True)),
+        callback=lambda intermediate_result: report(),  # noqa: ARG005 - a name scipy looks for
+        options={"maxiter": max_iter, "gtol": tol, "ftol": 1e-14},
+    )
+    theta = space.clip(start + found.x * width)
+    # A line search fails where rounding of the weights hides what is left to gain.
+    free = (theta > space.low) & (theta < space.high)
+    errors = np.sqrt(np.diag(likelihood.scatter(theta).total(len(theta)))) * width
+    flat = bool((np.abs(found.jac) <= _LEAST_SLOPE * errors)[free].all())
+    converged = bool(found.success) or (found.status == 2 and flat)
+    messages = [] if converged else [Message(f"L-BFGS-B stopped early: {found.message}")]
+    return Found(theta, Sources(), converged, messages, n_evaluations=int(found.nit))
+
+
+def adam(
+    likelihood: Likelihood,
+    start: FloatArray,
+    space: ParameterSpace,
+    report: Callable[[], Any],
+    *,
+    max_iter: int,
+    tol: float,
+    lr: float,
+) -> Found:
+    """Descend by Adam, as the DCTR paper does, with a learning rate that decays to nothing."""
+    width = space.width / 2
+    z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([z], lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max_iter)
+
+    def steepest(theta: FloatArray, gradient: FloatArray) -> float:
+        """Return the largest component of the gradient that no bound holds."""
+        free = (theta > space.low) & (theta < space.high)
+        return float(np.abs(gradient[free]).max(initial=0.0))
+
+    theta = start
+    for step in range(1, max_iter + 1):
+        gradient = likelihood.gradient(theta) * width
+        z.grad = torch.as_tensor(gradient)
+        optimizer.step()
+        schedule.step()
+        report()
+        moved = space.clip(start + z.detach().numpy() * width)
+        # Keep the walker itself within bounds, or it would have to come all the way back.
+        z.data = torch.as_tensor((moved - start) / width)
+        theta = moved
+        if steepest(theta, gradient) < tol:
+            return Found(theta, Sources(), converged=True, n_evaluations=step)
+    gradient = likelihood.gradient(theta) * width
+    converged = steepest(theta, gradient) < 100 * tol
+    late = Message("Adam stopped at max_iter: raise it, or use solver='lbfgs'")
+    messages = [] if converged else [late]
+    return Found(theta, Sources(), converged, messages, n_evaluations=max_iter)
