@@ -17,13 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 from skdctr._utils.typing import FloatArray
 from skdctr.closure.report import Check, ClosureReport, make_report, p_value_limit
 from skdctr.closure.two_samples import classifier_test, probability_above
-from skdctr.events.packed import PackedEvents
+from skdctr.events.kinds import Events, event_columns, holds_sets
 from skdctr.events.validation import (
-    Events,
     check_like,
     check_same_columns,
     check_sample,
     check_weights,
+    feature_labels,
     feature_names,
 )
 from skdctr.exceptions import ExtrapolationWarning
@@ -177,7 +177,7 @@ def closure_report(
     pairs = _pairs(observables, shown, compared, wanted)
 
     # Rows of features with their names, sets not to be packed once more.
-    bound = events if isinstance(events, PackedEvents) else nominal
+    bound = events if holds_sets(events) else nominal
     log_weights = reweighter.predict_log_weights(bound, point)
     with np.errstate(over="ignore"):
         ratio = np.exp(log_weights)
@@ -298,10 +298,10 @@ def _pairs(
 ) -> dict[str, tuple[Any, Any]]:
     """Pair the values of nominal and of target events, by the name of the observable."""
     if observables is None:
-        if isinstance(nominal, PackedEvents) or isinstance(target, PackedEvents):
-            return {}
-        names = feature_names(shown) or [f"feature {k}" for k in range(nominal.shape[1])]
-        return {name: (nominal[:, k], target[:, k]) for k, name in enumerate(names)}
+        # Sets have no values to be compared event by event.
+        columns = zip(event_columns(nominal), event_columns(target), strict=True)
+        names = feature_labels(nominal, feature_names(shown))
+        return dict(zip(names, columns, strict=False))
     if isinstance(observables, Mapping):
         pairs = {str(name): pair for name, pair in observables.items()}
     elif (

@@ -15,9 +15,8 @@ from skdctr._utils.device import spawn_seeds
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import reference_classifier
 from skdctr.comparison.objective import ClassifierObjective, ComparedSamples
-from skdctr.events.packed import PackedEvents
+from skdctr.events.kinds import Events, concatenate_events
 from skdctr.events.validation import (
-    Events,
     check_like,
     check_same_columns,
     check_sample,
@@ -186,7 +185,7 @@ def classifier_test(
         p_value = probability_above(auc, error, 0.5)
     else:
         method = "permutation"
-        both = _join(positive, negative)
+        both = concatenate_events([positive, negative])
         rng = np.random.default_rng(permutation_seed)
         as_large = 0
         for _ in range(n_permutations):
@@ -202,13 +201,6 @@ def probability_above(auc: float, error: float, expected: float) -> float:
     """Compute the probability of as large an AUC where another one is expected."""
     # A perfect separation leaves no error to divide by.
     return float(stats.norm.sf((auc - expected) / error)) if error > 0 else float(auc <= expected)
-
-
-def _join(first: Events, second: Events) -> Events:
-    if isinstance(first, PackedEvents) and isinstance(second, PackedEvents):
-        return PackedEvents.concatenate([first, second])
-    joined: FloatArray = np.concatenate([first, second])
-    return joined
 
 
 def _check_count(name: str, value: Any, least: int) -> None:

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from skdctr._utils.device import resolve_device
-from skdctr.events.tensors import EventTensors, PackedTensors
-from skdctr.networks.build import check_takes, event_network
+from skdctr.events.kinds import count_features, count_type_codes, holds_sets
+from skdctr.events.tensors import EventTensors
+from skdctr.networks.build import check_takes, event_network, standardise_sums
 from skdctr.training.options import TrainingOptions
 from skdctr.training.settings import NetworkSettings
 
@@ -88,14 +89,11 @@ def _build(settings: NetworkSettings, x: EventTensors) -> Any:
     if module is None:
         return event_network(x, **settings.layers(), **further)
     check_takes(module, x)
-    if not isinstance(x, PackedTensors):
-        return module(n_features=x.shape[1], **further)
-    if "n_types" in signature(module).parameters:
-        further = {"n_types": x.n_types, **further}
-    made = module(n_features=x.n_features, **further)
-    if hasattr(made, "standardise"):
-        made.to(x.device).standardise(x)
-    return made
+    if holds_sets(x) and "n_types" in signature(module).parameters:
+        further = {"n_types": count_type_codes(x), **further}
+    network = module(n_features=count_features(x), **further)
+    standardise_sums(network, x)
+    return network
 
 
 def reference_classifier(device: Any = "auto", n_folds: int = 2) -> Classifier:

@@ -19,9 +19,9 @@ from skdctr._utils.device import torch_seed
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import Classifier
+from skdctr.events.kinds import Events
 from skdctr.events.scaling import Scaling
 from skdctr.events.tensors import join_events
-from skdctr.events.validation import Events
 from skdctr.metrics import auc_placements, effective_sample_size, pareto_tail_index
 from skdctr.training.batches import EventDataset
 from skdctr.training.prediction import predict_logits, to_tensor

@@ -15,7 +15,6 @@ from skdctr.events.kinds import Events, count_features, holds_sets
 from skdctr.events.packed import PackedEvents, is_sets
 
 __all__ = [
-    "Events",
     "check_estimator_events",
     "check_events",
     "check_like",

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.comparison.objective import ComparedSamples
-from skdctr.events.packed import PackedEvents, is_sets
+from skdctr.events.kinds import Events, count_features, feature_table, holds_sets
+from skdctr.events.packed import is_sets
 from skdctr.events.validation import (
-    Events,
     check_estimator_events,
     check_like,
     check_same_columns,
@@ -142,9 +142,11 @@ def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
 
 def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_name: str) -> None:
     """Warn of a feature so different in the two samples that its unit must be another."""
-    if isinstance(data, PackedEvents) or isinstance(sim, PackedEvents):
+    if holds_sets(sim):
         return
-    quartiles = [np.quantile(values, [0.25, 0.5, 0.75], axis=0) for values in (data, sim)]
+    quartiles = [
+        np.quantile(feature_table(each), [0.25, 0.5, 0.75], axis=0) for each in (data, sim)
+    ]
     middle, other = (values[1] for values in quartiles)
     narrower = np.min([values[2] - values[0] for values in quartiles], axis=0)
     labels = feature_labels(sim, names)
@@ -257,8 +259,8 @@ def check_score_samples(
             )
     sim_gen = check_estimator_events(estimator, X, reset=False)
     sim, passed = (sim_gen, None) if y is None else check_reco(y, name="y")
-    width = None if isinstance(fitted.data, PackedEvents) else fitted.data.shape[1]
-    if len(sim) != len(sim_gen) or (not isinstance(sim, PackedEvents) and sim.shape[1] != width):
+    width = None if holds_sets(fitted.data) else count_features(fitted.data)
+    if len(sim) != len(sim_gen) or (not holds_sets(sim) and count_features(sim) != width):
         of_fit = "sets of particles" if width is None else f"({len(sim_gen)}, {width})"
         raise ValueError(
             f"y (sim_reco) has shape {sim.shape}; expected {of_fit}: the events of X, of which "

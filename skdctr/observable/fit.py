@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skdctr._utils.typing import FloatArray
-from skdctr.events.validation import Events
+from skdctr.events.kinds import Events
 from skdctr.metrics import effective_sample_size
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.generator import Correction

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr.events.validation import Events
+from skdctr.events.kinds import Events
 from skdctr.observable.generator import GeneratorSample
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace

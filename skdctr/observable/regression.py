@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from skdctr._utils.device import resolve_device, torch_seed
 from skdctr._utils.typing import FloatArray
+from skdctr.events.kinds import Events
 from skdctr.events.scaling import Scaling
-from skdctr.events.validation import Events
 from skdctr.networks.build import event_network
 from skdctr.training.batches import EventDataset
 from skdctr.training.losses import WeightedSquaredError

@@ -12,9 +12,9 @@ from scipy.special import logsumexp
 
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
-from skdctr.events.packed import PackedEvents
+from skdctr.events.kinds import Events, feature_table, holds_sets
 from skdctr.events.scaling import Scaling
-from skdctr.events.validation import Events, check_estimator_events, check_weights, feature_names
+from skdctr.events.validation import check_estimator_events, check_weights, feature_names
 from skdctr.parameters.interpolation import smooth_values
 from skdctr.parameters.space import ParameterSpace
 from skdctr.reweighting.base import BaseReweighter
@@ -136,7 +136,7 @@ class AnalyticReweighter(BaseReweighter):
                     ", or None for the exponential tilt."
                 )
             events = check_estimator_events(self, X)
-            if isinstance(events, PackedEvents) and self.log_weight is None:
+            if holds_sets(events) and self.log_weight is None:
                 raise ValueError(
                     "X holds sets of particles, which have no exponential tilt (log_weight=None): "
                     "give features of events such as the number of particles, a log_weight, or a "
@@ -145,8 +145,8 @@ class AnalyticReweighter(BaseReweighter):
             weight = check_weights(sample_weight, len(events), name="sample_weight")
             space = self._make_space(self.n_features_in_, feature_names(X))
             self._function: Any = self.log_weight
-            if self.log_weight is None and not isinstance(events, PackedEvents):
-                self._function = ExponentialTilt.of(events, weight)
+            if self.log_weight is None:
+                self._function = ExponentialTilt.of(feature_table(events), weight)
             self._range = None
             self._publish(space)
         return self

@@ -12,10 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import release, row_chunks
+from skdctr.events.kinds import Events, event_parts
 from skdctr.events.packed import PackedEvents
 from skdctr.events.support import FeatureRange, SetRange
 from skdctr.events.validation import (
-    Events,
     check_estimator_events,
     check_same_rows,
     check_weights,
@@ -269,9 +269,7 @@ class BaseReweighter(BaseEstimator):
     ) -> FloatArray:
         """Evaluate a function of weights and θ on checked events, in parts where that will do."""
         n = len(events)
-        parts: Any = [(slice(0, n), events)]
-        if self._in_parts and not isinstance(events, PackedEvents):
-            parts = row_chunks(events)
+        parts = event_parts(events) if self._in_parts else iter([(slice(0, n), events)])
         found = out
         for rows, part in parts:
             values = function(self._bind(part), point if point.ndim == 1 else point[rows])

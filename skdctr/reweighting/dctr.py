@@ -18,9 +18,10 @@ from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.events.identity import are_seen, event_sums
+from skdctr.events.kinds import Events
 from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
-from skdctr.events.validation import Events, check_same_rows, check_weights
+from skdctr.events.validation import check_same_rows, check_weights
 from skdctr.exceptions import NominalWarning
 from skdctr.parameters.scaling import ParameterScaling
 from skdctr.parameters.space import ParameterSpace, warn_if_outside

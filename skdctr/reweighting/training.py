@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from skdctr._utils.device import torch_seed
-from skdctr.events.tensors import PackedTensors
+from skdctr.events.kinds import count_features, count_type_codes, feature_table
 from skdctr.networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
-from skdctr.networks.build import check_takes
+from skdctr.networks.build import check_takes, standardise_sums
 from skdctr.networks.separable import determined_terms, dictionary_terms
 from skdctr.reweighting.classes import ReweightingEvents
 from skdctr.reweighting.couplings.choices import ChoiceSample, choice_losses
@@ -77,7 +77,7 @@ def network_builds(
     if settings.module is not None:
         modules = [settings.module]
     else:
-        offered = _NETWORKS_OF_SETS if isinstance(events.x, PackedTensors) else _NETWORKS
+        offered = _NETWORKS_OF_SETS if events.are_sets else _NETWORKS
         suited = [m for m in offered if further.keys() <= inspect.signature(m).parameters.keys()]
         modules = suited or [offered[0]]
     return [
@@ -122,18 +122,15 @@ def make_module(
     """
     x, n_parameters = events.x, events.theta.shape[1]
     check_takes(module, x)
-    if isinstance(x, PackedTensors):
-        # Monomials of sums over particles left half as much bias again on jets as none at all.
-        n_features, n_variables = x.n_features, 0
-    else:
-        n_features = n_variables = x.shape[1]
+    # Monomials of sums over particles left half as much bias again on jets as none at all.
+    n_variables = 0 if events.are_sets else count_features(x)
     terms = dictionary_terms(n_variables, n_parameters, further.get("rank", 4))
-    if isinstance(x, torch.Tensor):
-        terms = terms._replace(feature_terms=determined_terms(terms.feature_terms, x))
+    determined = determined_terms(terms.feature_terms, feature_table(x))
+    terms = terms._replace(feature_terms=determined)
     offered = {
-        "n_features": n_features,
+        "n_features": count_features(x),
         "n_parameters": n_parameters,
-        "n_types": x.n_types if isinstance(x, PackedTensors) else 0,
+        "n_types": count_type_codes(x),
         "theta_nominal": theta_nominal[0].tolist(),
         **terms._asdict(),
         "free_reference": mixture,
@@ -142,16 +139,14 @@ def make_module(
     names = inspect.signature(module).parameters
     arguments = {name: value for name, value in offered.items() if name in names}
     try:
-        made: Any = module(**arguments | further)
+        network = module(**arguments | further)
     except TypeError as error:
         raise TypeError(
             f"{module.__name__} could not be made from {sorted(arguments | further)}: {error}. "
             "Its constructor takes n_features and n_parameters by name; further arguments come "
             "as module__name=value."
         ) from error
-    if isinstance(x, PackedTensors) and hasattr(made, "standardise"):
-        made.to(x.device).standardise(x, events.theta)
-    network: nn.Module = made
+    standardise_sums(network, x, events.theta)
     return network
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr.events.validation import Events
+from skdctr.events.kinds import Events
 from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.parameters.space import ParameterSpace
 from skdctr.weights.event_weights import EventWeights
