@@ -63,7 +63,7 @@ def labels(ax):
         ({"nominal": [1.0, np.nan, 2.0]}, "nominal has 1 of 3 values that are NaN or infinite"),
         ({"target": [1.0, np.inf, 2.0]}, "target has 1 of 3 values"),
         ({"weights": [1.0, np.nan, 2.0]}, "weights has 1 of 3 values"),
-        ({"bins": 0}, "bins=0; expected a whole number, one at least"),
+        ({"bins": 0}, "bins must be at least 1, got 0"),
         ({"bins": "auto"}, "bins='auto'; expected a number of bins"),
         ({"bins": [1.0, 0.0]}, "two edges or more in ascending order"),
         ({"nominal": np.ones((3, 2)), "feature": 2}, "feature=2: nominal has 2 columns"),
@@ -257,5 +257,5 @@ def test_without_matplotlib_the_error_says_how_to_get_it():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 1
-    assert "ImportError: Plots need matplotlib" in run.stderr
+    assert "ImportError: matplotlib is not installed, and plots need it" in run.stderr
     assert 'pip install "skdctr[plot]"' in run.stderr

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from skdctr._utils.optional import require
+
 __all__ = ["accelerator", "process_device", "resolve_device", "spawn_seeds", "torch_seed"]
 
 
@@ -63,14 +65,7 @@ def accelerator() -> Any:
     ImportError
         If accelerate is not installed.
     """
-    try:
-        from accelerate import Accelerator
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "device='accelerate' needs accelerate, which is not installed: pip install "
-            '"skdctr[accelerate]"'
-        ) from error
-    return Accelerator()
+    return require("accelerate").Accelerator()
 
 
 def process_device() -> torch.device:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from skdctr._utils.optional import is_awkward
+from skdctr._utils.optional import is_awkward, require
 
 __all__ = ["describe", "fingerprint"]
 
@@ -72,7 +71,7 @@ def _feed(digest: Any, value: Any, above: list[Any]) -> None:
             _feed(digest, str(name), inside)
             _feed(digest, column.to_numpy(), inside)
     elif is_awkward(value):
-        ak: Any = import_module("awkward")
+        ak = require("awkward")
         form, length, buffers = ak.to_buffers(ak.to_packed(value))
         _feed(digest, [form.to_json(), length, buffers], inside)
     elif isinstance(value, Mapping):

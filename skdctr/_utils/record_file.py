@@ -14,6 +14,8 @@ try:
 except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+from skdctr._utils.atomic import synchronise
+
 __all__ = ["RecordFile", "claimed"]
 
 _START = b'{"format": "skdctr'
@@ -149,8 +151,7 @@ class RecordFile:
         line = json.dumps(row).encode() + b"\n"
         with self.path.open(mode) as file:
             file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            synchronise(file)
 
     @classmethod
     def read(cls, path: str | Path, kind: str) -> Self:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy import stats
 from torch import nn
 
 from skdctr._utils.device import resolve_device, spawn_seeds
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.objective import ClassifierObjective
 from skdctr.events.packed import PackedEvents
@@ -136,8 +136,11 @@ def classifier_test(
     Raises
     ------
     ValueError
-        If a sample has fewer than ``2 * n_folds`` events, something is not finite, features or
-        weights do not fit, or permutations are asked for with weights.
+        If `n_folds` is below 2 or `n_permutations` below 1, a sample has fewer than
+        ``2 * n_folds`` events, something is not finite, features or weights do not fit, or
+        permutations are asked for with weights.
+    TypeError
+        If `n_folds` or `n_permutations` is no integer.
 
     Notes
     -----
@@ -157,7 +160,7 @@ def classifier_test(
     >>> bool(test.p_value < 1e-6)
     True
     """
-    _check_count("n_folds", n_folds, 2)
+    check_count("n_folds", n_folds, least=2)
     positive = check_sample(target, name="target")
     check_same_columns(sample, target, name="sample", reference_name="target")
     negative = check_sample(sample, name="sample")
@@ -171,7 +174,7 @@ def classifier_test(
     w = check_weights(weight_target, len(positive), name="weight_target")
     v = check_weights(weight_sample, len(negative), name="weight_sample")
     if n_permutations is not None:
-        _check_count("n_permutations", n_permutations, 1)
+        check_count("n_permutations", n_permutations)
         if weight_target is not None or weight_sample is not None:
             raise ValueError(
                 "n_permutations was given with weights, but weighted events cannot be exchanged "
@@ -238,8 +241,3 @@ def _options(n_events: int) -> TrainingOptions:
     batch_size = int(np.clip(n_events // _BATCHES_AN_EPOCH, 1, 2000))
     epochs = math.ceil(_STEPS / math.ceil(n_events / batch_size))
     return TrainingOptions(max_epochs=min(epochs, _MOST_EPOCHS), batch_size=batch_size, lr=0.005)
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name}={value!r}; expected an integer of at least {least}.")

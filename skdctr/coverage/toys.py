@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from skdctr._utils.device import spawn_seeds
+from skdctr._utils.numbers import check_count
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.record_file import RecordFile, claimed
 from skdctr._utils.typing import FloatArray
@@ -77,9 +77,9 @@ def run_toys(
     Raises
     ------
     ValueError
-        If shapes do not fit together, or `path` holds toys of other settings.
+        If `n_toys` is below 1, shapes do not fit together, or `path` holds toys of other settings.
     TypeError
-        If what `fit` returns is no fit, or there is no truth.
+        If `n_toys` is no integer, what `fit` returns is no fit, or there is no truth.
     RuntimeError
         If another call is adding toys to `path`.
 
@@ -103,8 +103,7 @@ def run_toys(
     >>> bool(abs(result.to_frame().loc["mu", "pull_mean"]) < 0.3)
     True
     """
-    if not isinstance(n_toys, Integral) or n_toys < 1:
-        raise ValueError(f"n_toys={n_toys!r}: expected a whole number, at least one.")
+    n_toys = check_count("n_toys", n_toys)
     with nullcontext() if path is None else claimed(path):
         settings = {"simulate": _describe(simulate), "fit": _describe(fit)}
         file, seed = _open(path, settings, random_state)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
@@ -35,14 +36,10 @@ def _minuit(
     high: FloatArray,
 ) -> Minuit:
     """Minimise χ² from a θ that is its minimum already, for what MINOS wants to know of it."""
-    try:
-        from iminuit import Minuit
-    except ImportError as error:
-        raise ImportError(
-            "method='minuit' needs iminuit, which is not installed: pip install \"skdctr[minuit]\""
-        ) from error
-    minuit = Minuit(lambda point: cost(np.asarray(point)), theta, name=names)
-    minuit.errordef = Minuit.LEAST_SQUARES
+    minuit: Minuit = require("iminuit").Minuit(
+        lambda point: cost(np.asarray(point)), theta, name=names
+    )
+    minuit.errordef = minuit.LEAST_SQUARES
     minuit.errors = errors
     minuit.limits = list(zip(low, high, strict=True))
     return minuit.migrad()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.metrics.checks import check_vector, check_weight
 
@@ -97,11 +98,12 @@ def histogram_chi2(
     Raises
     ------
     TypeError
-        If an argument does not hold real numbers.
+        If an argument does not hold real numbers, or `bins` is neither an integer nor edges.
     ValueError
         If an argument is empty, not one-dimensional, not finite, or does not match its sample in
-        length; if the edges do not increase, or the range is empty; if either sample has no
-        positive sum of weights within the edges; or if only one bin is occupied.
+        length; if there are fewer than two bins, the edges do not increase, or the range is empty;
+        if either sample has no positive sum of weights within the edges; or if only one bin is
+        occupied.
 
     Notes
     -----
@@ -131,7 +133,9 @@ def histogram_chi2(
     w_sample = check_weight("weight_sample", weight_sample, "sample", x_sample)
 
     if np.ndim(bins) == 0:
-        n_bins = _check_n_bins(bins)
+        n_bins = check_count(
+            "bins", bins, least=2, advice="pass a number of bins, such as 20, or an array of edges"
+        )
         if range is not None:
             low, high = _check_range(range)
             keep = (x_target >= low) & (x_target <= high)
@@ -241,15 +245,6 @@ def _quantile_edges(
     inner = np.where(middle > values[cut], middle, values[cut + 1])
     low, high = min(values[0], sample.min()), max(values[-1], sample.max())
     return np.concatenate(([low], inner, [high])).astype(np.float64)
-
-
-def _check_n_bins(bins: Any) -> int:
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 2:
-        raise ValueError(
-            f"bins must be an integer of at least 2 or an array of edges, got {bins!r}; "
-            "pass for instance bins=20."
-        )
-    return int(bins)
 
 
 def _check_edges(bins: ArrayLike) -> FloatArray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.events.validation import check_same_columns
 from skdctr.plotting.style import COLORS, MARKERS, axes
@@ -50,12 +51,10 @@ def _edges(bins: int | ArrayLike, samples: Sequence[FloatArray]) -> FloatArray:
     if isinstance(bins, str) or np.ndim(bins) > 1:
         raise ValueError(f"bins={bins!r}; expected a number of bins, or their edges.")
     if np.ndim(bins) == 0:
-        number = float(np.asarray(bins, dtype=np.float64))
-        if not (number >= 1 and number.is_integer()):
-            raise ValueError(f"bins={bins!r}; expected a whole number, one at least.")
+        number = check_count("bins", bins, advice="pass a number of bins, or their edges")
         ends = [np.quantile(values, [_TAIL, 1 - _TAIL]) for values in samples]
         low, high = np.min(ends), np.max(ends)
-        return np.linspace(low, high if high > low else low + 1, int(number) + 1)
+        return np.linspace(low, high if high > low else low + 1, number + 1)
     edges = _column(bins, "bins")
     if len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise ValueError(f"bins={edges.tolist()}; expected two edges or more in ascending order.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from skdctr._utils.optional import require
+
 __all__ = ["COLORS", "DASHES", "GREY", "MARKERS", "axes"]
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -14,12 +16,9 @@ GREY = "#999999"
 
 def axes(ax: Any, figsize: tuple[float, float]) -> tuple[Any, Any]:
     """Return the axes to draw in, made in this size [inches] where there are none, and figure."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            'Plots need matplotlib, which is not installed: pip install "skdctr[plot]"'
-        ) from error
+    require("matplotlib")
+    import matplotlib.pyplot as plt
+
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
     return ax, ax.figure

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.atomic import replacing
 from skdctr._utils.warn import warn_user
 
 __all__ = ["cache_directory", "cache_file", "read_cache", "write_cache"]
@@ -127,18 +127,11 @@ def write_cache(path: Path, request: str, arrays: Mapping[str, NDArray[Any]]) ->
     arrays : mapping of str to ndarray
         The arrays.
     """
-    temporary: Path | None = None
+    content: dict[str, Any] = {_REQUEST: np.array(request), **arrays}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=path.stem, suffix=".tmp", delete=False
-        ) as stream:
-            temporary = Path(stream.name)
-            content: dict[str, Any] = {_REQUEST: np.array(request), **arrays}
+        with replacing(path) as draft, draft.open("wb") as stream:
             np.savez(stream, **content)
-        # A rename within a directory is atomic: no reader ever sees half a file.
-        temporary.replace(path)
-        temporary = None
     except OSError as error:
         warn_user(
             f"The events could not be cached in {path.parent} ({error}) and will be generated "
@@ -146,6 +139,3 @@ def write_cache(path: Path, request: str, arrays: Mapping[str, NDArray[Any]]) ->
             "variable SKDCTR_DATA, or pass cache=False.",
             UserWarning,
         )
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

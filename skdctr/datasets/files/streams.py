@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from skdctr._utils.atomic import replacing
+from skdctr._utils.numbers import check_count
 from skdctr.datasets.files.readers import Columns, PathLike, open_table, renamed
 from skdctr.datasets.files.units import warn_about_columns
 from skdctr.events.chunks import release
@@ -48,7 +49,10 @@ def iterate_events(
     Raises
     ------
     ImportError, FileNotFoundError, ValueError
-        As by `read_events`, and for all files before the first part.
+        As by `read_events`, and for all files before the first part; ValueError also if
+        `chunk_size` is below 1.
+    TypeError
+        If `chunk_size` is no integer.
 
     Warns
     -----
@@ -64,10 +68,9 @@ def iterate_events(
     >>> for part in iterate_events("nominal.root", ["pt", "eta"]):  # doctest: +SKIP
     ...     weights = reweighter.predict_weights(part, theta=0.13)
     """
-    if not isinstance(chunk_size, Integral) or chunk_size < 1:
-        raise ValueError(f"chunk_size={chunk_size!r}; expected a positive number of events.")
+    chunk_size = check_count("chunk_size", chunk_size, advice="pass a number of events")
     files, wanted, _ = _survey(path, columns, tree)
-    return _parts(files, wanted, columns, tree, int(chunk_size))
+    return _parts(files, wanted, columns, tree, chunk_size)
 
 
 def events_to_npy(
@@ -107,8 +110,8 @@ def events_to_npy(
 
     Raises
     ------
-    ImportError, FileNotFoundError, ValueError
-        As by `iterate_events`.
+    ImportError, FileNotFoundError, TypeError, ValueError
+        As by `iterate_events`; ValueError also if `output` or `dtype` is not as described.
 
     Examples
     --------
@@ -123,10 +126,8 @@ def events_to_npy(
         raise ValueError(f"dtype={dtype!r}; expected float32 or float64.")
     parts = iterate_events(path, columns, tree=tree, chunk_size=chunk_size)
     _, wanted, n_events = _survey(path, columns, tree)
-    # An interrupted copy must not be taken for a whole one.
-    unfinished = target.with_name(target.name + ".part")
-    table = np.lib.format.open_memmap(unfinished, "w+", kind, (n_events, len(wanted)))
-    try:
+    with replacing(target) as draft:
+        table = np.lib.format.open_memmap(draft, "w+", kind, (n_events, len(wanted)))
         start = 0
         for part in parts:
             rows = table[start : start + len(part)]
@@ -134,10 +135,8 @@ def events_to_npy(
             release(rows)
             start += len(part)
         table.flush()
+        # Where files that are mapped cannot be moved, these must go first.
         del table, rows
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
     mapped: np.memmap[Any, Any] = np.load(target, mmap_mode="r")
     return mapped
 

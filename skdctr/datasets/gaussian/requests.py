@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 
 __all__ = ["check_bounds", "check_number", "check_sizes", "gaussian_detector", "make_bunch"]
@@ -121,11 +122,7 @@ def check_sizes(n_events: Any, **sizes: Any) -> tuple[int, int, int]:
     checked = []
     for name, size in {"n_events": n_events, **sizes}.items():
         value = n_events if size is None else size
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-            raise TypeError(f"{name} must be an integer, got {value!r}; pass a number of events.")
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}; pass a number of events.")
-        checked.append(int(value))
+        checked.append(check_count(name, value, advice="pass a number of events"))
     _, n_gen, n_sim, n_data = checked
     return n_gen, n_sim, n_data
 

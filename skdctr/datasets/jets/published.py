@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from skdctr._utils.atomic import replacing
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
@@ -211,7 +212,8 @@ def _keep_sum(path: Path, checksum: str) -> None:
     record = _record_of_sum(path)
     # A directory that cannot be written holds what its owner put there.
     if not record.exists() and os.access(path.parent, os.W_OK):
-        record.write_text(f"{checksum}  {path.name}\n", encoding="ascii")
+        with replacing(record) as draft:
+            draft.write_text(f"{checksum}  {path.name}\n", encoding="ascii")
 
 
 def _record_of_sum(path: Path) -> Path:
