@@ -184,6 +184,13 @@ def test_scans_overlay_in_other_colours(scan):
     assert [tick.get_text() for tick in rows.ax_.get_yticklabels()] == ["one", "two"]
 
 
+def test_cleared_axes_start_with_the_first_colour(scan):
+    ax = ScanDisplay.from_estimator(scan).ax_
+    before = ax.get_lines()[0].get_color()
+    ax.clear()
+    assert ScanDisplay.from_estimator(scan, ax=ax).ax_.get_lines()[0].get_color() == before
+
+
 def test_scan_of_the_loss(scan):
     display = ScanDisplay.from_estimator(scan, quantity="loss")
     np.testing.assert_array_equal(np.sort(display.value), np.sort(scan.scan_["loss"]))
