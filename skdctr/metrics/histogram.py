@@ -1,4 +1,4 @@
-"""Histograms of weighted samples, and how well their shapes agree."""
+"""The χ² test of whether two weighted samples have one shape in an observable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skdctr.metrics.checks import check_vector, check_weight
 __all__ = ["Chi2Result", "histogram_chi2"]
 
 
-# Arrays have no truth value, so that a generated __eq__ would fail.
+# Arrays have no truth value: a generated __eq__ would fail.
 @dataclass(frozen=True, eq=False, repr=False)
 class Chi2Result:
     """Outcome of `histogram_chi2`.
@@ -80,7 +80,7 @@ def histogram_chi2(
     weight_target : array-like of shape (n_target,), default=None
         Event weights; None stands for ones. Negative weights count as signed ones.
     weight_sample : array-like of shape (n_sample,), default=None
-        The same for the other sample.
+        Event weights of the other sample, likewise.
     bins : int or array-like of shape (n_bins + 1,), default=20
         A number asks for bins that hold equal parts of the target. They never come between
         equal values, so an integer-valued observable gets whole values, and may get fewer
@@ -191,7 +191,17 @@ def histogram_chi2(
 def _fractions(
     name: str, x: FloatArray, weight: FloatArray, edges: FloatArray, where: str
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Fraction per bin, its covariance matrix, and the effective number of events per bin."""
+    """Compute the fraction in each bin, their covariance, and effective numbers of events.
+
+    Returns
+    -------
+    fraction : ndarray of shape (n_bins,)
+        Fraction of the sample in each bin.
+    covariance : ndarray of shape (n_bins, n_bins)
+        Covariance of the fractions.
+    ess : ndarray of shape (n_bins,)
+        Effective number of events in each bin; zero where there are none.
+    """
     n_bins = len(edges) - 1
     index = np.searchsorted(edges, x, side="right") - 1
     index[x == edges[-1]] = n_bins - 1
@@ -215,7 +225,9 @@ def _fractions(
 
 
 def _mahalanobis(difference: FloatArray, covariance: FloatArray) -> float:
-    # The best measured bin follows from the others; the scaling is for the condition number.
+    """Square a difference of fractions in the metric of its inverse covariance."""
+    # The best measured bin follows from the others and is left out. Correlations have a better
+    # condition number than covariances.
     keep = np.arange(len(difference)) != np.argmax(np.diag(covariance))
     difference, covariance = difference[keep], covariance[np.ix_(keep, keep)]
     scale = np.sqrt(np.diag(covariance))
@@ -227,14 +239,14 @@ def _mahalanobis(difference: FloatArray, covariance: FloatArray) -> float:
 def _quantile_edges(
     target: FloatArray, weight: FloatArray, sample: FloatArray, n_bins: int
 ) -> FloatArray:
-    """Edges between distinct values of the target, as near to its quantiles as they get."""
+    """Place edges between distinct values of the target, as near to its quantiles as possible."""
     values, index = np.unique(target, return_inverse=True)
     if len(values) < 2:
         raise ValueError(
             f"target has the one value {values[0]:g} in all of its events, and quantiles need "
             "two or more; pass the edges in `bins`."
         )
-    # Absolute weights: with signed ones the distribution function would not increase.
+    # With signed weights the distribution function would not increase.
     content = np.cumsum(np.bincount(index, np.abs(weight)))
     wanted = np.arange(1, n_bins) / n_bins * content[-1]
     upper = np.clip(np.searchsorted(content, wanted), 1, len(values) - 2)
