@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from skdctr.datasets.gaussian.samples import (
+from skdctr.datasets import (
     dependent_detector_log_weight,
     dependent_detector_log_weight_primary,
     gaussian_2d_log_weight,

@@ -1,4 +1,4 @@
-"""Tables of events larger than memory: read a part at a time, or mapped from a file."""
+"""The readers of tables larger than memory: a part at a time, or mapped from a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from skdctr._utils.atomic import replacing
 from skdctr._utils.numbers import check_count
-from skdctr.datasets.files.readers import Columns, PathLike, open_table, renamed
+from skdctr.datasets.files.readers import Columns, PathLike, open_table, rename_columns
 from skdctr.datasets.files.units import warn_about_columns
 from skdctr.events.chunks import release
 
@@ -39,12 +39,12 @@ def iterate_events(
     tree : str, default=None
         Name of the tree in ROOT files.
     chunk_size : int, default=1000000
-        Events in a part, at most.
+        The largest number of events in a part.
 
     Yields
     ------
     DataFrame of shape (n, n_columns)
-        The next events; the index counts them through all files.
+        The next events. The index counts them through all files.
 
     Raises
     ------
@@ -98,15 +98,15 @@ def events_to_npy(
     tree : str, default=None
         Name of the tree in ROOT files.
     dtype : {float32, float64}, default=float32
-        Precision. Seven digits are what networks see.
+        Precision. Networks see no more than the seven digits of float32.
     chunk_size : int, default=1000000
-        Events copied at a time.
+        Number of events that are copied at a time.
 
     Returns
     -------
     memmap of shape (n_events, n_columns)
-        Read-only, columns in the order of `columns`; ``numpy.load(output, mmap_mode="r")`` maps
-        the same file again.
+        The events, read-only and with the columns in the order of `columns`;
+        ``numpy.load(output, mmap_mode="r")`` maps the same file again.
 
     Raises
     ------
@@ -144,11 +144,12 @@ def events_to_npy(
 def _parts(
     files: list[Path], wanted: list[str], columns: Columns, tree: str | None, chunk_size: int
 ) -> Iterator[pd.DataFrame]:
+    """Give the parts of checked files, one after the other."""
     start = 0
     for file in files:
         _, table, _ = open_table(file, wanted, tree)
         for frame in table.parts(wanted, chunk_size):
-            part = renamed(frame, columns)
+            part = rename_columns(frame, columns)
             part.index = pd.RangeIndex(start, start + len(part))
             if not start:
                 warn_about_columns(part, file.name)
@@ -159,7 +160,17 @@ def _parts(
 def _survey(
     path: PathLike | Sequence[PathLike], columns: Columns, tree: str | None
 ) -> tuple[list[Path], list[str], int]:
-    """Check all files; return them, the columns to read and the number of events."""
+    """Check all files before the first is read.
+
+    Returns
+    -------
+    files : list of Path
+        The files.
+    wanted : list of str
+        The columns to read, by their names in the files.
+    n_events : int
+        Number of events in all files together.
+    """
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     if not paths:
         raise ValueError("path is an empty sequence; expected at least one file.")
