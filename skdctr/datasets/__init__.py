@@ -24,12 +24,8 @@ from skdctr.datasets.jets.published import fetch_published
 from skdctr.datasets.jets.tuning import make_parton_shower_tuning
 from skdctr.datasets.top_mass.detector import ParametricDetector
 from skdctr.datasets.top_mass.generate import make_top_mass, make_top_mass_events
-from skdctr.datasets.top_mass.observables import (
-    neutrino_pz,
-    scale_jets,
-    scale_observables,
-    top_mass_observables,
-)
+from skdctr.datasets.top_mass.jet_scale import scale_jets, scale_observables
+from skdctr.datasets.top_mass.observables import neutrino_pz, top_mass_observables
 from skdctr.datasets.top_mass.samples import fetch_top_mass, load_top_mass
 
 __all__ = [

@@ -25,7 +25,8 @@ from skdctr.datasets.generator.blocks import plan_blocks, run_blocks
 from skdctr.datasets.generator.parameters import check_mass, check_mass_or_range
 from skdctr.datasets.top_mass import events
 from skdctr.datasets.top_mass.detector import ParametricDetector
-from skdctr.datasets.top_mass.observables import scale_jets, top_mass_observables
+from skdctr.datasets.top_mass.jet_scale import scale_jets
+from skdctr.datasets.top_mass.observables import top_mass_observables
 from skdctr.datasets.top_mass.samples import BOUNDS, NOMINAL, assemble_samples, check_level
 
 __all__ = ["make_top_mass", "make_top_mass_events"]

@@ -17,9 +17,8 @@ __all__ = [
     "MUON_MASS",
     "OBSERVABLES",
     "W_MASS",
+    "check_fields",
     "neutrino_pz",
-    "scale_jets",
-    "scale_observables",
     "top_mass_observables",
 ]
 
@@ -201,116 +200,23 @@ def top_mass_observables(
     return pd.DataFrame(observables, columns=list(OBSERVABLES))
 
 
-def scale_jets(jets: Any, missing: Any, factor: ArrayLike) -> tuple[Any, Any]:
-    r"""Multiply the momenta of all jets by a factor and correct the missing momentum.
-
-    This is a global jet energy scale: every four-momentum becomes `factor` times what it was, and
-    the missing transverse momentum changes by minus the sum of the changes. Give all jets of the
-    event, those below the cut too, as a larger scale lifts some above it; then build the
-    observables anew with `top_mass_observables`.
+def check_fields(fields: list[str], name: str, wanted: tuple[str, ...]) -> None:
+    """Refuse records or tables that lack a field.
 
     Parameters
     ----------
-    jets : awkward array of n lists of records
-        With ``pt``, ``phi`` and ``mass`` (GeV); other fields stay. No muon may be among them,
-        or it is scaled too.
-    missing : awkward array of n records
-        With ``pt`` (GeV) and ``phi``.
-    factor : float or array-like of shape (n,)
-        The scale, one for all events or one for each; 1 changes nothing.
-
-    Returns
-    -------
-    jets, missing : awkward arrays
-        The records as they were given, with new ``pt`` and ``mass`` of the jets, and new ``pt``
-        and ``phi`` of the missing momentum.
-
-    Raises
-    ------
-    ImportError
-        If awkward is not installed.
-    ValueError
-        If a factor is not positive, its shape does not fit, or a field is missing.
-
-    See Also
-    --------
-    scale_observables : An approximation where only the four masses are at hand.
-    """
-    ak = require("awkward")
-    _check_fields(ak.fields(jets), "jets", ("pt", "phi", "mass"))
-    _check_fields(ak.fields(missing), "missing", ("pt", "phi"))
-    scale = np.asarray(factor, dtype=np.float64)
-    if scale.shape not in {(), (len(jets),)}:
-        raise ValueError(
-            f"factor has shape {scale.shape}, expected a number or ({len(jets)},): one per event."
-        )
-    if not (np.isfinite(scale) & (scale > 0)).all():
-        raise ValueError(
-            f"factor must be positive, got {factor!r}; pass 1.01 for a scale that is 1% higher."
-        )
-    by_event = ak.Array(np.broadcast_to(scale, len(jets)).copy())
-    change = (by_event - 1) * jets["pt"]
-    px = missing["pt"] * np.cos(missing["phi"]) - ak.nansum(change * np.cos(jets["phi"]), axis=1)
-    py = missing["pt"] * np.sin(missing["phi"]) - ak.nansum(change * np.sin(jets["phi"]), axis=1)
-    scaled = ak.with_field(jets, by_event * jets["pt"], "pt")
-    scaled = ak.with_field(scaled, by_event * jets["mass"], "mass")
-    missing = ak.with_field(missing, np.hypot(px, py), "pt")
-    return scaled, ak.with_field(missing, np.arctan2(py, px), "phi")
-
-
-def scale_observables(
-    observables: pd.DataFrame, factor: ArrayLike, *, w_mass: float = W_MASS
-) -> pd.DataFrame:
-    r"""Move the four masses to another jet energy scale, approximately.
-
-    This is for tables that have no jets any more. With the factor f the masses of three jets scale
-    by f, exactly. The mass of a b jet and a W boson becomes
-    :math:`\sqrt{m_W^2 + f\,(m^2 - m_W^2)}`, as only the b jet scales and its own mass hardly
-    counts. Two effects are left out, as they need the jets: the change of the missing momentum, and
-    events that pass the cut at one scale only. Zeros, of events without a neutrino, stay.
-
-    Parameters
-    ----------
-    observables : DataFrame of shape (n, 4)
-        The masses in GeV, as `top_mass_observables` returns them; rows of NaN stay.
-    factor : float or array-like of shape (n,)
-        The scale, one for all events or one for each.
-    w_mass : float, default=80.385
-        Mass of the W boson in GeV.
-
-    Returns
-    -------
-    DataFrame of shape (n, 4)
-        The masses at the new scale, in GeV.
+    fields : list of str
+        The fields that they have.
+    name : str
+        What the message calls them.
+    wanted : tuple of str
+        The fields that they need.
 
     Raises
     ------
     ValueError
-        If a factor is not positive, its shape does not fit, or a column is missing.
-
-    See Also
-    --------
-    scale_jets : Exact, on the jets.
+        If one is missing; the message suggests the nearest name that there is.
     """
-    _check_fields([str(column) for column in observables.columns], "observables", OBSERVABLES)
-    scale = np.asarray(factor, dtype=np.float64)
-    if scale.shape not in {(), (len(observables),)} or not (scale > 0).all():
-        raise ValueError(
-            f"factor must be a positive number or one per event, ({len(observables)},), got "
-            f"{factor!r}; pass 1.01 for a scale that is 1% higher."
-        )
-    scaled = observables.copy()
-    for name in OBSERVABLES[:2]:
-        mass = observables[name].to_numpy(dtype=np.float64)
-        moved = w_mass**2 + scale * (mass**2 - w_mass**2)
-        scaled[name] = np.where(mass == 0, 0.0, np.sqrt(np.maximum(moved, 0.0)))
-    for name in OBSERVABLES[2:]:
-        scaled[name] = scale * observables[name].to_numpy(dtype=np.float64)
-    return scaled
-
-
-def _check_fields(fields: list[str], name: str, wanted: tuple[str, ...]) -> None:
-    """Refuse records or tables that lack a field."""
     for field in wanted:
         if field not in fields:
             raise ValueError(
@@ -339,7 +245,7 @@ def _flat_jets(jets: Any) -> tuple[int, NDArray[np.int64], FloatArray, NDArray[n
         If a field is missing, or there is no list for each event.
     """
     ak = require("awkward")
-    _check_fields(ak.fields(jets), "jets", ("pt", "eta", "phi", "mass", "btag"))
+    check_fields(ak.fields(jets), "jets", ("pt", "eta", "phi", "mass", "btag"))
     if jets.ndim != 2:
         raise ValueError(
             f"jets has {jets.ndim} dimension(s), expected 2: a list of jets for each event."
@@ -369,7 +275,7 @@ def _one_per_event(
         If a field is missing, or there are not n events.
     """
     ak = require("awkward")
-    _check_fields(ak.fields(records), name, fields)
+    check_fields(ak.fields(records), name, fields)
     if len(records) != n:
         raise ValueError(f"{name} has {len(records)} events, jets has {n}: give the same events.")
     if records.ndim == 2:
