@@ -257,6 +257,7 @@ class CoverageResult:
 
 
 def _rms(values: FloatArray) -> float:
+    """Compute the root mean square; NaN where there are no values."""
     return float(np.sqrt(np.mean(values**2))) if len(values) else math.nan
 
 

@@ -183,7 +183,7 @@ def _describe(function: Callable[..., Any]) -> str:
     if isinstance(function, partial):
         bound = [repr(value) for value in function.args]
         bound += [f"{key}={value!r}" for key, value in sorted(function.keywords.items())]
-        # An address differs from one process to the next.
+        # The address in a repr differs from one process to the next.
         bound = [text.partition(" at 0x")[0] for text in bound]
         return f"{_describe(function.func)}({', '.join(bound)})"
     return str(getattr(function, "__qualname__", type(function).__qualname__))

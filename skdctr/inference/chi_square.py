@@ -54,7 +54,7 @@ class ChiSquare:
     bounds : tuple of ndarray of shape (p,)
         Lower and upper bounds.
     n_calls : int
-        How many times `residual` was called.
+        Number of calls of `residual` so far.
 
     Raises
     ------
@@ -353,7 +353,7 @@ class ChiSquare:
 
     @property
     def n_calls(self) -> int:
-        """How many times the residual was called."""
+        """Number of calls of the residual so far."""
         return self._equations.n_calls
 
     def _index(self, name: str) -> int:

@@ -14,7 +14,7 @@ from skdctr._utils.typing import FloatArray
 __all__ = ["chi2_quantiles", "closed_lines", "crossing_distance"]
 
 _DOUBLINGS = 60
-# Neighbours get a point between them where their gap and bend exceed those on a circle so often.
+# Neighbours get a point between them where gap and bend exceed those on a circle by this factor.
 _ROUGH = 1.5
 # An angle is not divided below this share of the angle between the first rays.
 _NARROW = 0.05
@@ -99,7 +99,7 @@ def crossing_distance(
             return root, True
         if high >= limit:
             break
-        # A little beyond where the secant through the minimum leads.
+        # The next step goes a little beyond where the secant through the minimum leads.
         secant = 1.1 * high * goal / max(off(high) + goal, 1e-3 * goal)
         low, high = high, min(max(secant, 1.1 * high), 2 * high, limit)
     return limit, False

@@ -36,7 +36,7 @@ class WhitenedEquations:
     constrained : list of int
         Indices of the constrained parameters.
     n_calls : int
-        How many times `residual` was called.
+        Number of calls of `residual` so far.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class WhitenedEquations:
             np.zeros(len(index)),
             jac=lambda z: self.jacobian(point(z), index, STEP * scale) * scale[free],
             bounds=((low - start)[free] / scale[free], (high - start)[free] / scale[free]),
-            # Keeps parameters on their bounds exactly; a good start costs no step at all.
+            # This method keeps parameters exactly on their bounds, and a good start costs no step.
             method="dogbox",
             gtol=precision,
             max_nfev=50,

@@ -233,6 +233,7 @@ def _check_classes(
     weight_positive: ArrayLike | None,
     weight_negative: ArrayLike | None,
 ) -> tuple[_WeightedScores, _WeightedScores]:
+    """Check the scores and weights of both classes, and sort them."""
     classes = []
     for name, score, weight in (
         ("positive", score_positive, weight_positive),
@@ -246,6 +247,7 @@ def _check_classes(
 
 
 def _placements(positive: _WeightedScores, negative: _WeightedScores) -> AUCPlacements:
+    """Compute the AUC and the placement of every event of both classes."""
     placement_positive = _fraction_below(positive, negative)
     placement_negative = 1.0 - _fraction_below(negative, positive)
     auc = _mean(placement_positive, positive.weight)
@@ -268,9 +270,11 @@ def _fraction_below(events: _WeightedScores, others: _WeightedScores) -> FloatAr
 
 
 def _mean(values: FloatArray, weight: FloatArray) -> float:
+    """Compute the weighted mean."""
     return float(weight @ values / weight.sum())
 
 
 def _mean_error(values: FloatArray, mean: float, weight: FloatArray) -> float:
+    """Compute the standard error of a weighted mean, where each event brings its own weight."""
     # As in effective_sample_size, weights are normalised before they are squared.
     return float(np.linalg.norm(weight / weight.sum() * (values - mean)))

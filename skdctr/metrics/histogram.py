@@ -172,7 +172,7 @@ def histogram_chi2(
         covariance = (cov_target + cov_sample)[np.ix_(used, used)]
         chi2 = _mahalanobis((f_target - f_sample)[used], covariance)
     else:
-        # No bin in common: the estimated covariance has no variance along their distance.
+        # Without a bin in common the estimated covariance has no variance along their distance.
         chi2 = np.inf
     return Chi2Result(
         chi2=chi2,
@@ -181,7 +181,7 @@ def histogram_chi2(
         edges=edges,
         target=f_target,
         sample=f_sample,
-        # Zero, for a sample in one bin, may come out negative by rounding.
+        # A sample in one bin has no variance, which rounding may make negative.
         target_error=np.sqrt(np.maximum(np.diag(cov_target), 0.0)),
         sample_error=np.sqrt(np.maximum(np.diag(cov_sample), 0.0)),
         min_bin_events=float(min(ess_target[used].min(), ess_sample[used].min())),
@@ -260,6 +260,7 @@ def _quantile_edges(
 
 
 def _check_edges(bins: ArrayLike) -> FloatArray:
+    """Check the edges of at least two bins."""
     edges: FloatArray = check_vector("bins", bins)
     if len(edges) < 3 or not np.all(np.diff(edges) > 0):
         raise ValueError(
@@ -270,6 +271,7 @@ def _check_edges(bins: ArrayLike) -> FloatArray:
 
 
 def _check_range(limits: Any) -> tuple[float, float]:
+    """Check a range, and return its two ends."""
     values = check_vector("range", limits)
     if len(values) != 2 or not values[0] < values[1]:
         raise ValueError(

@@ -52,8 +52,8 @@ def pareto_tail_index(weights: ArrayLike) -> float:
     >>> import numpy as np
     >>> from skdctr.metrics import pareto_tail_index
     >>> weights = np.random.default_rng(0).pareto(1.25, 100_000)
-    >>> round(pareto_tail_index(weights), 1)
-    0.8
+    >>> bool(abs(pareto_tail_index(weights) - 1 / 1.25) < 0.15)
+    True
     """
     sizes = np.abs(check_vector("weights", weights))
     n_tail = int(min(_TAIL_SHARE * len(sizes), _TAIL_ROOTS * math.sqrt(len(sizes))))

@@ -206,7 +206,7 @@ class ContourDisplay:
             )
         self.ax_.set_xlabel(self.names[0])
         self.ax_.set_ylabel(self.names[1])
-        # Above the axes, where no line can run into it.
+        # The legend is above the axes, where no line can run into it.
         self.ax_.legend(
             frameon=False, fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0)
         )
@@ -214,4 +214,5 @@ class ContourDisplay:
 
 
 def _percent(level: float) -> str:
+    """Write a confidence level in percent."""
     return f"{100 * level:.4g}% CL"

@@ -220,7 +220,7 @@ class ProfileDisplay:
         self.ax_.set_ylim(0, highest)
         self.ax_.set_xlabel(self.xlabel)
         self.ax_.set_ylabel("Δχ²")
-        # Above the axes, where no curve can run into it.
+        # The legend is above the axes, where no curve can run into it.
         self.ax_.legend(
             frameon=False, fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0)
         )

@@ -129,7 +129,7 @@ class PullDisplay:
                     fontsize="small",
                 )
             highest = max(float(content.max()), n * width * gaussian.max(), 1.0)
-            # Room for the text above the bars.
+            # The text needs room above the bars.
             panel.set_ylim(0, 1.35 * highest)
             panel.set_xlim(self.edges[0], self.edges[-1])
             panel.set_xlabel(f"Pull of {name}")

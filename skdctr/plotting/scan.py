@@ -25,7 +25,7 @@ class ScanDisplay:
     Parameters
     ----------
     theta : ndarray of shape (n,)
-        Where the objective was evaluated, in increasing order.
+        Values of the parameter at which the objective was evaluated, in increasing order.
     value, error : ndarray of shape (n,)
         AUC or loss there, and its statistical error, which is zero where it is not known.
     fitted, fitted_error : float
@@ -170,7 +170,7 @@ class ScanDisplay:
         self.ax_.set_ylabel(
             "AUC, data against simulation" if self.quantity == "auc" else "Loss [nats per event]"
         )
-        # Above the axes, where no curve can run into it.
+        # The legend is above the axes, where no curve can run into it.
         self.ax_.legend(
             frameon=False, fontsize="small", ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0)
         )

@@ -122,7 +122,7 @@ def dependent_detector_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tens
     """
     x, (mu,) = _prepare(X, theta, n_features=(2,), names=["mu"])
     _check_above("mu", mu, -OMEGA_0 / OMEGA_1)
-    # The ratio of the widths, so that the weight at the nominal parameter is one exactly.
+    # With the ratio of the widths the weight at the nominal parameter is one exactly.
     ratio = (1.0 + OMEGA_1 / OMEGA_0 * mu) ** 2
     secondary = (x[:, 1] / OMEGA_0**2) ** 2 * (1.0 - 1.0 / ratio**2) / 2 - _log(ratio)
     return mu * (x[:, 0] - mu / 2) + secondary

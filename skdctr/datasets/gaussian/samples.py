@@ -72,7 +72,7 @@ def make_gaussian(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes
+        The samples, with the attributes
 
         gen : ndarray or DataFrame of shape (2 * n_gen, 1)
             Generator events, first the nominal ones, then the varied ones; column ``x``.
@@ -93,7 +93,8 @@ def make_gaussian(
         log_weight : callable
             `gaussian_log_weight`, the exact :math:`\log p(x_G|\theta)/p(x_G|\theta_0)`.
         fisher_information : ndarray of shape (1, 1)
-            Per event at reco level and the true parameters, :math:`1/(1 + \epsilon^2)`.
+            Information of one event at reco level, at the true parameters:
+            :math:`1/(1 + \epsilon^2)`.
 
     Raises
     ------

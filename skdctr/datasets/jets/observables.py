@@ -73,7 +73,7 @@ def jet_observables(
         `make_parton_shower` returns; in an ndarray the four features in this order, padding all
         NaN. ``pid`` is needed for ``n_kaons`` and ``n_strange`` only.
     names : sequence of str, default=None
-        Which observables; None for all.
+        The observables to compute; None stands for all.
     n_jobs : int, default=None
         Number of processes, as in joblib.
 

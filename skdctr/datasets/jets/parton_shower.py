@@ -29,12 +29,12 @@ __all__ = ["DESCR", "OBSERVABLES_BY_DEFAULT", "make_parton_shower"]
 
 # A part of every cache key, to be raised whenever the same request would give other arrays.
 _FORMAT = 1
-# The same for the observables that are computed afterwards.
+# A part of the cache key of the observables that are computed afterwards, to be raised likewise.
 _OBSERVABLES_FORMAT = 1
 # The generation counts these anyway; all others are computed from the particles.
 OBSERVABLES_BY_DEFAULT = ("multiplicity", "n_kaons")
 _DERIVED = [name for name in OBSERVABLES if name not in OBSERVABLES_BY_DEFAULT]
-# How the cache's files begin: of samples with the particles of their jets, and without them.
+# Files of the cache begin so: the first with the particles of the jets, the second without them.
 _FILES = ("parton_shower-full", "parton_shower-jets")
 _JET = ["pt", "eta", "phi", "mass"]
 _CONSTITUENT = ["pt", "eta", "phi", "pid"]
@@ -124,7 +124,7 @@ def make_parton_shower(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes
+        A sample with the attributes
 
         theta : DataFrame of shape (n_events, 3)
             Parameters of each row: always all three, fixed or varied.

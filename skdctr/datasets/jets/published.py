@@ -67,7 +67,7 @@ def fetch_published(
     record : {"parton_shower", "top_mass"}, default="parton_shower"
         Zenodo record 3518708 or 4067673.
     form : {"awkward", "padded"}, default="awkward"
-        How to return particles.
+        Form of the particles: an awkward array, or an array with padding.
     n_events : int, default=None
         How many events to return, the first ones; None for all. The training files of the parton
         showers hold 1.8 million jets, which take gigabytes.
@@ -83,7 +83,7 @@ def fetch_published(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes, None where the file has no such thing,
+        The content of the file, with the attributes, None where it has no such thing,
 
         constituents : awkward array or ndarray of shape (n, particles, 4)
             Particles of each jet: ``pt``, ``eta``, ``phi`` and ``pid`` as `make_parton_shower` has

@@ -73,7 +73,7 @@ def make_parton_shower_tuning(
     n_data : int, default=None
         Number of data events.
     observables : sequence of str, default=("multiplicity", "n_kaons")
-        Which observables the samples hold, of those of `jet_observables`.
+        The observables that the samples hold, of those of `jet_observables`.
     constituents : bool, default=False
         Whether to return the particles of each jet too.
     events_per_theta, n_jobs, random_state, cache, cache_dir, verbose
@@ -83,7 +83,7 @@ def make_parton_shower_tuning(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes
+        The samples, with the attributes
 
         gen : DataFrame of shape (2 * n_gen, len(observables))
             Observables of the generator events, first the nominal ones, then the varied ones:

@@ -94,7 +94,7 @@ class ParametricDetector:
         """Smear the jets, (4, m), and say which of them are in the acceptance, (m,)."""
         pt = events.jets[0]
         sigma = np.sqrt(self.jet_stochastic**2 / pt + self.jet_constant**2)
-        # A momentum is positive where a Gaussian may not be; this end is far below any cut.
+        # A Gaussian has no lower end, but a momentum has: this one is far below any cut.
         factor = np.maximum(1 + sigma * rng.standard_normal(len(pt)), 0.05)
         jets = events.jets.copy()
         jets[[0, 3]] *= factor
@@ -147,7 +147,7 @@ class ParametricDetector:
         total = []
         for axis, soft, direction in ((0, x, np.cos), (1, y, np.sin)):
             by_jet = np.where(seen, jets[0] * direction(jets[2]), 0.0)
-            # A muon that is not seen adds nothing.
+            # A muon that is not seen adds nothing to the sum.
             lepton = np.where(np.isnan(muon[0]), 0.0, muon[0] * direction(muon[2]))
             sum_of_jets = np.bincount(events.event, by_jet, minlength=n)
             total.append(sum_of_jets + lepton + soft + noise[axis])

@@ -71,8 +71,8 @@ def make_top_mass_events(
         Mass of the top quark in GeV, from 150 to 200; its width follows. A number is a fixed
         value, a pair (low, high) a range to draw from uniformly.
     detector : ParametricDetector or bool, default=True
-        What the events pass through. True is ``ParametricDetector()``, like CMS; False gives
-        generator level only.
+        The detector that the events pass through. True is ``ParametricDetector()``, like CMS;
+        False gives generator level only.
     events_per_theta : int, default=500
         Number of events in a row with the same mass, where it varies. A new draw takes as long
         as 40 events.
@@ -256,7 +256,7 @@ def make_top_mass(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes of `fetch_top_mass` and
+        The samples, with the attributes of `fetch_top_mass` and
 
         settings : dict
             Settings of each sample, by the names ``gen_nominal``, ``gen_varied``, ``sim``,

@@ -25,10 +25,10 @@ def scale_jets(jets: Any, missing: Any, factor: ArrayLike) -> tuple[Any, Any]:
     Parameters
     ----------
     jets : awkward array of n lists of records
-        With ``pt``, ``phi`` and ``mass`` (GeV); other fields stay. No muon may be among them,
-        or it is scaled too.
+        The jets, with ``pt``, ``phi`` and ``mass`` (GeV); other fields stay. No muon may be among
+        them, or it is scaled too.
     missing : awkward array of n records
-        With ``pt`` (GeV) and ``phi``.
+        The missing momentum, with ``pt`` (GeV) and ``phi``.
     factor : float or array-like of shape (n,)
         The scale, one for all events or one for each; 1 changes nothing.
 

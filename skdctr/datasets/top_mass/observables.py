@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 OBSERVABLES: Final = ("m_b1munu", "m_b2munu", "m_b1j1j2", "m_b2j1j2")
-# Both in GeV, Particle Data Group 2014; the W mass is the one that the published samples use.
+# Masses in GeV of the Particle Data Group, 2014; the published samples use this W mass.
 W_MASS: Final = 80.385
 MUON_MASS: Final = 0.1056583715
 
@@ -106,14 +106,14 @@ def top_mass_observables(
     Parameters
     ----------
     jets : awkward array of n lists of records
-        With the fields ``pt``, ``eta``, ``phi``, ``mass`` (GeV) and ``btag`` (whether it is a
-        b jet), in any order. Padding by None or NaN is no jet.
+        The jets, in any order, with the fields ``pt``, ``eta``, ``phi``, ``mass`` (GeV) and
+        ``btag`` (whether it is a b jet). Padding by None or NaN is no jet.
     muon : awkward array of n records, or of n lists of records
-        With ``pt``, ``eta``, ``phi``. None, NaN or an empty list stands for no muon; of several
-        the hardest is taken. Cuts on it, such as isolation, are the caller's.
+        The muon, with ``pt``, ``eta``, ``phi``. None, NaN or an empty list stands for no muon; of
+        several the hardest is taken. Cuts on it, such as isolation, are the caller's.
     neutrino : awkward array of n records
-        With ``pt`` and ``phi``: missing momentum, completed by `neutrino_pz`. With ``eta`` too:
-        the neutrino itself, as at generator level.
+        With ``pt`` and ``phi`` it is the missing momentum, which `neutrino_pz` completes. With
+        ``eta`` too it is the neutrino itself, as at generator level.
     min_jet_pt : float, default=20.0
         Transverse momentum in GeV that jets must exceed.
     max_b_eta : float, default=2.5

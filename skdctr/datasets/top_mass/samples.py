@@ -60,7 +60,7 @@ def load_top_mass(*, level: str = "paired") -> Bunch:
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        As from `fetch_top_mass`.
+        The samples, as `fetch_top_mass` returns them.
 
     See Also
     --------
@@ -120,13 +120,13 @@ def fetch_top_mass(
     level : {"paired", "either"}, default="paired"
         Which simulated events: those that pass the selection at both levels, or at one at least.
     data : str, default="mt175"
-        Which of the data samples to read, ``data_<name>_paired.parquet``.
+        The name of the data sample to read, ``data_<name>_paired.parquet``.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes, of which the tables have the columns ``m_b1munu``, ``m_b2munu``,
-        ``m_b1j1j2`` and ``m_b2j1j2`` in GeV
+        The samples. Their tables have the columns ``m_b1munu``, ``m_b2munu``, ``m_b1j1j2`` and
+        ``m_b2j1j2`` in GeV. The attributes are
 
         gen : DataFrame of shape (n_gen, 4)
             Events without detector: first those at the nominal mass, then those at varied ones.
