@@ -20,18 +20,24 @@ from skdctr.events.unpack import join_rows
 
 __all__ = ["PackedEvents", "ParticleMoments", "ParticlePreprocessor"]
 
-# Of its jet. The logarithm of less, which no detector sees, is no smaller.
+# Least fraction of a jet's transverse momentum that a logarithm is taken of. No detector sees less.
 _LEAST_FRACTION = 1e-5
-# So many at a time: what is computed on the way is several times as large as the events.
+# Particles that are prepared at once, as what is computed on the way is several times as large.
 _CHUNK_PARTICLES = 1 << 16
 
 _Floats = NDArray[np.float64]
 
 
-class _OfParticles(  # type: ignore[call-arg]
+class _ParticleTransformer(  # type: ignore[call-arg]
     TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
-    """Transformer of each event by itself: `fit` learns which features there are."""
+    """Base of transformers that treat each event by itself, and learn which features there are.
+
+    Parameters
+    ----------
+    pt, eta, phi : str or int, default="pt", "eta", "phi"
+        Names of the features, or their positions.
+    """
 
     def __init__(
         self, pt: str | int = "pt", eta: str | int = "eta", phi: str | int = "phi"
@@ -52,8 +58,8 @@ class _OfParticles(  # type: ignore[call-arg]
 
         Returns
         -------
-        object
-            Itself.
+        self
+            The fitted transformer.
 
         Raises
         ------
@@ -63,7 +69,7 @@ class _OfParticles(  # type: ignore[call-arg]
         """
         self._check_parameters()
         packed = _pack(X)
-        self._columns(packed)
+        self._find_columns(packed.feature_names, packed.n_features)
         self.n_features_in_ = packed.n_features
         if packed.feature_names is not None:
             self.feature_names_in_ = np.array(packed.feature_names, dtype=object)
@@ -74,10 +80,9 @@ class _OfParticles(  # type: ignore[call-arg]
     def _check_parameters(self) -> None:
         """Refuse parameters that exclude each other."""
 
-    def _checked(self, X: Any) -> PackedEvents:
+    def _checked(self, X: Any) -> tuple[PackedEvents, list[int]]:
+        """Pack events, check that they are like those of `fit`, and find pt, eta and phi."""
         check_is_fitted(self)
-        if isinstance(X, list) and X and is_awkward(X[0]):
-            X = join_rows(X)
         packed = _pack(X)
         known = tuple(getattr(self, "feature_names_in_", ())) or None
         if packed.n_features != self.n_features_in_ or packed.feature_names != known:
@@ -85,9 +90,10 @@ class _OfParticles(  # type: ignore[call-arg]
                 f"X has the features {packed.feature_names or packed.n_features}, fit had "
                 f"{known or self.n_features_in_}: give the same ones, in the same order."
             )
-        return packed
+        return packed, self._find_columns(packed.feature_names, packed.n_features)
 
     def _names_in(self, input_features: ArrayLike | None) -> NDArray[Any]:
+        """Return the names of the features that come in, x0 and so on if they have none."""
         check_is_fitted(self)
         known = getattr(self, "feature_names_in_", None)
         if input_features is None:
@@ -111,10 +117,8 @@ class _OfParticles(  # type: ignore[call-arg]
         tags.requires_fit = True
         return tags
 
-    def _columns(self, packed: PackedEvents) -> list[int]:
-        return self._columns_of(packed.feature_names, packed.n_features)
-
-    def _columns_of(self, names: tuple[str, ...] | None, n_features: int) -> list[int]:
+    def _find_columns(self, names: tuple[str, ...] | None, n_features: int) -> list[int]:
+        """Find the positions of pt, eta and phi among the features."""
         columns = []
         for position, (argument, given) in enumerate(
             {"pt": self.pt, "eta": self.eta, "phi": self.phi}.items()
@@ -143,15 +147,14 @@ class _OfParticles(  # type: ignore[call-arg]
         return columns
 
 
-class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class ParticlePreprocessor(_ParticleTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Transverse momenta as fractions of the jet's, directions relative to the jet's axis.
 
     The preprocessing of the papers' particle flow networks. The axis is the mean of η and of φ,
-    weighted by transverse momentum; differences in φ are taken around the circle, from -π to π,
-    where the papers' notebooks take no notice of it. The fraction is of the scalar sum of the
-    jet's transverse momenta. All other features stay as they are, the particle type too, and so
-    do events without particles. Each event is treated by itself: nothing is learned in `fit` but
-    which features there are.
+    weighted by transverse momentum. Differences in φ are taken around the circle, from -π to π,
+    which the papers' notebooks do not do. Fractions are of the scalar sum of the jet's transverse
+    momenta. All other features and the particle type stay as they are, and so do events without
+    particles. Each event is treated by itself: `fit` learns nothing but which features there are.
 
     Parameters
     ----------
@@ -159,16 +162,16 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
         The features: names, or positions among the features. Where events have no names, "pt",
         "eta" and "phi" stand for the first three. φ is in radians.
     pt_fraction : bool, default=True
-        Whether to divide transverse momenta by their sum in the event. Without, a network sees
-        the jet's own transverse momentum, which the papers' do not.
+        Whether to divide transverse momenta by their sum in the event. Otherwise a network sees
+        the jet's own transverse momentum, which the papers' networks do not.
     center : bool, default=True
         Whether to subtract the axis.
     align : bool, default=False
         Whether to turn each jet about its axis, in η and φ, so that the second moments of its
         transverse momentum are largest along η, and to reflect it so that the third moments along
         η and φ are positive. How a jet lies about its axis says next to nothing of how it came
-        about; without it a network need not learn that shapes alike are alike, and learns as much
-        from a fraction of the jets. The papers' networks see jets as they lie.
+        about. A network that is spared it need not learn that turned jets are alike, and learns as
+        much from a fraction of the jets. The papers' networks see jets as they lie.
 
     Attributes
     ----------
@@ -239,19 +242,17 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
             If the features are not those of `fit`, or a transverse momentum is negative, or all
             of an event's are zero.
         """
-        packed = self._checked(X)
-        columns = self._columns(packed)
+        X = join_rows(X)
+        packed, columns = self._checked(X)
         prepared = self._prepare(packed, columns)
         if isinstance(X, PackedEvents):
             return X.with_features(prepared)
-        if isinstance(X, list) and X and is_awkward(X[0]):
-            X = join_rows(X)
         if not is_awkward(X):
             return _like_padded(prepared, X)
         return _like_awkward(prepared, packed, columns, X)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Names of the features, which are those that came in.
+        """Return the names of the features, which are those that came in.
 
         Parameters
         ----------
@@ -261,17 +262,19 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
         Returns
         -------
         ndarray of str
-            Their names; ``x0``, ``x1`` and so on where there are none.
+            Names of the features; ``x0``, ``x1`` and so on where there are none.
         """
         return self._names_in(input_features)
 
     def _prepare(self, packed: PackedEvents, columns: list[int]) -> NDArray[Any]:
+        """Compute the new features of all particles, (m, f), a part of the events at a time."""
         prepared = np.empty_like(packed.features)
         for first, particles, part in _chunks(packed):
             prepared[particles] = self._prepare_chunk(part, columns, first)
         return prepared
 
     def _prepare_chunk(self, packed: PackedEvents, columns: list[int], first: int) -> NDArray[Any]:
+        """Compute the new features of some events, the first of which has the number `first`."""
         prepared = packed.features.copy()
         pt, eta, phi = packed.features[:, columns].astype(np.float64).T
         rows = np.repeat(np.arange(len(packed)), packed.counts)
@@ -290,7 +293,7 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
             )
         safe = np.where(sum_pt > 0, sum_pt, 1.0)
         if self.center:
-            # φ relative to any direction close to the jet's has no jump within the jet.
+            # Relative to a direction close to the jet's, φ has no jump within the jet.
             near = np.arctan2(total(pt * np.sin(phi)), total(pt * np.cos(phi)))
             relative = _wrap(phi - near[rows])
             prepared[:, columns[2]] = _wrap(relative - (total(pt * relative) / safe)[rows])
@@ -302,16 +305,17 @@ class ParticlePreprocessor(_OfParticles, auto_wrap_output_keys=None):  # type: i
         return prepared
 
 
-class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore[call-arg]
-    """Logarithm and moments of transverse momentum, of which sums over particles are jet shapes.
+class ParticleMoments(_ParticleTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """Logarithm and moments of transverse momentum, whose sums over particles are jet shapes.
 
     The transverse momentum z gives way to its logarithm, and z·r, z·η², z·φ², z·η·φ and z² are
     added, with r² = η² + φ². Their sums over the particles are the girth, the second moments of the
     jet's energy flow and the square of its dispersion (pT D). A network of sets can learn all
-    these, but of few events it learns them badly: given them, weights of all particles are as
+    these, but it learns them badly from few events: given them, weights of all particles are as
     good as those of three times as many networks.
 
-    It comes after `ParticlePreprocessor`, whose fractions and axis it takes as they are.
+    This transformer comes after `ParticlePreprocessor`, whose fractions and axis it takes as they
+    are.
 
     Parameters
     ----------
@@ -353,15 +357,15 @@ class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore
         Returns
         -------
         PackedEvents
-            With five features more.
+            The events, with five features more.
 
         Raises
         ------
         ValueError
             If the features are not those of `fit`, or a transverse momentum is negative.
         """
-        packed = self._checked(X)
-        columns, f = self._columns(packed), packed.n_features
+        packed, columns = self._checked(X)
+        f = packed.n_features
         features = np.empty((len(packed.features), f + 5), dtype=packed.features.dtype)
         features[:, :f] = packed.features
         for first, particles, part in _chunks(packed):
@@ -374,7 +378,7 @@ class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore
         return replace(packed, features=features, feature_names=names)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Names of the features.
+        """Return the names of the features.
 
         Parameters
         ----------
@@ -384,23 +388,35 @@ class ParticleMoments(_OfParticles, auto_wrap_output_keys=None):  # type: ignore
         Returns
         -------
         ndarray of str
-            Those that came in, the transverse momentum as its logarithm, and the five new ones.
+            The names that came in, that of the transverse momentum turned into that of its
+            logarithm, and those of the five new features.
         """
         names = self._names_in(input_features).copy()
         given = tuple(names) if hasattr(self, "feature_names_in_") else None
-        z, eta, phi = names[self._columns_of(given, len(names))]
+        z, eta, phi = names[self._find_columns(given, len(names))]
         names[names == z] = f"log({z})"
         new = [f"{z}*r", f"{z}*{eta}^2", f"{z}*{phi}^2", f"{z}*{eta}*{phi}", f"{z}^2"]
         return np.append(names, np.array(new, dtype=object))
 
 
 def _chunks(packed: PackedEvents) -> Iterator[tuple[int, slice, PackedEvents]]:
-    """Go through events: the first one's number, their particles among all, and the events."""
+    """Go through events a part at a time.
+
+    Yields
+    ------
+    first : int
+        Number of the part's first event.
+    particles : slice
+        Which of all particles are the part's.
+    part : PackedEvents
+        The events.
+    """
     for rows in particle_chunks(packed.offsets, _CHUNK_PARTICLES):
         yield rows.start, slice(*packed.offsets[[rows.start, rows.stop]]), packed[rows]
 
 
 def _check_momenta(pt: _Floats, packed: PackedEvents, first: int) -> None:
+    """Refuse negative transverse momenta, (m,), of events from the number `first` on."""
     if (pt < 0).any():
         particle = int(np.argmax(pt < 0))
         event = first + int(np.searchsorted(packed.offsets, particle, side="right")) - 1
@@ -413,7 +429,24 @@ def _aligned(
     rows: NDArray[np.intp],
     total: Callable[[_Floats], _Floats],
 ) -> _Floats:
-    """Turn η and φ, (particles, 2), of jets whose axis is at 0 to their principal axis."""
+    """Turn jets about their axis, which is at 0, so that η is along their principal axis.
+
+    Parameters
+    ----------
+    directions : ndarray of shape (m, 2)
+        Angles η and φ of all particles.
+    pt : ndarray of shape (m,)
+        Transverse momenta.
+    rows : ndarray of int of shape (m,)
+        Which jet each particle belongs to.
+    total : callable
+        Sums values of particles, (m,), over each jet, (n,).
+
+    Returns
+    -------
+    ndarray of shape (m, 2)
+        The turned angles. Each is reflected where its third moment would be negative.
+    """
     eta, phi = directions.astype(np.float64).T
     angle = np.arctan2(2 * total(pt * eta * phi), total(pt * (eta**2 - phi**2))) / 2
     cos, sin = np.cos(angle)[rows], np.sin(angle)[rows]
@@ -422,16 +455,18 @@ def _aligned(
 
 
 def _wrap(phi: _Floats) -> _Floats:
+    """Take angles to the interval from -π to π."""
     wrapped: _Floats = np.remainder(phi + np.pi, 2 * np.pi) - np.pi
     return wrapped
 
 
 def _pack(X: Any) -> PackedEvents:
-    # Single precision in, double precision through: what is added up here are many particles.
+    """Pack events in double precision, as sums over many particles are taken of them."""
     return PackedEvents.from_events(X, dtype=np.float64)
 
 
 def _like_padded(prepared: NDArray[Any], X: Any) -> NDArray[Any]:
+    """Put features of real particles in their places in a padded array."""
     array = np.asarray(X)
     dtype = array.dtype if array.dtype.kind == "f" else np.float64
     result = np.array(array, dtype=dtype)
@@ -440,6 +475,7 @@ def _like_padded(prepared: NDArray[Any], X: Any) -> NDArray[Any]:
 
 
 def _like_awkward(prepared: NDArray[Any], packed: PackedEvents, columns: list[int], X: Any) -> Any:
+    """Put features of all particles in their places in an awkward array."""
     ak = importlib.import_module("awkward")
     if packed.feature_names is None:
         dtype = np.asarray(ak.flatten(X, axis=None)).dtype

@@ -98,7 +98,7 @@ def campaign(address):
 def cluster():
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made:
         print(made.scheduler_address, flush=True)  # noqa: T201 - for who started it
         sys.stdin.read()
 

@@ -49,6 +49,7 @@ def toy():
     return make_gaussian(N_EVENTS, random_state=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"module": MLP, "validation_fraction": 0.0}])
 def test_one_process_gives_the_same_bits(toy, options):
     one = DCTRReweighter(**OPTIONS | options).fit(toy.gen, toy.theta)

@@ -298,7 +298,7 @@ def test_what_a_reweighter_has_learned_is_a_setting(tmp_path, sample):
         fit(second)
 
 
-@pytest.mark.slow  # each process imports torch
+@pytest.mark.long  # fault injection
 def test_a_killed_process_costs_the_member_that_it_was_at(tmp_path, sample, expected):
     path = tmp_path / "members"
     killer = KillsItself(spawn_seeds(1, N_MEMBERS)[3], tmp_path / "killed")
@@ -330,6 +330,20 @@ def test_inputs_of_all_kinds_reach_other_processes(tmp_path, kind):
     found = fit_ensemble(ensemble(**options), x, theta, path=tmp_path, n_jobs=2)
     same_nets(found.nets_, expected.nets_)
     assert found.theta_names_ == expected.theta_names_
+
+
+@pytest.mark.slow  # starts a cluster
+def test_the_workers_of_a_dask_cluster_train_the_same(tmp_path, sample, expected):
+    """A cluster of two that is left alone; one whose workers are killed is in the long tier."""
+    distributed = pytest.importorskip("distributed")
+    # joblib would run the jobs of a single worker here.
+    local = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    here = Trained.count
+    with distributed.Client(**local), parallel_config("dask"):
+        found = fit_ensemble(ensemble(), *sample, path=tmp_path)
+    same(found, expected)
+    assert Trained.count == here
+    assert sorted(read_manifest(tmp_path).index) == list(range(N_MEMBERS))
 
 
 def test_threads_of_one_process_are_refused():

@@ -20,7 +20,7 @@ from skdctr.coverage import read_toys
 
 pytest.importorskip("distributed")
 
-pytestmark = pytest.mark.slow  # the workers import torch
+pytestmark = pytest.mark.long  # fault injection; test_campaign.py has a cluster left alone
 
 PATIENCE = 180.0
 

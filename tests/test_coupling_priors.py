@@ -25,6 +25,7 @@ def rank_one():
     return of_x[:, None] * 30 * 0.2 ** torch.arange(N_THETA, dtype=torch.float64)
 
 
+@pytest.mark.slow
 def test_joint_prior_beats_no_prior(rank_one):
     losses = []
     for seed in range(20):
@@ -36,6 +37,7 @@ def test_joint_prior_beats_no_prior(rank_one):
     assert np.mean(losses) < 40 - 10 * np.sqrt(80 / 20)
 
 
+@pytest.mark.slow
 def test_posterior_covers_and_is_positive(rank_one):
     distances = []
     for seed in range(20):
@@ -63,6 +65,7 @@ def one_row():
     return truth
 
 
+@pytest.mark.slow
 def test_rowwise_prior_beats_no_prior_without_bias(one_row):
     errors = []
     for seed in range(50):
@@ -87,6 +90,7 @@ def test_rowwise_prior_does_not_depend_on_units(one_row):
     torch.testing.assert_close(again / unit, found, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_no_signal_gives_small_couplings():
     truth = torch.zeros(SHAPE, dtype=torch.float64)
     kept = []
@@ -101,6 +105,7 @@ def test_no_signal_gives_small_couplings():
     assert np.mean(kept) + 4 * np.std(kept, ddof=1) / np.sqrt(20) < 1
 
 
+@pytest.mark.slow
 def test_rowwise_prior_keeps_little_noise_where_the_signal_is_weak():
     """What falls from degree to degree needs no size of its own for each of them."""
     truth = torch.zeros(SHAPE, dtype=torch.float64)
@@ -119,6 +124,7 @@ def test_rowwise_prior_keeps_little_noise_where_the_signal_is_weak():
     assert np.mean(kept) < 3
 
 
+@pytest.mark.slow
 def test_rows_may_depend_on_few_of_the_parameters():
     terms = [(i, j) for i in range(4) for j in range(4) if 0 < i + j < 4]
     degrees = torch.tensor([*zip(*terms, strict=True), [0] * len(terms)])

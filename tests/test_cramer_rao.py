@@ -27,11 +27,13 @@ def test_closed_forms(bounds):
     np.testing.assert_allclose(of_mean, np.sqrt(1.25) / 1000)
 
 
+@pytest.mark.slow
 def test_folded_densities_agree_with_the_closed_form(bounds):
     folded = bounds.smeared(lambda x, theta: np.exp(-0.5 * (x - theta[0]) ** 2), -8.0, 10.0, 0.5)
     assert folded(np.array([1.0]), np.array([1e-3]))[0, 0] == pytest.approx(1 / 1.25, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_acceptance_takes_information_away(bounds):
     theta, n = np.array([1.0]), 10**5
     lossy, full = (bounds.least_errors(task, theta, n)[0] for task in ("lossy", "gaussian"))

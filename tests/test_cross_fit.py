@@ -13,8 +13,9 @@ from sklearn.frozen import FrozenEstimator
 from skdctr import DCTRReweighter, SRGNFitter
 from skdctr.campaign import fit_ensemble
 from skdctr.fitting.observable_problem import observable_problem
-from skdctr.fitting.reweighter import bind
 from skdctr.fitting.samples import GeneratorInput, Samples
+from skdctr.parameters.constraints import Constraints
+from skdctr.reweighting.base import parameter_space
 from skdctr.weights.error import Dependence, coupling_covariance
 
 N = 3_000
@@ -29,17 +30,19 @@ def sample():
     return rng.normal(theta)[:, None], theta
 
 
+@pytest.mark.slow
 def test_events_are_dealt_evenly(sample):
-    reweighter = quick(n_folds=3, n_estimators=2).fit(*sample)
+    reweighter = quick(n_folds=3, n_estimators=2, refit=False).fit(*sample)
     assert_array_equal(np.bincount(reweighter.folds_), [N / 3] * 3)
     assert len(reweighter.nets_) == 6
     assert reweighter.net_ is reweighter.nets_[0]
-    weights = bind(reweighter, sample[0])
+    weights = reweighter.bind(sample[0])
     at = np.array([0.5])
     parts = [part.log_weights(at) for part in weights.by_fold()]
     assert_allclose(np.mean(parts, axis=0), weights.log_weights(at), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_networks_have_not_seen_their_part(sample):
     """Other θ of the events of a part, and its networks stay the same to the bit."""
     x, theta = sample
@@ -49,16 +52,18 @@ def test_networks_have_not_seen_their_part(sample):
     other[varied] = theta[varied[::-1]]
     second = quick(n_folds=2).fit(x, other)
     at = np.array([0.5])
-    pairs = zip(bind(first, x).by_fold(), bind(second, x).by_fold(), strict=True)
+    pairs = zip(first.bind(x).by_fold(), second.bind(x).by_fold(), strict=True)
     same = [np.array_equal(a.log_weights(at), b.log_weights(at)) for a, b in pairs]
     assert same == [True, False]
 
 
+@pytest.mark.slow
 def test_one_part_by_default_two_of_sets(sample):
-    assert quick().fit(*sample).folds_ is None
+    trained = partial(quick, refit=False)
+    assert trained().fit(*sample).folds_ is None
     events, theta = training_sample(600, np.random.default_rng(2))
-    assert_array_equal(np.bincount(quick().fit(events, theta).folds_), [300, 300])
-    assert quick(n_folds=1).fit(events, theta).folds_ is None
+    assert_array_equal(np.bincount(trained().fit(events, theta).folds_), [300, 300])
+    assert trained(n_folds=1).fit(events, theta).folds_ is None
 
 
 @pytest.mark.parametrize("n_folds", [0, -1, 1.5, "all"])
@@ -72,6 +77,7 @@ def test_too_few_events_for_the_parts():
         quick(n_folds=4).fit([[0.0], [1.0], [0.5]], [0.0, 1.0, 0.0])
 
 
+@pytest.mark.slow
 def test_copies_and_campaigns_keep_the_parts(sample, tmp_path):
     reweighter = quick(n_folds=2, n_estimators=2).fit(*sample)
     expected = reweighter.predict_log_weights(sample[0], 0.5)
@@ -83,9 +89,10 @@ def test_copies_and_campaigns_keep_the_parts(sample, tmp_path):
         assert_allclose(other.predict_log_weights(sample[0], 0.5), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_error_of_the_mean_of_parts(sample):
     """Halves share no events, so that the mean of two has half the variance of each."""
-    weights = bind(quick(n_folds=2).fit(*sample), sample[0])
+    weights = quick(n_folds=2).fit(*sample).bind(sample[0])
     slopes = np.full((N, 1), 1 / N) * sample[0]
     at = np.array([0.5])
     each = [coupling_covariance([Dependence(part, at, slopes)])[0, 0] for part in weights.by_fold()]
@@ -96,16 +103,16 @@ def test_error_of_the_mean_of_parts(sample):
 def _problem(reweighter, gen, theta, sim, data):
     return observable_problem(
         Samples(sim, sim, data, np.ones(len(sim)), np.ones(len(data))),
-        bind(reweighter, sim),
+        reweighter.bind(sim),
         reweighter,
         GeneratorInput(gen, theta),
-        low=np.array([-1.0]),
-        high=np.array([1.0]),
-        constraints={},
+        space=parameter_space(reweighter).within([(-1.0, 1.0)]),
+        constraints=Constraints(),
         seed=0,
     )
 
 
+@pytest.mark.slow
 def test_each_part_is_corrected_by_what_it_has_not_seen(sample, rng):
     x, theta = sample
     reweighter = FrozenEstimator(quick(n_folds=3).fit(x, theta))
@@ -115,7 +122,7 @@ def test_each_part_is_corrected_by_what_it_has_not_seen(sample, rng):
         rows = np.flatnonzero(reweighter.folds_ == k)
         assert_array_equal(part.generator.events, x[rows])
         assert_array_equal(part.generator.sample.theta[:, 0], theta[rows])
-        expected = bind(reweighter, x[rows]).by_fold()[k].log_weights(np.array([0.3]))
+        expected = reweighter.bind(x[rows]).by_fold()[k].log_weights(np.array([0.3]))
         assert_allclose(part.generator.weights.log_weights(np.array([0.3])), expected, atol=1e-6)
     # No network has seen any of other events, each of which takes part once.
     fresh = rng.normal(size=(1_000, 1))
@@ -124,6 +131,7 @@ def test_each_part_is_corrected_by_what_it_has_not_seen(sample, rng):
     assert_array_equal(np.sort(dealt, axis=0), np.sort(fresh, axis=0))
 
 
+@pytest.mark.slow
 def test_fit_of_sets_with_weights_that_have_learned_noise(rng):
     """θ moves the sets so little that networks learn mostly noise; many epochs make it worse."""
     strength, n, truth = 0.2, 4_000, 0.5
@@ -147,6 +155,7 @@ def test_fit_of_sets_with_weights_that_have_learned_noise(rng):
     assert_allclose(again.theta_, fitter.theta_, atol=0.02 * error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [0, 1])
 def test_parts_that_do_not_know_the_same(sample, rng, part):
     """Where one part has no error of its couplings, the fit has none, and says so."""
@@ -159,12 +168,14 @@ def test_parts_that_do_not_know_the_same(sample, rng, part):
     assert any("error of the learned weights is not" in text for text in result.messages)
 
 
+@pytest.mark.slow
 def test_generator_events_are_recognised(sample, rng):
     """Those of the fit by their parts, others at random, and none in another order."""
     x, theta = sample
-    single = quick(n_folds=2).fit(x.astype(np.float32), theta.astype(np.float32))
+    trained = partial(quick, n_folds=2, refit=False)
+    single = trained().fit(x.astype(np.float32), theta.astype(np.float32))
     sim, data = rng.normal(size=(500, 1)), rng.normal(0.4, size=(400, 1))
-    for reweighter in (quick(n_folds=2).fit(x, theta), single):
+    for reweighter in (trained().fit(x, theta), single):
         problem = _problem(FrozenEstimator(reweighter), x, theta, sim, data)
         for part, k in zip(problem.parts, range(2), strict=True):
             assert_array_equal(part.generator.events, x[reweighter.folds_ == k])

@@ -33,11 +33,13 @@ from skdctr.exceptions import (
     NotFittedError,
     SkdctrWarning,
 )
-from skdctr.fitting.report import UNKNOWN_WEIGHTS, doubtful_weights, warn_of
-from skdctr.fitting.reweighter import parameter_space
+from skdctr.fitting.report import UNKNOWN_WEIGHTS, Quality, doubtful_weights
 from skdctr.fitting.runs import combine_runs, outliers
-from skdctr.metrics import effective_sample_size, pareto_tail_index
+from skdctr.parameters.space import ParameterSpace
 from skdctr.results import FitResult
+from skdctr.results.errors import Sources
+from skdctr.results.messages import Message, warn_of
+from skdctr.reweighting.base import parameter_space
 
 N = 4000
 MU = 0.5
@@ -79,6 +81,7 @@ def pull(fitter, truth=MU, k=0):
 # --- the fit finds the truth ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["auc", "loss"])
 @pytest.mark.parametrize(
     ("search", "options"),
@@ -111,6 +114,7 @@ def test_error_of_the_default_search_is_near_the_bound(toy, fitted):
     assert fitted.theta_names_ == ["mu"]
 
 
+@pytest.mark.slow
 def test_mean_and_width_together():
     toy = make_gaussian_2d(N, mu=-0.5, sigma=0.8, random_state=2)
     exact = AnalyticReweighter(
@@ -129,6 +133,7 @@ def test_mean_and_width_together():
     assert (fitter.result_.errors < 3 * bound).all()
 
 
+@pytest.mark.slow
 def test_reweighter_is_learned_from_the_generator_sample(toy):
     reweighter = DCTRReweighter(max_epochs=12, batch_size=1000)
     n = 8000
@@ -144,6 +149,7 @@ def test_reweighter_is_learned_from_the_generator_sample(toy):
     assert not hasattr(reweighter, "net_")  # the one passed in stays as it was
 
 
+@pytest.mark.slow
 @STOPPED
 def test_default_with_a_generator_sample_is_learned(small):
     fitter = SRGNFitter(**TINY)
@@ -153,6 +159,7 @@ def test_default_with_a_generator_sample_is_learned(small):
     assert fitter.theta_names_ == ["theta"]
 
 
+@pytest.mark.slow
 def test_fitted_and_frozen_reweighters_are_used_as_they_are(toy, small):
     gen = make_gaussian(10, n_gen=1000, random_state=3)
     reweighter = DCTRReweighter(max_epochs=1, random_state=0).fit(gen.gen, gen.theta)
@@ -240,6 +247,7 @@ def test_signed_weights(toy, exact):
     assert abs(pull(fitter)) < 4
 
 
+@pytest.mark.slow
 def test_weight_two_is_two_events(toy, exact):
     n = N // 2
     weight = np.where(np.arange(n) % 2 == 0, 2.0, 1.0)
@@ -350,14 +358,16 @@ def test_weights_of_infinite_variance_are_reported(rng):
     # Width 1 reweighted to width 3: the effective size does not show what is missing.
     sim = rng.normal(size=(4_000, 1))
     weights = np.exp(sim[:, 0] ** 2 / 2 * (1 - 1 / 9))
-    theta, n_effective = np.array([3.0]), effective_sample_size(weights)
+    theta = np.array([3.0])
     space = parameter_space(AnalyticReweighter(gaussian_log_weight, {"mu": 0.0}).fit(sim))
-    (message,) = doubtful_weights(theta, space, n_effective, pareto_tail_index(weights), 500)
+    quality = Quality.of_weights(weights)
+    (message,) = doubtful_weights(theta, space, quality)
     with pytest.warns(LowEffectiveSampleSizeWarning, match="heavy tail"):
         warn_of([message])
-    assert doubtful_weights(theta, space, n_effective, 0.5, 500) == []
+    assert doubtful_weights(theta, space, replace(quality, tail_index=0.5)) == []
 
 
+@pytest.mark.slow
 def test_parameter_without_effect_is_not_identified(toy):
     def log_weight(x, theta):
         return gaussian_log_weight(x, theta[..., :1])
@@ -374,10 +384,10 @@ def test_parameter_without_effect_is_not_identified(toy):
 
 
 def test_outliers_are_those_of_the_papers():
-    low, high = np.array([0.0]), np.array([1.0])
+    space = ParameterSpace(("a",), np.zeros(1), np.array([0.0]), np.array([1.0]))
     theta = np.array([0.5, 0.51, 0.49, 0.5, 0.52, 0.48, 0.5, 0.505, 0.8, 0.02, 0.97])[:, None]
     expected = [False] * 8 + [True] * 3
-    assert outliers(theta, low, high).tolist() == expected
+    assert outliers(theta, space).tolist() == expected
 
 
 def run_result(theta, **changes):
@@ -385,7 +395,7 @@ def run_result(theta, **changes):
         theta=np.array([theta]),
         names=["mu"],
         covariance=np.array([[0.01]]),
-        sources={"data": np.array([[0.01]])},
+        sources=Sources(data=np.array([[0.01]])),
         auc=0.5,
         auc_error=0.01,
         n_evaluations=7,
@@ -399,17 +409,17 @@ def run_result(theta, **changes):
 
 
 def test_runs_left_out_say_nothing_of_the_result():
-    low, high = np.array([-1.0]), np.array([1.0])
-    lost = run_result(0.99, converged=False, messages=["mu = 0.99 is at a bound"])
+    space = ParameterSpace(("a",), np.zeros(1), np.array([-1.0]), np.array([1.0]))
+    lost = run_result(0.99, converged=False, messages=[Message("mu = 0.99 is at a bound")])
     kept = [run_result(0.1, expected_auc=0.51), run_result(0.2, expected_auc=0.53)]
-    combined, runs = combine_runs([*kept, lost], low, high, of_weights=False)
+    combined, runs = combine_runs([*kept, lost], space, trained_weights=False)
     assert combined.expected_auc == pytest.approx(0.52)
     assert runs["outlier"].tolist() == [False, False, True]
     assert combined.converged
     assert combined.messages == ["1 of 3 runs are outliers, left out"]
     assert combined.n_evaluations == 21
     # Where no run is left, all are averaged, and count.
-    combined, _ = combine_runs([lost, run_result(-0.99)], low, high, of_weights=False)
+    combined, _ = combine_runs([lost, run_result(-0.99)], space, trained_weights=False)
     assert not combined.converged
     assert combined.messages == [
         *lost.messages,
@@ -417,26 +427,26 @@ def test_runs_left_out_say_nothing_of_the_result():
     ]
     # A kept run that did not converge counts.
     unsure = run_result(0.2, converged=False)
-    combined, _ = combine_runs([run_result(0.1), unsure], low, high, of_weights=False)
+    combined, _ = combine_runs([run_result(0.1), unsure], space, trained_weights=False)
     assert not combined.converged
 
 
 def test_runs_with_weights_in_common_keep_what_these_do_not_know():
-    low, high = np.array([-1.0]), np.array([1.0])
-    note = f"{UNKNOWN_WEIGHTS} is not in the covariance"
-    runs = [run_result(theta, messages=[note]) for theta in (0.1, 0.2, 0.15)]
+    space = ParameterSpace(("a",), np.zeros(1), np.array([-1.0]), np.array([1.0]))
+    runs = [run_result(theta, messages=[UNKNOWN_WEIGHTS]) for theta in (0.1, 0.2, 0.15)]
     spread = np.var([0.1, 0.2, 0.15], ddof=1) / 3
-    shared, _ = combine_runs(runs, low, high, of_weights=False)
-    assert shared.messages == [note]
+    shared, _ = combine_runs(runs, space, trained_weights=False)
+    assert shared.messages == [UNKNOWN_WEIGHTS]
     assert shared.sources["training"][0, 0] == pytest.approx(spread)
     # Each with weights of its own: their error is in the spread.
-    assert combine_runs(runs, low, high, of_weights=True)[0].messages == []
+    assert combine_runs(runs, space, trained_weights=True)[0].messages == []
     # What an ensemble knows of weights in common is no part of the spread.
-    known = [replace(run, sources={"training": np.array([[0.3]])}, messages=[]) for run in runs]
-    shared, _ = combine_runs(known, low, high, of_weights=False)
+    known = [replace(run, sources=Sources(training=np.array([[0.3]])), messages=[]) for run in runs]
+    shared, _ = combine_runs(known, space, trained_weights=False)
     assert shared.sources["training"][0, 0] == pytest.approx(0.3 + spread)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [None, 0, np.random.RandomState(0)])
 def test_every_run_trains_another_reweighter_whatever_its_seed(small, monkeypatch, seed):
     quick = DCTRReweighter(max_epochs=1, random_state=seed, device="cpu")
@@ -578,6 +588,7 @@ def test_verbose(small, exact, capfd):
     assert "AUC = 0." in shown.err
 
 
+@pytest.mark.slow
 @STOPPED
 def test_random_state_gives_the_same_bits(small):
     gen = make_gaussian(10, n_gen=500, random_state=3)
@@ -670,6 +681,7 @@ def test_bad_weights(small, exact, which, weight, message):
         fitter.fit(small.sim_gen, small.sim_reco, small.data, **{which: weight})
 
 
+@pytest.mark.slow
 def test_lengths_and_features_that_do_not_match(small, exact):
     x, y, data = small.sim_gen, small.sim_reco, small.data
     two = np.hstack([data, data])
@@ -698,6 +710,7 @@ class NotAReweighter(BaseEstimator):
         return np.zeros(len(X))
 
 
+@pytest.mark.slow
 @STOPPED
 def test_columns_that_do_not_match(small):
     def frame(*columns):
@@ -862,6 +875,7 @@ def at(fitter, mu):
     return moved
 
 
+@pytest.mark.slow
 def test_score_judges_theta(toy, fitted):
     held_out = make_gaussian(N, mu=MU, random_state=9)
     args = (held_out.sim_gen, held_out.sim_reco)
@@ -877,6 +891,7 @@ def test_score_judges_theta(toy, fitted):
     assert wrong[0] == pytest.approx(1 - best, abs=4 * error)
 
 
+@pytest.mark.slow
 def test_score_takes_the_data_of_the_fit(toy, fitted):
     assert fitted.score(toy.sim_gen, toy.sim_reco) == fitted.score(
         toy.sim_gen, toy.sim_reco, toy.data
@@ -902,6 +917,7 @@ def test_score_needs_events_for_every_fold(toy, fitted, n_sim):
 GRID = {"bounds": [[(-2, -0.5)], [(-2, 2)]]}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")  # the worse fit's bound
 def test_grid_search_picks_the_better_fit(toy):
     gen = make_gaussian(10, n_gen=4000, random_state=3)
@@ -919,6 +935,7 @@ def test_grid_search_picks_the_better_fit(toy):
 
 
 # Blind and so lost, which its own AUC shows too.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ModelMismatchWarning")
 def test_grid_search_is_not_won_by_a_weak_classifier(toy, exact):
@@ -929,6 +946,7 @@ def test_grid_search_is_not_won_by_a_weak_classifier(toy, exact):
     assert grid.best_params_ == {"lr": 0.005}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")  # few events, few steps
 def test_cross_validate(toy, exact):
     scores = cross_validate(
@@ -944,6 +962,7 @@ def test_cross_validate(toy, exact):
     assert all(abs(pull(fitter)) < 4 for fitter in scores["estimator"])
 
 
+@pytest.mark.slow
 def test_pipeline(toy):
     shifted = 5 + 2 * toy.sim_gen
     pipeline = make_pipeline(StandardScaler(), SRGNFitter(**QUICK))
@@ -954,6 +973,7 @@ def test_pipeline(toy):
     assert abs(pipeline.score(shifted, toy.sim_reco) - 0.5) < 4 * 1.3 / np.sqrt(6 * N)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")  # few events, few steps
 def test_metadata_routing(toy):
     with config_context(enable_metadata_routing=True):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from skdctr import AnalyticReweighter
-from skdctr.fitting.reweighter import bind
 from skdctr.observable.generator import (
     Correction,
     GeneratorPrediction,
@@ -42,7 +41,7 @@ def draw(seed, n=2_000, points=None):
 def make(x, theta, ratio=log_weight, weight=None):
     reweighter = AnalyticReweighter(ratio, NOMINAL, theta_bounds=[(-2, 2)]).fit(x)
     weight = np.ones(len(x)) if weight is None else weight
-    return GeneratorSample(bind(reweighter, x), theta, weight, NOMINAL, np.random.default_rng(0))
+    return GeneratorSample(reweighter.bind(x), theta, weight, NOMINAL, np.random.default_rng(0))
 
 
 def predict(x, theta, degree, share=1.0, ratio=log_weight, values=None, weight=None):
@@ -55,6 +54,7 @@ def error(prediction, theta=AT):
     return np.sqrt((prediction.influence(theta) ** 2).sum(axis=0))
 
 
+@pytest.mark.slow
 def test_signed_events_have_the_density_of_their_sums():
     """Every fourth event of varied θ counts negatively, none at θ₀; over 100 samples."""
     means = []
@@ -66,6 +66,7 @@ def test_signed_events_have_the_density_of_their_sums():
     assert abs(np.mean(means) - AT[0]) < 4 * np.std(means, ddof=1) / np.sqrt(len(means))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("degree", "share"), [(-1, 1.0), (1, 1.0), (2, 1.0), (2, 0.6)])
 def test_error_is_the_spread_over_samples(degree, share):
     """Over 60 samples; the ratio of spread and error has a relative error of 1/√120."""

@@ -69,6 +69,7 @@ def test_both_solvers_find_the_mean(toy, exact):
     assert fits[0].result_.method == "DCTR, lbfgs"
 
 
+@pytest.mark.slow
 def test_both_solvers_find_mean_and_width(toy_2d, exact_2d):
     fits = [
         DCTRFitter(exact_2d, solver=solver, max_iter=400).fit(toy_2d.sim_gen, data=toy_2d.data_gen)
@@ -81,6 +82,7 @@ def test_both_solvers_find_mean_and_width(toy_2d, exact_2d):
     assert (np.abs(fits[0].theta_ - fits[1].theta_) < 0.02 * fits[0].result_.errors).all()
 
 
+@pytest.mark.slow
 def test_learned_weights(toy):
     gen = make_gaussian(10, n_gen=N, random_state=3)
     fitter = DCTRFitter(random_state=0).fit(
@@ -333,6 +335,7 @@ def test_score_needs_events_for_every_fold(toy, exact):
         fitter.score(toy.sim_gen)
 
 
+@pytest.mark.slow
 def test_score_and_model_selection():
     n = 4000
     toy = make_gaussian(n, mu=MU, random_state=1)

@@ -284,6 +284,7 @@ def test_covariance_that_depends_on_theta():
     np.testing.assert_allclose(chi_square.confidence_interval("mean"), expected, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_coverage_of_intervals_and_regions_for_counts():
     """Two rates from counts, fitted by their logarithms: intervals and regions cover."""
     rng = np.random.default_rng(3)

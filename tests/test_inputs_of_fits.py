@@ -20,6 +20,8 @@ MU = 0.4
 N_SIGMA = 4.0
 QUICK = {"max_epochs": 3, "batch_size": 500, "hidden_layer_sizes": 16, "random_state": 1}
 exact_fit = {"objective": "optimal_observable", **QUICK}
+# For what does not look at the weights.
+TRAINED = {"max_epochs": 1, "device": "cpu", "refit": False}
 
 
 def log_weight(x, theta):
@@ -73,6 +75,7 @@ def test_weights_of_generator_events_count(toy, exact, wide):
     assert some.theta_ == pytest.approx(only.theta_, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fitter", [SRGNFitter, DCTRFitter])
 def test_reweighter_learns_with_the_weights_of_generator_events(toy, wide, fitter):
     sim, data = toy[0][["a"]].to_numpy(), toy[1][["a"]].to_numpy()
@@ -130,7 +133,8 @@ def test_theta_to_score_is_read_by_name():
     varied = rng.uniform(-1, 1, (2_000, 2)) * (np.arange(2_000) % 2)[:, None]
     theta = pd.DataFrame(varied, columns=["p", "q"])
     x = rng.normal(varied)
-    reweighter = DCTRReweighter(max_epochs=2, random_state=0, device="cpu").fit(x, theta)
+    options = {"max_epochs": 2, "random_state": 0, "device": "cpu", "refit": False}
+    reweighter = DCTRReweighter(**options).fit(x, theta)
     assert reweighter.score(x, theta) == reweighter.score(x, theta[["q", "p"]])
 
 
@@ -140,6 +144,7 @@ def test_two_levels_are_not_for_the_gradient_fit(toy, exact):
         DCTRFitter(exact).fit(sim, sim + 1, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fitter", [SRGNFitter, DCTRFitter])
 def test_weights_of_data_need_data(toy, exact, fitter):
     sim, data, _, _ = toy
@@ -154,15 +159,13 @@ def test_weights_of_data_need_data(toy, exact, fitter):
 @pytest.mark.parametrize("fitter", [SRGNFitter, DCTRFitter])
 def test_two_values_of_theta_are_not_enough(toy, fitter):
     sim, data, _, _ = toy
-    two = DCTRReweighter(max_epochs=1, device="cpu").fit(
-        pd.concat([sim, data]), np.repeat([0.0, 1.0], N)
-    )
+    two = DCTRReweighter(**TRAINED).fit(pd.concat([sim, data]), np.repeat([0.0, 1.0], N))
     for given in ({"reweighter": two}, {"reweighter": FrozenEstimator(two)}):
         with pytest.raises(ValueError, match="two values of θ only"):
             fitter(**given).fit(sim, data=data)
     gen = {"gen": pd.concat([sim, data]), "theta": np.repeat([0.0, 1.0], N)}
     with pytest.raises(ValueError, match="two values of θ only"):
-        fitter(DCTRReweighter(max_epochs=1, device="cpu")).fit(sim, data=data, **gen)
+        fitter(DCTRReweighter(**TRAINED)).fit(sim, data=data, **gen)
 
 
 def test_frozen_formula_is_exact_too(toy, exact):
@@ -186,17 +189,17 @@ def test_nominal_value_that_is_a_guess_is_told(counts, nominal, reason):
     theta = np.repeat([-1.0, 0.0, 1.0][: len(counts)], counts)
     x = np.random.default_rng(0).normal(theta)[:, None]
     with pytest.warns(NominalWarning, match=reason) as record:
-        reweighter = DCTRReweighter(max_epochs=1, device="cpu").fit(x, theta)
+        reweighter = DCTRReweighter(**TRAINED).fit(x, theta)
     assert record[0].filename == __file__
     assert reweighter.theta_nominal_ == [nominal]
     # Who gives it is not warned.
-    DCTRReweighter(0.0, max_epochs=1, device="cpu").fit(x, theta)
+    DCTRReweighter(0.0, **TRAINED).fit(x, theta)
 
 
 def test_median_as_the_nominal_value_is_told():
     theta = np.random.default_rng(0).uniform(size=500)
     with pytest.warns(NominalWarning, match="no row of θ makes up 5%"):
-        DCTRReweighter(max_epochs=1, device="cpu").fit(theta[:, None], theta)
+        DCTRReweighter(**TRAINED).fit(theta[:, None], theta)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +209,7 @@ def test_median_as_the_nominal_value_is_told():
 )
 def test_clear_nominal_value_is_no_guess(counts, nominal):
     theta = np.repeat([0.0, 1.0, 2.0][: len(counts)], counts)
-    reweighter = DCTRReweighter(max_epochs=1, device="cpu").fit(theta[:, None] + 0.1, theta)
+    reweighter = DCTRReweighter(**TRAINED).fit(theta[:, None] + 0.1, theta)
     assert reweighter.theta_nominal_ == [nominal]
 
 
@@ -242,6 +245,7 @@ def test_gradient_fit_tells_of_few_effective_events(toy):
         DCTRFitter(formula).fit(sim[["a"]].to_numpy(), data=data[["a"]].to_numpy() + 4)
 
 
+@pytest.mark.slow
 def test_gradient_fit_counts_the_training_of_an_ensemble(toy):
     sim, data, gen, theta = toy
     options = {

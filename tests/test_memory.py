@@ -74,12 +74,14 @@ def peak_memory(what, folder):
     return json.loads(found.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts memory as Linux does")
 def test_training_takes_three_times_the_memory_of_its_input(files):
     folder, size = files
     assert peak_memory("fit", folder) < 3 * size
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts memory as Linux does")
 def test_prediction_from_file_to_file_takes_no_memory(files):
     folder, _ = files
@@ -97,6 +99,7 @@ def reweighter():
     return DCTRReweighter(random_state=1, max_epochs=2).fit(*sample(4000, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_training_on_mapped_files_is_training_on_arrays(tmp_path, dtype):
     events, theta = sample(4000, 2, dtype=dtype)
@@ -113,6 +116,7 @@ def test_training_on_mapped_files_is_training_on_arrays(tmp_path, dtype):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_prediction_from_a_mapped_file_is_that_from_an_array(tmp_path, reweighter, mode, order):

@@ -237,6 +237,7 @@ def draw_multiplicity(rng):
     return rng.poisson(6, size=2000), None, rng.poisson(6, size=1500), None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantiles", [True, False])
 @pytest.mark.parametrize(
     ("draw", "edges"),

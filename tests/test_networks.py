@@ -112,6 +112,7 @@ def test_powers_of_one_parameter_go_further_than_products():
 # --- MLP ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_mlp_gives_one_logit_per_event(activation, generator, seeded):
     x, theta = (torch.randn(7, k, generator=generator) for k in (3, 2))
@@ -149,6 +150,7 @@ def test_separable_is_exactly_zero_at_nominal(n_parameters, monomials, generator
     assert float(network(x, at_nominal + 0.5).detach().abs().min()) > 0
 
 
+@pytest.mark.slow
 def test_log_ratio_is_a_product_of_event_and_parameter_functions(generator, seeded):
     features, parameters, _ = dictionary_terms(2, 2, 4)
     network = SeparableNetwork(

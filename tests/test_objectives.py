@@ -3,15 +3,19 @@
 Statistical tolerances are four standard errors, at fixed seeds.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
+from skdctr.comparison.classifier import Classifier
+from skdctr.comparison.objective import ClassifierObjective, ComparedSamples
 from skdctr.datasets import gaussian_log_weight, make_gaussian
-from skdctr.fitting.samples import Samples
 from skdctr.metrics import effective_sample_size
+from skdctr.training.settings import NetworkSettings
 
 N = 4000
 QUICK = {"max_epochs": 6, "batch_size": 500, "hidden_layer_sizes": 16}
@@ -21,9 +25,11 @@ def make(sim_gen, sim, data, *, sim_weight=None, data_weight=None, seed=1, **opt
     sim_weight = np.ones(len(sim)) if sim_weight is None else sim_weight
     data_weight = np.ones(len(data)) if data_weight is None else data_weight
     exact = AnalyticReweighter(gaussian_log_weight, {"mu": 0.0}).fit(sim_gen)
-    samples = Samples(sim_gen, sim, data, sim_weight, data_weight)
+    samples = ComparedSamples(sim, data, sim_weight, data_weight)
     fitter = SRGNFitter(**{**QUICK, **options})
-    return fitter._make_objective(samples, exact._bind(sim_gen), ["mu"], seed)
+    classifier = Classifier.of(NetworkSettings.of(fitter), fitter.n_folds)
+    weights = exact.bind(sim_gen)
+    return ClassifierObjective(weights, samples, classifier, names=["mu"], seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +57,7 @@ def test_one_theta_is_evaluated_once(toy):
     assert [e.theta[0] for e in objective.evaluations] == [0.3, 0.4]
 
 
+@pytest.mark.slow
 def test_placements_of_far_evaluations_are_dropped(toy):
     """A long descent holds 4 bytes per event for so many classifiers, not 8 for every one."""
     points = np.linspace(-1.5, 1.9, 9)[:, None]
@@ -107,6 +114,7 @@ def test_orientation_and_size(objective, away):
     )
 
 
+@pytest.mark.slow
 def test_cross_fit_does_not_leak():
     """Noise in ten dimensions, with a network that could learn every event by heart."""
     rng = np.random.default_rng(3)
@@ -151,6 +159,7 @@ def test_placements_give_the_auc(toy, objective, away):
     assert together == pytest.approx(away.auc, abs=0.2 * away.auc_error)
 
 
+@pytest.mark.slow
 def test_auc_error_is_the_spread_of_toys():
     n_toys, n = 40, 400
     found = []
@@ -175,7 +184,7 @@ def test_weights_that_overflow_are_rescaled(toy):
 def test_no_finite_weight_is_refused(toy):
     gone = AnalyticReweighter(lambda x, theta: np.full(len(x), -np.inf)).fit(toy.sim_gen)
     objective = make(toy.sim_gen, toy.sim_reco, toy.data)
-    objective.weights = gone._bind(toy.sim_gen)
+    objective.weights = gone.bind(toy.sim_gen)
     with pytest.raises(ValueError, match="not finite: keep θ within the range"):
         objective(np.array([0.3]))
 
@@ -183,8 +192,11 @@ def test_no_finite_weight_is_refused(toy):
 def test_max_rows_limits_training(toy):
     objective = make(toy.sim_gen, toy.sim_reco, toy.data)
     seen = []
-    options = objective.options
-    objective.max_rows = 600
-    objective.options = lambda n_events: seen.append(n_events) or options(n_events)
+    options = objective.classifier.options
+    objective.classifier = replace(
+        objective.classifier,
+        max_rows=600,
+        options=lambda n_events: seen.append(n_events) or options(n_events),
+    )
     objective(np.array([0.3]))
     assert seen == [600, 600]

@@ -24,6 +24,9 @@ from skdctr.exceptions import (
 from skdctr.networks import SeparableNetwork
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.problem import LearnedWeights, ObservableProblem
+from skdctr.observable.regression import RegressionOptions
+from skdctr.parameters.space import ParameterSpace
+from skdctr.training.settings import NetworkSettings
 
 N = 20_000
 N_SIGMA = 4
@@ -64,13 +67,24 @@ def pull(fitter, truth, k=0):
     return (fitter.theta_[k] - truth) / np.sqrt(fitter.covariance_[k, k])
 
 
+@pytest.fixture(scope="module")
+def alone(exact, toy):
+    """A fit without generator events; fits are not changed by what is asked of them."""
+    return fit(exact, toy)
+
+
+@pytest.fixture(scope="module")
+def together(exact, toy):
+    return fit(exact, toy, gen=toy.gen, theta=toy.theta)
+
+
 # --- value and error ------------------------------------------------------------------------
 
 
-def test_finds_the_mean_with_the_error_that_the_samples_allow(exact, toy):
-    fitter = fit(exact, toy)
-    assert abs(pull(fitter, 1.0)) < N_SIGMA
-    result = fitter.result_
+@pytest.mark.slow
+def test_finds_the_mean_with_the_error_that_the_samples_allow(alone):
+    assert abs(pull(alone, 1.0)) < N_SIGMA
+    result = alone.result_
     assert result.valid
     # Data: √(1 + ε²) / √N for a score that is linear in x_S. Simulation: of nominal events with
     # weights e^x, whose squares have mean e and average (x_S − μ)² at x_G = 2μ.
@@ -80,17 +94,18 @@ def test_finds_the_mean_with_the_error_that_the_samples_allow(exact, toy):
     assert set(result.sources) == {"data", "simulation"}
 
 
-def test_generator_events_take_the_place_of_the_simulations_fluctuation(exact, toy):
-    alone = fit(exact, toy).result_
-    together = fit(exact, toy, gen=toy.gen, theta=toy.theta)
+@pytest.mark.slow
+def test_generator_events_take_the_place_of_the_simulations_fluctuation(alone, together):
+    without = alone.result_
     assert abs(pull(together, 1.0)) < N_SIGMA
     sources = together.result_.sources
     # Of the simulation only the detector's smearing is left: 0.25 of 2.25.
-    assert sources["simulation"][0, 0] < 0.3 * alone.sources["simulation"][0, 0]
-    assert together.covariance_[0, 0] < alone.covariance[0, 0]
+    assert sources["simulation"][0, 0] < 0.3 * without.sources["simulation"][0, 0]
+    assert together.covariance_[0, 0] < without.covariance[0, 0]
     assert sources["generator"][0, 0] > 0
 
 
+@pytest.mark.slow
 def test_learned_weights_with_the_generator_sample(learned, toy):
     fitter = fit(clone(learned), toy, gen=toy.gen, theta=pd.DataFrame({"mu": np.ravel(toy.theta)}))
     assert fitter.theta_names_ == ["mu"]
@@ -98,6 +113,7 @@ def test_learned_weights_with_the_generator_sample(learned, toy):
     assert set(fitter.result_.sources) == {"data", "simulation", "generator"}
 
 
+@pytest.mark.slow
 def test_the_generator_sample_mends_wrong_weights(toy):
     """Weights for a width of 1.3 where it is 1, wrong at first order in μ."""
 
@@ -118,18 +134,18 @@ def test_the_generator_sample_mends_wrong_weights(toy):
 
 def _problem(reweighter, toy):
     from skdctr.fitting.observable_problem import observable_problem
-    from skdctr.fitting.reweighter import bind
     from skdctr.fitting.samples import GeneratorInput, Samples
+    from skdctr.parameters.constraints import Constraints
+    from skdctr.reweighting.base import parameter_space
 
     samples = Samples(toy.sim_gen, toy.sim_reco, toy.data, np.ones(N), np.ones(len(toy.data)))
     return observable_problem(
         samples,
-        bind(reweighter, toy.sim_gen),
+        reweighter.bind(toy.sim_gen),
         reweighter,
         GeneratorInput(toy.gen, toy.theta),
-        low=np.array([-2.0]),
-        high=np.array([2.0]),
-        constraints={},
+        space=parameter_space(reweighter).within([(-2.0, 2.0)]),
+        constraints=Constraints(),
         seed=0,
     )
 
@@ -138,7 +154,7 @@ def _solve(problem, degree):
     from skdctr.observable.fit import fit_observable
     from skdctr.observable.generator import Correction
 
-    options = SRGNFitter(**FAST)._regression_options()
+    options = RegressionOptions.of(NetworkSettings.of(SRGNFitter(**FAST)))
     return fit_observable(
         problem, np.array([0.0]), options, corrections=[Correction(degree, 1.0)], seed=0
     )
@@ -155,6 +171,7 @@ def test_theta_of_the_generator_sample_is_checked(exact, toy):
             fit(exact, toy, gen=toy.gen, theta=given)
 
 
+@pytest.mark.slow
 def test_two_parameters(learned):
     toy = make_gaussian_2d(N, random_state=5)
     reweighter = AnalyticReweighter(
@@ -179,6 +196,7 @@ def test_at_generator_level(exact, toy):
     assert fitter.result_.sources["simulation"][0, 0] == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_from_far_away(toy):
     """Data 1.9 widths from nominal: the first step goes as far as the simulation reaches."""
     far = make_gaussian(N, mu=1.9, random_state=8)
@@ -188,21 +206,23 @@ def test_from_far_away(toy):
     assert fitter.result_.converged
 
 
-def test_event_weights(exact, toy):
+@pytest.mark.slow
+def test_event_weights(exact, toy, alone):
     """Data and simulation, half of whose events have weight 2: as many as 2.25/2.5 of them."""
     weight = np.where(np.arange(N) % 2, 1.0, 2.0)
     fitter = SRGNFitter(exact, random_state=0, **FAST).fit(
         toy.sim_gen, toy.sim_reco, toy.data, sample_weight=weight, data_weight=weight
     )
     assert abs(pull(fitter, 1.0)) < N_SIGMA
-    plain = fit(exact, toy).result_.sources["data"][0, 0]
+    plain = alone.result_.sources["data"][0, 0]
     assert fitter.result_.sources["data"][0, 0] == pytest.approx(plain * 2.5 / 2.25, rel=0.05)
 
 
-def test_same_seed_same_bits(exact, toy):
-    first, second = (fit(exact, toy, gen=toy.gen, theta=toy.theta) for _ in range(2))
-    np.testing.assert_array_equal(first.theta_, second.theta_)
-    np.testing.assert_array_equal(first.covariance_, second.covariance_)
+@pytest.mark.slow
+def test_same_seed_same_bits(exact, toy, together):
+    again = fit(exact, toy, gen=toy.gen, theta=toy.theta)
+    np.testing.assert_array_equal(again.theta_, together.theta_)
+    np.testing.assert_array_equal(again.covariance_, together.covariance_)
 
 
 # --- events that are lost -------------------------------------------------------------------
@@ -213,6 +233,7 @@ def lose(x, reco, rng):
     return np.where(lost[:, None], np.nan, reco)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_generator", [False, True])
 def test_acceptance_that_depends_on_the_event_does_not_bias(exact, with_generator):
     rng = np.random.default_rng(11)
@@ -227,6 +248,7 @@ def test_acceptance_that_depends_on_the_event_does_not_bias(exact, with_generato
     assert fitter.result_.p_value > 1e-4
 
 
+@pytest.mark.slow
 def test_a_simulation_without_its_lost_events_is_noticed(exact, toy):
     rng = np.random.default_rng(12)
     reco = lose(toy.sim_gen, toy.sim_reco, rng)
@@ -242,6 +264,7 @@ def test_a_simulation_without_its_lost_events_is_noticed(exact, toy):
     assert abs(pull(fitter, 1.0)) < N_SIGMA
 
 
+@pytest.mark.slow
 def test_the_auc_leaves_lost_events_out(exact, toy):
     rng = np.random.default_rng(13)
     data_gen = rng.normal(1.0, 1.0, (N, 1))
@@ -281,6 +304,7 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
         log_weights=lambda theta: np.zeros(len(x)),
         gradient=lambda theta: slope[float(theta[0])] * x,
     )
+    space = ParameterSpace(("mu",), np.array([0.0]), np.array([-1.0]), np.array([2.0]))
     problem = ObservableProblem(
         parts=[LearnedWeights(weights, data=weights)],
         sim_gen=x,
@@ -289,11 +313,9 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
         sim_weight=np.ones(len(x)),
         data=x,
         data_weight=np.ones(len(x)),
-        names=["mu"],
-        low=np.array([-1.0]),
-        high=np.array([2.0]),
+        space=space,
     )
-    options = SRGNFitter(**FAST)._regression_options()
+    options = RegressionOptions.of(NetworkSettings.of(SRGNFitter(**FAST)))
     for start, end in ((0.0, 1.0), (1.0, 0.0)):
         equation = EstimatingEquation(problem, np.array([start]), options, corrections=())
         assert equation.distance(np.array([end])) == pytest.approx(3.0 * x.std())
@@ -302,12 +324,14 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
 # --- what the fit cannot know ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_frozen_weights_without_a_refit_say_that_their_error_is_missing(toy):
     fitter = fit(DCTRReweighter(**QUICK, refit=False).fit(toy.gen, toy.theta), toy)
     assert any("error of the learned weights" in note for note in fitter.result_.messages)
     assert set(fitter.result_.sources) == {"data", "simulation"}
 
 
+@pytest.mark.slow
 def test_an_ensemble_without_a_refit_estimates_the_error_of_the_weights(toy):
     ensemble = DCTRReweighter(**QUICK, n_estimators=3, refit=False).fit(toy.gen, toy.theta)
     fitter = fit(ensemble, toy)
@@ -315,6 +339,7 @@ def test_an_ensemble_without_a_refit_estimates_the_error_of_the_weights(toy):
     assert not any("error of the learned" in note for note in fitter.result_.messages)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_changes_nothing_is_not_identified(toy):
     def log_weight(x, theta):
         return x[:, 0] * theta[0] - theta[0] ** 2 / 2 + 0 * theta[1]
@@ -329,6 +354,7 @@ def test_a_parameter_that_changes_nothing_is_not_identified(toy):
     assert not fitter.result_.valid
 
 
+@pytest.mark.slow
 def test_data_that_no_theta_describes_are_reported(exact, toy):
     data = np.random.default_rng(2).normal(1.0, 0.6, (N, 1))
     fitter = SRGNFitter(exact, random_state=0, device="cpu", objective="optimal_observable")
@@ -337,6 +363,7 @@ def test_data_that_no_theta_describes_are_reported(exact, toy):
     assert fitter.result_.p_value < 1e-4
 
 
+@pytest.mark.slow
 def test_closure_fit_gives_nominal_back(exact, toy):
     fitter = SRGNFitter(exact, random_state=0, **FAST)
     with pytest.warns(ClosureFitWarning):
@@ -348,21 +375,24 @@ def test_closure_fit_gives_nominal_back(exact, toy):
 # --- intervals, constraints, expectations ---------------------------------------------------
 
 
-def test_intervals_are_those_of_the_covariance_where_chi2_is_a_parabola(exact, toy):
-    fitter = fit(exact, toy, gen=toy.gen, theta=toy.theta)
-    table = fitter.confidence_interval(0.6827)
-    error = np.sqrt(fitter.covariance_[0, 0])
-    low, high = table.loc[fitter.theta_names_[0], ["low", "high"]]
-    assert low == pytest.approx(fitter.theta_[0] - error, abs=0.1 * error)
-    assert high == pytest.approx(fitter.theta_[0] + error, abs=0.1 * error)
-    assert fitter.chi_square_(fitter.theta_) == pytest.approx(0, abs=0.01)
+def test_intervals_are_those_of_the_covariance_where_chi2_is_a_parabola(together):
+    table = together.confidence_interval(0.6827)
+    error = np.sqrt(together.covariance_[0, 0])
+    low, high = table.loc[together.theta_names_[0], ["low", "high"]]
+    assert low == pytest.approx(together.theta_[0] - error, abs=0.1 * error)
+    assert high == pytest.approx(together.theta_[0] + error, abs=0.1 * error)
+    assert together.chi_square_(together.theta_) == pytest.approx(0, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["auc", "optimal_observable"])
-def test_constraints_enter_as_gaussians(exact, toy, objective):
+def test_constraints_enter_as_gaussians(request, exact, toy, objective):
     options = FAST | {"objective": objective}
     make = partial(SRGNFitter, exact, random_state=0, **options)
-    free = make().fit(toy.sim_gen, toy.sim_reco, toy.data)
+    if objective == FAST["objective"]:
+        free = request.getfixturevalue("alone")
+    else:
+        free = make().fit(toy.sim_gen, toy.sim_reco, toy.data)
     variance = free.covariance_[0, 0]
     mean, deviation = free.theta_[0] + 0.02, np.sqrt(variance)
     held = make(constraints={"mu": (mean, deviation)}).fit(toy.sim_gen, toy.sim_reco, toy.data)
@@ -386,14 +416,14 @@ def test_constraints_are_checked(exact, toy, constraints, message):
         SRGNFitter(exact, constraints=constraints, **FAST).fit(toy.sim_gen, toy.sim_reco, toy.data)
 
 
-def test_expected_covariance_is_that_of_the_data(exact, toy):
-    fitter = fit(exact, toy)
-    expected = fitter.expected_covariance({"mu": 1.0}, 10 * N)
+def test_expected_covariance_is_that_of_the_data(alone):
+    expected = alone.expected_covariance({"mu": 1.0}, 10 * N)
     assert expected.loc["mu", "mu"] == pytest.approx(1.25 / (10 * N), rel=0.1)
     with pytest.raises(ValueError, match="n_events=0"):
-        fitter.expected_covariance([1.0], 0)
+        alone.expected_covariance([1.0], 0)
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_fits(exact, toy):
     fitter = fit(exact, toy, n_runs=3)
     assert len(fitter.runs_) == 3

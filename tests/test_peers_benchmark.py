@@ -82,6 +82,7 @@ def test_tasks_have_one_feature_or_all_kinds(modules):
         modules["_tasks"].draw(10, 3, False, np.random.default_rng(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_features", [1, 5])
 def test_judge_tells_exact_weights_from_none(modules, n_features):
     tasks, judge = modules["_tasks"], modules["_judge"].judge
@@ -199,6 +200,7 @@ def test_verdicts_say_who_leads(modules):
     assert precision.endswith("met")
 
 
+@pytest.mark.slow
 def test_docs_get_tables_and_a_picture(modules, tmp_path):
     (tmp_path / "images").mkdir()
     records = [record("exact"), record("skdctr"), fit_record("SRGN protocol", 100.0, 0.01)]

@@ -81,6 +81,7 @@ def standard_errors(network, sample):
     return truth, errors.reshape(truth.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_finds_the_couplings_of_an_exponential_family(network, seed):
     sample = draw(seed=seed)
@@ -92,6 +93,7 @@ def test_finds_the_couplings_of_an_exponential_family(network, seed):
     assert float(pulls.abs().max()) < 4
 
 
+@pytest.mark.slow
 def test_posterior_covariance_covers_the_truth(network):
     """Of what the data determine, over seeds; the prior takes little of it away."""
     distances = []
@@ -109,6 +111,7 @@ def test_posterior_covariance_covers_the_truth(network):
     assert 3 - 3 * np.sqrt(6 / 12) < np.mean(distances) < 6 + 3 * np.sqrt(12 / 12)
 
 
+@pytest.mark.slow
 def test_learned_functions_of_x_are_left_out_in_a_second_refit(network):
     with torch.no_grad():
         network.b[-1].weight.fill_(1.0)
@@ -122,6 +125,7 @@ def test_learned_functions_of_x_are_left_out_in_a_second_refit(network):
     assert bool((monomials.covariance.diagonal() > 0).all())
 
 
+@pytest.mark.slow
 def test_monomials_alone_have_further_polynomials(network):
     """x has a mean of θ: exact with θ² in the constant, which the refit with b(x) leaves out."""
     with torch.random.fork_rng():
@@ -145,6 +149,7 @@ def test_monomials_alone_have_further_polynomials(network):
     assert float(((monomials.coupling - truth) / errors)[used].abs().max()) < 4
 
 
+@pytest.mark.slow
 def test_unequal_classes_give_the_same_couplings(network):
     sample = draw(n=40_000, n_varied=4_000)
     fitted = couplings(network, sample)
@@ -153,6 +158,7 @@ def test_unequal_classes_give_the_same_couplings(network):
     assert float(((fitted - truth) / errors)[monomials].abs().max()) < 4
 
 
+@pytest.mark.long  # 24 refits
 def test_many_competing_values_of_theta_lower_the_error(network, monkeypatch):
     fitted = {}
     for n_shared in (0, 16):
@@ -166,6 +172,7 @@ def test_many_competing_values_of_theta_lower_the_error(network, monkeypatch):
     assert abs(float(fitted[16].mean()) - 1) < 4 * float(fitted[16].std()) / np.sqrt(12)
 
 
+@pytest.mark.slow
 def test_without_nominal_events_theta_compete_with_each_other(network):
     sample = draw(seed=3)
     sample = replace(
@@ -180,6 +187,7 @@ def test_without_nominal_events_theta_compete_with_each_other(network):
     assert float(((fitted - truth) / errors)[monomials].abs().max()) < 4
 
 
+@pytest.mark.slow
 def test_leaves_the_network_as_it_was(network):
     before = copy.deepcopy(network.state_dict())
     assert couplings(network, draw(n=2_000)) is not None
@@ -187,6 +195,7 @@ def test_leaves_the_network_as_it_was(network):
         assert torch.equal(value, before[name]), name
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits(network):
     sample = draw(n=2_000)
     first, second, other = (couplings(network, sample, seed=seed) for seed in (5, 5, 6))
@@ -197,6 +206,7 @@ def test_same_seed_same_bits(network):
 # --- degenerate samples ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_rounding_moves_weights_by_a_small_part_of_their_error(seed):
     with torch.random.fork_rng():
@@ -230,6 +240,7 @@ def test_rounding_moves_weights_by_a_small_part_of_their_error(seed):
     assert float((spread / errors).max()) < 0.005
 
 
+@pytest.mark.slow
 def test_too_few_events_are_no_error(network):
     for n in (1, 2, 5):
         fitted = couplings(network, draw(n=n))
@@ -343,6 +354,7 @@ def test_weights_count_as_repetition(network):
     assert scale == pytest.approx(2 / (14 / 3))
 
 
+@pytest.mark.slow
 def test_signed_weights_give_the_couplings_of_the_signed_density(network):
     """A tenth of the varied events has weight −1, at random in x, more of them at large θ."""
     sample = draw(seed=4)
@@ -452,12 +464,14 @@ def small(rng):
     return rng.normal(theta)[:, None], theta
 
 
+@pytest.mark.slow
 def test_refit_changes_the_couplings_and_nothing_else(small):
     states = [fit(*small, refit=refit).net_.module_.state_dict() for refit in (False, True)]
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]) == (name != "coupling"), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_flagged", [3, 12])
 def test_what_few_events_have_does_not_prevent_a_refit(n_flagged):
     rng = np.random.default_rng(0)
@@ -487,6 +501,7 @@ def test_a_refit_that_makes_the_loss_worse_is_not_taken(small, monkeypatch):
     assert torch.equal(trained, refused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_refit_that_other_events_prefer_is_taken(small, monkeypatch, order):
     refits = []
@@ -503,6 +518,7 @@ def test_the_refit_that_other_events_prefer_is_taken(small, monkeypatch, order):
     assert torch.equal(taken.coupling_covariance, refits[::order][0].covariance)
 
 
+@pytest.mark.slow
 def test_events_that_have_judged_take_part_in_the_end(small, monkeypatch):
     def error_and_couplings():
         module = fit(*small, validation_fraction=0.5).net_.module_
@@ -516,6 +532,7 @@ def test_events_that_have_judged_take_part_in_the_end(small, monkeypatch):
     assert 0.45 < error / error_of_half < 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotated", [False, True])
 def test_a_refit_of_the_same_events_with_the_same_prior_stays(network, rotated):
     sample = draw(n=5_000)
@@ -533,6 +550,7 @@ def test_a_refit_of_the_same_events_with_the_same_prior_stays(network, rotated):
     assert (change.abs() <= 0.35 * spread).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_events", [6, 20, 60])
 def test_few_events_fit_without_an_error(rng, n_events):
     theta = np.where(np.arange(n_events) % 2, np.linspace(-1, 1, n_events), 0.0)

@@ -28,7 +28,7 @@ from skdctr import DCTRReweighter
 from skdctr.datasets import gaussian_log_weight, make_gaussian, make_gaussian_2d
 from skdctr.exceptions import ExtrapolationWarning, NominalWarning
 from skdctr.networks import MLP, SeparableNetwork
-from skdctr.reweighting.scoring import thin
+from skdctr.reweighting.scoring import representative_theta
 
 FAST = {
     "module": SeparableNetwork,
@@ -105,6 +105,7 @@ def test_continuous_weights(fitted, gaussian, mu):
     np.testing.assert_array_equal(fitted.theta_nominal_, [0.0])
 
 
+@pytest.mark.slow
 def test_default_module(gaussian):
     """Two networks, the better of which is kept."""
     reweighter = DCTRReweighter(**FAST | {"module": None}).fit(gaussian.gen, gaussian.theta)
@@ -123,6 +124,7 @@ def two_values(n_nominal, n_varied, seed=0, mu=0.8):
     return rng.normal(theta)[:, None], theta
 
 
+@pytest.mark.slow
 def test_discrete_weights(gaussian):
     x, theta = two_values(10_000, 10_000)
     reweighter = DCTRReweighter(**FAST, theta_nominal=0).fit(x, theta)
@@ -141,6 +143,7 @@ def test_discrete_weights(gaussian):
         reweighter.predict_weights(sample, 0.4)
 
 
+@pytest.mark.slow
 def test_two_values_are_discrete_whatever_their_shares():
     x, theta = two_values(100, 9_900)
     reweighter = DCTRReweighter(**QUICK, theta_nominal=0).fit(x, theta)
@@ -148,6 +151,7 @@ def test_two_values_are_discrete_whatever_their_shares():
     assert reweighter.predict_weights(x[:5]).shape == (5,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nominal_share", [0.0, 0.03])
 @pytest.mark.parametrize("options", [FAST, LINEAR], ids=["separable", "linear"])
 def test_weights_without_a_nominal_class(gaussian, nominal_share, options):
@@ -170,10 +174,11 @@ def test_nominal_is_the_median_where_no_value_makes_a_class(rng):
     theta = np.round(rng.uniform(1, 2, (2000, 2)), 3)
     x = rng.normal(theta)
     with pytest.warns(NominalWarning, match="median"):
-        reweighter = DCTRReweighter(**QUICK).fit(x, theta)
+        reweighter = DCTRReweighter(**QUICK, refit=False).fit(x, theta)
     np.testing.assert_allclose(reweighter.theta_nominal_, np.median(theta, axis=0))
 
 
+@pytest.mark.slow
 def test_nominal_is_the_most_frequent_value(rng):
     theta = rng.choice([0.25, 0.5, 0.75], p=[0.15, 0.7, 0.15], size=400)
     reweighter = DCTRReweighter(**QUICK).fit(rng.normal(theta)[:, None], theta)
@@ -181,6 +186,7 @@ def test_nominal_is_the_most_frequent_value(rng):
     np.testing.assert_array_equal(reweighter.theta_bounds_, [[0.25, 0.75]])
 
 
+@pytest.mark.slow
 def test_two_parameters():
     bunch = make_gaussian_2d(
         15_000, bounds={"mu": (-1, 1), "sigma": (0.75, 1.25)}, n_data=1, random_state=3
@@ -192,6 +198,7 @@ def test_two_parameters():
         assert_learned(reweighter, bunch.sim_gen, point, log_weight, 15_000, 15_000 // 12)
 
 
+@pytest.mark.slow
 def test_two_features(rng):
     """θ shifts the second feature only; the first one is noise on a large scale."""
     n = 10_000
@@ -202,6 +209,7 @@ def test_two_features(rng):
     assert_learned(reweighter, nominal, 0.7, gaussian_log_weight(nominal[:, :1], 0.7), n)
 
 
+@pytest.mark.slow
 def test_constant_feature_has_no_influence(gaussian):
     x = np.column_stack([gaussian.gen, np.full(len(gaussian.gen), 0.1)])
     reweighter = DCTRReweighter(**QUICK).fit(x[9_000:11_000], gaussian.theta[9_000:11_000])
@@ -215,6 +223,7 @@ def test_constant_feature_has_no_influence(gaussian):
 # --- class prior and event weights ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_prior_is_corrected_for(gaussian):
     """Ten times more nominal events than varied ones."""
     bunch = make_gaussian(n_gen=20_000, n_sim=1, n_data=1, random_state=4)
@@ -239,6 +248,7 @@ def weights_of(kind, x, theta, rng):
     return np.where(rng.random(n) < signed_share(theta), -1.0, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["positive", "dependent on θ", "signed"])
 def test_event_weights(gaussian, kind):
     rng = np.random.default_rng(8)
@@ -255,6 +265,7 @@ def test_event_weights(gaussian, kind):
         assert_learned(reweighter, gaussian.sim_gen, mu, log_weight, *effective)
 
 
+@pytest.mark.slow
 def test_weights_that_depend_on_the_event_change_the_target(gaussian):
     """Weighted by exp(x/4), nominal and varied densities are Gaussians moved by 1/4."""
     weight = np.exp(gaussian.gen[:, 0] / 4)
@@ -265,6 +276,7 @@ def test_weights_that_depend_on_the_event_change_the_target(gaussian):
     assert_learned(reweighter, gaussian.sim_gen + 0.25, 1.0, log_weight, effective)
 
 
+@pytest.mark.slow
 def test_weights_count_as_repetition(gaussian):
     rng = np.random.default_rng(3)
     counts = rng.integers(0, 4, size=len(gaussian.gen))
@@ -291,7 +303,7 @@ def named():
     bunch = make_gaussian_2d(
         300, bounds={"mu": (-1, 1), "sigma": (0.5, 2)}, n_data=1, as_frame=True, random_state=3
     )
-    return bunch, DCTRReweighter(**QUICK).fit(bunch.gen, bunch.theta)
+    return bunch, DCTRReweighter(**QUICK, refit=False).fit(bunch.gen, bunch.theta)
 
 
 def test_names_come_from_the_columns(named):
@@ -321,6 +333,7 @@ def test_forms_of_one_theta(named, theta):
     np.testing.assert_array_equal(reweighter.predict_log_weights(bunch.sim_gen, theta), expected)
 
 
+@pytest.mark.slow
 def test_one_theta_per_event(named):
     bunch, reweighter = named
     rows = bunch.theta.iloc[300:500]
@@ -363,6 +376,7 @@ def test_one_column_of_theta_per_event_has_a_hint(fitted, gaussian):
         fitted.predict_weights(gaussian.sim_gen[:5], np.zeros(5))
 
 
+@pytest.mark.slow
 def test_positive_parameter_cannot_be_negative(rng):
     theta = np.where(np.arange(400) % 2, rng.uniform(0.2, 2, 400), 1.0)
     reweighter = DCTRReweighter(**QUICK).fit(rng.normal(scale=theta)[:, None], theta)
@@ -373,6 +387,7 @@ def test_positive_parameter_cannot_be_negative(rng):
         reweighter.predict_weights([[0.1]], -1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theta_nominal", [0.0, [0.0], {"mu": 0.0}])
 def test_forms_of_theta_nominal(small, theta_nominal):
     x, theta = small
@@ -381,6 +396,7 @@ def test_forms_of_theta_nominal(small, theta_nominal):
     np.testing.assert_array_equal(reweighter.theta_nominal_, [0.0])
 
 
+@pytest.mark.slow
 def test_float32_theta_finds_its_nominal_value(rng):
     theta = np.where(np.arange(400) % 2, 0.7, 0.1).astype(np.float32)
     x = rng.normal(theta)[:, None]
@@ -401,9 +417,12 @@ def test_float32_theta_finds_its_nominal_value(rng):
     ids=["separable", "mlp", "linear"],
 )
 def of_module(request, gaussian):
+    if request.param is FAST:
+        return request.getfixturevalue("fitted")
     return DCTRReweighter(**request.param).fit(gaussian.gen, gaussian.theta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mu", [-1.0, 0.0, 0.7])
 def test_gradient_is_the_derivative_of_log_weights(of_module, gaussian, mu):
     x = gaussian.sim_gen[:2000]
@@ -450,7 +469,7 @@ def test_gradient_in_several_parameters_per_event(rng, module, nominal_share):
     theta[rng.random(n) < nominal_share] = [0.0, 1.0]
     x = rng.normal(theta[:, :1], theta[:, 1:])
     reweighter = DCTRReweighter(
-        [0.0, 1.0], n_estimators=2, **FAST | {"module": module, "max_epochs": 3}
+        [0.0, 1.0], n_estimators=2, refit=False, **FAST | {"module": module, "max_epochs": 3}
     ).fit(x, theta)
     points = np.stack([rng.uniform(-0.9, 0.9, 50), rng.uniform(0.6, 1.9, 50)], axis=1)
     gradient = reweighter.log_weight_gradient(x[:50], points)
@@ -523,6 +542,7 @@ def test_overflowing_weights_are_an_error_that_counts_them(fitted):
 # --- seeds and refits -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits_also_in_a_refit(small, gaussian):
     x, theta = small
     x_new = gaussian.sim_gen[:500]
@@ -537,6 +557,7 @@ def test_same_seed_same_bits_also_in_a_refit(small, gaussian):
     assert not np.array_equal(other, first)
 
 
+@pytest.mark.slow
 def test_random_state_instance_moves_on(small):
     x, theta = small
     reweighter = DCTRReweighter(**QUICK | {"random_state": np.random.RandomState(0)})
@@ -544,17 +565,19 @@ def test_random_state_instance_moves_on(small):
     assert not np.array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_refit_forgets_the_first_fit(small, rng):
     x, theta = small
     reweighter = DCTRReweighter(**QUICK).fit(x, theta)
     wide = rng.normal(size=(400, 3))
     frame = pd.DataFrame({"a": 5 + theta[:, 0], "b": rng.uniform(size=400)})
+    # The first fit has refitted couplings, of which the second, which has none, must know nothing.
     with pytest.warns(NominalWarning):
-        reweighter.fit(wide, frame)
+        reweighter.set_params(refit=False).fit(wide, frame)
     assert reweighter.n_features_in_ == 3
     assert reweighter.theta_names_ == ["a", "b"]
     with pytest.warns(NominalWarning):
-        fresh = DCTRReweighter(**QUICK).fit(wide, frame)
+        fresh = DCTRReweighter(**QUICK, refit=False).fit(wide, frame)
     point = frame.iloc[-1].to_dict()
     np.testing.assert_array_equal(
         reweighter.predict_weights(wide, point), fresh.predict_weights(wide, point)
@@ -566,6 +589,7 @@ class Failing(Callback):
         raise RuntimeError("disk full")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", ["callback", "data", "arguments"])
 def test_failed_fit_leaves_the_estimator_as_it_was(small, failure):
     x, theta = small
@@ -601,6 +625,7 @@ def test_failed_fit_leaves_the_estimator_as_it_was(small, failure):
 # --- score and model selection --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_score_is_minus_the_cross_entropy():
     """In the discrete case, where every nominal event has the same partner."""
     x, theta = two_values(3000, 1000)
@@ -615,6 +640,7 @@ def test_score_is_minus_the_cross_entropy():
     assert reweighter.score(x, theta, sample_weight=weight) == pytest.approx(weighted, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_score_prefers_the_better_network(share):
     """Fresh events; one network was hardly trained."""
@@ -636,12 +662,12 @@ def test_score_prefers_the_better_network(share):
 def test_score_pairs_with_theta_of_all_training_events():
     """Also where events come sorted by θ, and by their weights."""
     theta = np.linspace(0, 1, 200_000)[:, None]
-    rows, sign = thin(theta, np.ones(200_000))
+    rows, sign = representative_theta(theta, np.ones(200_000))
     np.testing.assert_allclose(np.quantile(rows, [0, 0.5, 1]), [0, 0.5, 1], atol=1e-3)
     assert (sign == 1).all()
-    rows, _ = thin(theta, theta[:, 0])
+    rows, _ = representative_theta(theta, theta[:, 0])
     assert rows.mean() == pytest.approx(2 / 3, abs=1e-3)
-    rows, sign = thin(theta, np.where(np.arange(200_000) % 4 == 0, -1.0, 1.0))
+    rows, sign = representative_theta(theta, np.where(np.arange(200_000) % 4 == 0, -1.0, 1.0))
     # Seldom as many negative ones as a quarter exactly.
     assert sign.mean() == pytest.approx(1.0, abs=N_SIGMA * sign.std() / np.sqrt(len(sign)))
 
@@ -652,6 +678,7 @@ def folds():
     return KFold(2, shuffle=True, random_state=0)
 
 
+@pytest.mark.slow
 def test_cross_validate_in_a_pipeline(gaussian, folds):
     rows = slice(8_000, 12_000)
     pipeline = make_pipeline(StandardScaler(), DCTRReweighter(**QUICK))
@@ -662,6 +689,7 @@ def test_cross_validate_in_a_pipeline(gaussian, folds):
     assert (result["test_score"] < 0).all()
 
 
+@pytest.mark.slow
 def test_unshuffled_folds_are_refused(gaussian):
     """Nominal events come first: a fold of them has one class."""
     rows = slice(9_500, 10_500)
@@ -677,6 +705,7 @@ def test_unshuffled_folds_are_refused(gaussian):
     assert np.isfinite(found["test_score"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.NominalWarning")
 def test_score_at_theta_beyond_training_warns(rng):
     """Events ordered by θ: without a class of nominal events, and with one."""
@@ -693,14 +722,14 @@ def test_score_at_theta_beyond_training_warns(rng):
         mixture.score(x, np.full(600, 0.5))
 
 
-def test_pipeline_weights(gaussian):
+@pytest.mark.slow
+def test_pipeline_weights(fitted, gaussian):
     pipeline = make_pipeline(StandardScaler(), DCTRReweighter(**FAST))
     pipeline.fit(gaussian.gen, gaussian.theta)
     scaled = pipeline[:-1].transform(gaussian.sim_gen)
     learned = pipeline[-1].predict_weights(scaled, 0.5)
-    plain = DCTRReweighter(**FAST).fit(gaussian.gen, gaussian.theta)
     # Standardised inside anyway: the same network to the precision of float32, refit included.
-    np.testing.assert_allclose(learned, plain.predict_weights(gaussian.sim_gen, 0.5), rtol=0.02)
+    np.testing.assert_allclose(learned, fitted.predict_weights(gaussian.sim_gen, 0.5), rtol=0.02)
 
 
 def test_grid_search_takes_the_better_network(gaussian, folds):
@@ -715,6 +744,7 @@ def test_grid_search_takes_the_better_network(gaussian, folds):
     assert search.best_estimator_.predict_weights(gaussian.sim_gen[:3], 0.5).shape == (3,)
 
 
+@pytest.mark.slow
 def test_metadata_routing_hands_weights_on(gaussian, folds):
     rows = slice(9_000, 11_000)
     weight = np.exp(gaussian.theta[rows, 0])
@@ -741,15 +771,17 @@ def test_metadata_routing_hands_weights_on(gaussian, folds):
 # --- ensembles ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ensemble_is_the_mean_of_its_members(small, gaussian):
     x, theta = small
     x_new = gaussian.sim_gen[:500]
     reweighter = DCTRReweighter(n_estimators=3, **QUICK).fit(x, theta)
     assert len(reweighter.nets_) == 3
     assert reweighter.net_ is reweighter.nets_[0]
+    single = clone(reweighter).set_params(n_estimators=1).fit(x, theta)
+    alone = single.predict_log_weights(x_new, 0.9)
     members = []
     for net in reweighter.nets_:
-        single = clone(reweighter).set_params(n_estimators=1).fit(x, theta)
         single.nets_ = [net]
         members.append(single.predict_log_weights(x_new, 0.9))
     np.testing.assert_allclose(
@@ -760,7 +792,7 @@ def test_ensemble_is_the_mean_of_its_members(small, gaussian):
     )
     assert reweighter.predict_log_weight_spread(x_new, 0.9).min() > 0
     # The first member is what a single network with that seed is.
-    np.testing.assert_array_equal(members[0], single.fit(x, theta).predict_log_weights(x_new, 0.9))
+    np.testing.assert_array_equal(members[0], alone)
 
 
 def test_one_network_has_no_spread(fitted):
@@ -812,6 +844,7 @@ def test_a_single_event_far_outside_is_named(fitted, gaussian):
         fitted.predict_log_weights(x, 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_fresh_events_of_the_same_distribution_are_no_extrapolation(seed):
     """Ten times as many, with a tail: some of them fall beyond the extremes seen."""
@@ -838,6 +871,7 @@ def test_clone_keeps_parameters_and_drops_the_fit(fitted):
         copy.predict_weights([[0.0]], 0.5)
 
 
+@pytest.mark.slow
 def test_pickle_carries_the_weights_and_not_the_events(gaussian, capfd):
     sizes = []
     for n in (200, 10_000):
@@ -868,6 +902,23 @@ def test_html_and_text_show_what_was_changed():
 # --- kinds of input -------------------------------------------------------------------------
 
 
+@pytest.fixture(
+    scope="module",
+    # A refit of three features in two parameters takes ten seconds, and sees the same tensors.
+    params=[False, pytest.param(True, marks=pytest.mark.long)],
+    ids=["trained", "refitted"],
+)
+def of_plain_arrays(request):
+    rng = np.random.default_rng(20201)
+    theta = np.where(np.arange(400)[:, None] % 2, rng.uniform(-1, 1, (400, 2)), 0.0)
+    x = np.column_stack([rng.normal(theta), rng.normal(size=400)])
+    for array in (x, theta):
+        array.flags.writeable = False
+    reweighter = DCTRReweighter(**QUICK, refit=request.param)
+    return x, theta, reweighter, clone(reweighter).fit(x, theta).predict_weights(x, theta)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -879,16 +930,13 @@ def test_html_and_text_show_what_was_changed():
     ],
     ids=["fortran", "strided", "pandas", "list", "object"],
 )
-def test_kinds_of_input_give_the_same_bits(rng, change):
-    theta = np.where(np.arange(400)[:, None] % 2, rng.uniform(-1, 1, (400, 2)), 0.0)
-    x = np.column_stack([rng.normal(theta), rng.normal(size=400)])
-    for array in (x, theta):
-        array.flags.writeable = False
-    expected = DCTRReweighter(**QUICK).fit(x, theta).predict_weights(x, theta)
-    weights = DCTRReweighter(**QUICK).fit(change(x), change(theta))
+def test_kinds_of_input_give_the_same_bits(of_plain_arrays, change):
+    x, theta, reweighter, expected = of_plain_arrays
+    weights = clone(reweighter).fit(change(x), change(theta))
     np.testing.assert_array_equal(weights.predict_weights(change(x), change(theta)), expected)
 
 
+@pytest.mark.slow
 def test_integers(rng):
     theta = np.maximum(rng.integers(-3, 4, size=2000), 0)
     x = rng.poisson(3 + theta)[:, None]
@@ -899,6 +947,7 @@ def test_integers(rng):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     # Without a refit rounding shows as it is; with it, it may tip which couplings are kept, which
     # must stay well below the statistical error of a log-weight, 1/√200.
@@ -914,6 +963,7 @@ def test_float32_events(small, refit, tolerance):
     np.testing.assert_allclose(weights, double.predict_weights(x, 0.5), rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_theta_as_series_or_column(small):
     x, theta = small
     column = DCTRReweighter(**QUICK).fit(x, theta)
@@ -1051,6 +1101,7 @@ def test_unfitted(call):
         call(DCTRReweighter())
 
 
+@pytest.mark.slow
 def test_reordered_columns_are_refused(rng):
     frame = pd.DataFrame(rng.normal(size=(200, 2)), columns=["pt", "eta"])
     theta = np.maximum(np.arange(200) % 4 - 1, 0)

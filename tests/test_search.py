@@ -1,19 +1,24 @@
 """Searches over θ, mostly on an objective without noise."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
-from skdctr.comparison.objective import Evaluation
+from skdctr.comparison.classifier import Classifier
+from skdctr.comparison.objective import ClassifierObjective, ComparedSamples, Evaluation
 from skdctr.comparison.search import distance, powell, quadratic_minimum, scan
 from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.datasets import gaussian_log_weight, make_gaussian
-from skdctr.fitting.samples import Samples
+from skdctr.parameters.space import ParameterSpace
+from skdctr.training.settings import NetworkSettings
 
 LOW, HIGH = np.array([-1.0, -2.0]), np.array([2.0, 2.0])
+PLANE = ParameterSpace(("a", "b"), np.zeros(2), LOW, HIGH)
+LINE = ParameterSpace(("mu",), np.zeros(1), LOW[:1], HIGH[:1])
 
 
 class Analytic:
@@ -127,7 +132,7 @@ def test_distance():
 @pytest.mark.parametrize("kind", ["auc", "loss"])
 def test_powell(kind):
     objective = Analytic([0.7, -0.4], [[0.01, 0.004], [0.004, 0.02]])
-    found = powell(objective, kind, LOW, HIGH, np.zeros(2), max_iter=100, tol=1e-6)
+    found = powell(objective, kind, PLANE, max_iter=100, tol=1e-6)
     np.testing.assert_allclose(found.theta, [0.7, -0.4], atol=0.01)
     assert found.converged
     assert found.sources["search"].shape == (2, 2)
@@ -135,7 +140,7 @@ def test_powell(kind):
 
 def test_powell_keeps_its_bounds():
     objective = Analytic([5.0, 0.0])
-    found = powell(objective, "auc", LOW, HIGH, np.zeros(2))
+    found = powell(objective, "auc", PLANE)
     assert found.theta[0] == pytest.approx(2.0, abs=1e-3)
     tried = np.stack([e.theta for e in objective.evaluations])
     assert ((tried >= LOW) & (tried <= HIGH)).all()
@@ -145,7 +150,7 @@ def test_powell_keeps_its_bounds():
 def test_powell_that_stops_early_says_so(options):
     objective = Analytic([0.7, -0.4], [[0.01, 0.009], [0.009, 0.02]])
     reported = []
-    found = powell(objective, "auc", LOW, HIGH, np.zeros(2), report=reported.append, **options)
+    found = powell(objective, "auc", PLANE, report=reported.append, **options)
     assert not found.converged
     assert found.messages[0].startswith("Powell stopped early")
     assert reported == objective.evaluations
@@ -156,7 +161,7 @@ def test_powell_that_stops_early_says_so(options):
 def test_scan_reads_the_parabola(kind):
     reported = []
     objective = Analytic([0.7, -0.4], [[0.01, 0.004], [0.004, 0.02]])
-    found = scan(objective, kind, LOW, HIGH, n_points=5, report=reported.append)
+    found = scan(objective, kind, PLANE, n_points=5, report=reported.append)
     assert len(reported) == 25
     np.testing.assert_allclose(found.theta, [0.7, -0.4], atol=1e-9)
     assert found.converged
@@ -165,7 +170,7 @@ def test_scan_reads_the_parabola(kind):
 
 def test_scan_of_noise():
     objective = Analytic([0.7], noise=1e-4)
-    found = scan(objective, "auc", LOW[:1], HIGH[:1], n_points=15)
+    found = scan(objective, "auc", LINE, n_points=15)
     assert abs(found.theta[0] - 0.7) < 4 * np.sqrt(found.sources["search"][0, 0])
 
 
@@ -176,7 +181,7 @@ def test_scan_without_a_parabola_gives_the_lowest_point():
             object.__setattr__(evaluation, "auc", 0.5 + 0.1 * np.sqrt(theta[0] + 1.1))
             return evaluation
 
-    found = scan(Slope([0.0]), "auc", LOW[:1], HIGH[:1], n_points=7)
+    found = scan(Slope([0.0]), "auc", LINE, n_points=7)
     assert not found.converged
     np.testing.assert_array_equal(found.theta, LOW[:1])
     assert "no parabola" in found.messages[0]
@@ -194,8 +199,10 @@ def gaussian_objective():
     exact = AnalyticReweighter(gaussian_log_weight, {"mu": 0.0}).fit(toy.sim_gen)
     ones = np.ones(N)
     fitter = SRGNFitter(max_epochs=5, batch_size=500, hidden_layer_sizes=16)
-    samples = Samples(toy.sim_gen, toy.sim_reco, toy.data, ones, ones)
-    return lambda: fitter._make_objective(samples, exact._bind(toy.sim_gen), ["mu"], 1)
+    samples = ComparedSamples(toy.sim_reco, toy.data, ones, ones)
+    classifier = Classifier.of(NetworkSettings.of(fitter), fitter.n_folds)
+    weights = exact.bind(toy.sim_gen)
+    return lambda: ClassifierObjective(weights, samples, classifier, names=["mu"], seed=1)
 
 
 def test_surrogate_solves_without_training(gaussian_objective):
@@ -207,9 +214,7 @@ def test_surrogate_solves_without_training(gaussian_objective):
     found = surrogate(
         objective,
         "auc",
-        LOW[:1],
-        HIGH[:1],
-        np.zeros(1),
+        LINE,
         max_evaluations=11,
         report=reported.append,
     )
@@ -219,18 +224,19 @@ def test_surrogate_solves_without_training(gaussian_objective):
     error = np.sqrt(sum(found.sources.values())[0, 0])
     assert abs(found.theta[0] - 0.5) < 4 * error
     # From the same classifiers the same error.
-    sources, messages = statistical_errors(objective, found.theta, LOW[:1], HIGH[:1])
+    sources, messages = statistical_errors(objective, found.theta, LINE)
     assert not messages
     assert np.sqrt(sum(sources.values())[0, 0]) == pytest.approx(error, rel=0.3)
 
 
+@pytest.mark.slow
 def test_errors_need_the_nearest_placements_only(gaussian_objective):
     everything, bounded = gaussian_objective(), gaussian_objective()
     bounded.n_placements = NEAREST
     for theta in np.linspace(-1, 2, 9):
         everything(np.array([theta]))
         bounded(np.array([theta]))
-    args = (np.array([0.5]), LOW[:1], HIGH[:1])
+    args = (np.array([0.5]), LINE)
     (all_kept, _), (few_kept, _) = (statistical_errors(o, *args) for o in (everything, bounded))
     # The classifiers nearest in AUC are the ones nearest in θ: the same sums in another order.
     for source, covariance in all_kept.items():
@@ -240,7 +246,7 @@ def test_errors_need_the_nearest_placements_only(gaussian_objective):
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
 def test_surrogate_stops_at_the_limit(gaussian_objective, limit):
     objective = gaussian_objective()
-    found = surrogate(objective, "auc", LOW[:1], HIGH[:1], np.zeros(1), max_evaluations=limit)
+    found = surrogate(objective, "auc", LINE, max_evaluations=limit)
     assert len(objective.evaluations) <= limit
     if not found.converged:
         assert "raise max_evaluations" in found.messages[-1]
@@ -250,7 +256,7 @@ def test_surrogate_stops_at_the_limit(gaussian_objective, limit):
 @pytest.mark.parametrize("start", [-1.0, 2.0])
 def test_surrogate_from_either_bound(gaussian_objective, start):
     found = surrogate(
-        gaussian_objective(), "auc", LOW[:1], HIGH[:1], np.array([start]), max_evaluations=11
+        gaussian_objective(), "auc", replace(LINE, nominal=np.array([start])), max_evaluations=11
     )
     error = np.sqrt(sum(found.sources.values())[0, 0])
     assert abs(found.theta[0] - 0.5) < 4 * error

@@ -67,6 +67,7 @@ def padded(events, room=60):
 # --- what is learned --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theta", [-0.8, 0.4, 0.8])
 def test_learned_weights_move_the_sample(learned, nominal, theta):
     """Moments of the sufficient statistics, beside those with exact weights on the same events."""
@@ -79,6 +80,7 @@ def test_learned_weights_move_the_sample(learned, nominal, theta):
     assert (np.abs(found - expected) < 2 * 4 * error).all(), (found - expected) / error
 
 
+@pytest.mark.slow
 def test_default_network_is_separable(learned):
     network = learned.net_.module_
     assert isinstance(network, SeparableDeepSets)
@@ -88,6 +90,7 @@ def test_default_network_is_separable(learned):
     )
 
 
+@pytest.mark.slow
 def test_gradient_is_that_of_the_log_weights(learned, nominal):
     some, step = nominal[:500], 0.02
     found = learned.log_weight_gradient(some, 0.3)[:, 0]
@@ -101,6 +104,7 @@ def test_gradient_is_that_of_the_log_weights(learned, nominal):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theta_input", ["event", "particle"])
 def test_plain_deep_sets(small, theta_input):
     X, theta, events = small
@@ -141,6 +145,7 @@ def test_a_network_of_the_user(small, data):
         assert np.isfinite(fitter.fit(events, data=data[:300]).theta_).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [None, DeepSets])
 def test_without_nominal_events(small, rng, module):
     theta = rng.uniform(-1, 1, 2_000)
@@ -151,6 +156,7 @@ def test_without_nominal_events(small, rng, module):
     assert not reweighter.predict_log_weights(small[2], 0.0).any()
 
 
+@pytest.mark.slow
 def test_further_theta_cost_no_pass_over_the_particles(fitted, small, monkeypatch):
     calls = []
     forward = DeepSets.forward, type(fitted.net_.module_.encoder).forward
@@ -173,6 +179,7 @@ def test_further_theta_cost_no_pass_over_the_particles(fitted, small, monkeypatc
 # --- the forms of events ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_all_forms_give_the_same_weights(ak, small, fitted):
     X, theta, events = small
     expected = fitted.predict_log_weights(events, 0.5)
@@ -186,16 +193,20 @@ def test_all_forms_give_the_same_weights(ak, small, fitted):
     assert fitted.n_features_in_ == 2
 
 
+@pytest.mark.slow
 def test_padded_arrays_give_the_same_weights(ak, small):
     X, theta, events = small
-    expected = quick().fit(without_types(X), theta).predict_log_weights(without_types(events), 0.5)
+    # The refit sees the same sets as the training, whatever they came from.
+    trained = partial(quick, refit=False)
+    plain = trained().fit(without_types(X), theta)
+    expected = plain.predict_log_weights(without_types(events), 0.5)
     for room in (60, 200):
-        reweighter = quick().fit(padded(X, room), theta)
+        reweighter = trained().fit(padded(X, room), theta)
         assert not hasattr(reweighter, "feature_names_in_")
         assert reweighter.n_features_in_ == 2
         assert_array_equal(reweighter.predict_log_weights(padded(events), 0.5), expected)
     regular = ak.unflatten(ak.from_numpy(X.features.astype(float)), X.counts)
-    reweighter = quick().fit(regular, theta)
+    reweighter = trained().fit(regular, theta)
     assert_array_equal(reweighter.predict_log_weights(padded(events), 0.5), expected)
 
 
@@ -212,6 +223,7 @@ def test_order_and_company_do_not_matter(fitted, small, rng):
     assert_allclose(fitted.predict_log_weights(other, 0.5), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits(fitted, small):
     X, theta, events = small
     for again in (quick().fit(X, theta), clone(fitted).fit(X, theta)):
@@ -226,6 +238,7 @@ def test_same_seed_same_bits(fitted, small):
     assert len(pickle.dumps(fitted)) < 300_000 * len(fitted.nets_)
 
 
+@pytest.mark.slow
 def test_fit_on_a_table_forgets_the_sets(small, rng):
     X, theta, events = small
     reweighter = quick().fit(X, theta)
@@ -283,6 +296,7 @@ def test_unseen_types_weigh_alike_and_a_warning_says_so(fitted, small):
     assert_array_equal(weights(13), weights(-2212))
 
 
+@pytest.mark.slow
 def test_learns_of_empty_sets(rng):
     """Half of the events at θ = 1 are empty, a quarter of those at θ = 0."""
     theta = np.repeat([0.0, 1.0], 4_000)
@@ -345,6 +359,7 @@ def test_gradient_fit(nominal, data, ak):
     assert fitter.n_features_in_ == 2
 
 
+@pytest.mark.slow
 def test_gradient_fit_with_learned_weights(learned, nominal, data):
     fitter = DCTRFitter(learned).fit(nominal, data=data)
     statistical = fitter.covariance_[0, 0]
@@ -352,6 +367,7 @@ def test_gradient_fit_with_learned_weights(learned, nominal, data):
     assert abs(fitter.theta_[0] - 0.4) < 4 * (statistical * (1 + 3 * 20_000 / N_TRAIN)) ** 0.5
 
 
+@pytest.mark.slow
 def test_fit_at_two_levels(nominal, data):
     """Both levels sets: a detector that loses a tenth of the particles."""
 
@@ -382,6 +398,7 @@ def test_fit_at_two_levels(nominal, data):
     assert abs(mixed.theta_[0] - 0.4) < 4 * mixed.covariance_[0, 0] ** 0.5
 
 
+@pytest.mark.slow
 def test_generator_sample_in_the_fit(small, data):
     X, theta, events = small
     fitter = SRGNFitter(quick(), random_state=0, max_epochs=1, max_evaluations=3)
@@ -392,6 +409,7 @@ def test_generator_sample_in_the_fit(small, data):
     assert isinstance(fitter.reweighter_.net_.module_, SeparableDeepSets)
 
 
+@pytest.mark.slow
 def test_classifier_test_of_sets(rng):
     target, same, other = (generate([theta] * 500, rng) for theta in (0.0, 0.0, 1.0))
     assert classifier_test(target, same, random_state=0).p_value > 1e-3
@@ -403,6 +421,7 @@ def test_classifier_test_of_sets(rng):
 # --- scikit-learn ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["packed", "awkward", "padded"])
 def test_cross_validation(form, small, ak):
     X, theta, _ = small
@@ -420,6 +439,7 @@ def test_cross_validation(form, small, ak):
     assert result["test_score"][0] == pytest.approx(by_hand, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["packed", "awkward"])
 def test_cross_validation_of_fits(form, small, data, ak):
     events = small[2]
@@ -432,6 +452,7 @@ def test_cross_validation_of_fits(form, small, data, ak):
     assert ((scores > 0.2) & (scores < 0.8)).all()
 
 
+@pytest.mark.slow
 def test_pipeline(small, ak):
     """Preparation of the papers' jets, then a reweighter."""
     X, theta, events = small
@@ -457,6 +478,7 @@ def spoilt(events, value):
     return features
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("value", "text"), [(np.nan, "NaN"), (np.inf, "infinite")])
 def test_what_is_not_finite(value, text, small):
     X, theta, events = small
@@ -479,6 +501,7 @@ def test_what_is_not_finite(value, text, small):
         DCTRFitter(reweighter).fit(good, data=bad)
 
 
+@pytest.mark.slow
 def test_sets_and_tables_do_not_mix(fitted, small):
     X, theta, events = small
     table = sums(X)

@@ -1,6 +1,7 @@
 """Events that are sets of particles: the forms they come in, what is refused, rows and tensors."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,15 @@ from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import _safe_indexing, indexable
 
 from skdctr.events import chunks
+from skdctr.events.kinds import (
+    concatenate_events,
+    count_features,
+    count_type_codes,
+    event_columns,
+    event_parts,
+    feature_table,
+    holds_sets,
+)
 from skdctr.events.packed import PackedTensors, is_sets
 from skdctr.events.scaling import Scaling
 from skdctr.preprocessing import PackedEvents
@@ -449,3 +459,29 @@ def test_padding_with_zeros_is_refused():
     assert PackedEvents.from_events(X).counts.tolist() == [2, 4] * 25
     # One feature may well be zero.
     assert PackedEvents.from_events(np.zeros((5, 3, 1))).n_particles == 15
+
+
+def test_questions_to_events_of_either_kind(packed, rng):
+    rows = rng.normal(size=(6, 3))
+    on_device = packed.to_torch()
+    assert not holds_sets(rows)
+    assert not holds_sets(torch.as_tensor(rows))
+    assert holds_sets(packed)
+    assert holds_sets(on_device)
+    assert feature_table(rows) is rows
+    assert feature_table(packed) is packed.features
+    assert feature_table(on_device) is on_device.features
+    assert count_features(rows) == 3
+    assert count_features(packed) == packed.n_features
+    assert count_type_codes(torch.as_tensor(rows)) == 0
+    assert count_type_codes(on_device) == 0
+    assert count_type_codes(replace(on_device, n_types=4)) == 4
+    assert_array_equal(np.stack(event_columns(rows), axis=1), rows)
+    assert event_columns(packed) == []
+    assert list(event_parts(packed)) == [(slice(0, len(packed)), packed)]
+    ((where, part),) = event_parts(rows)
+    assert where == slice(0, 6)
+    assert_array_equal(part, rows)
+    assert_array_equal(concatenate_events([rows, rows[:2]]), np.concatenate([rows, rows[:2]]))
+    joined = concatenate_events([packed, packed[:2]])
+    assert_array_equal(joined.counts, np.concatenate([packed.counts, packed.counts[:2]]))

@@ -124,6 +124,7 @@ def test_what_trains_together(module, options, expected):
     assert not trains_together(module, TrainingOptions(**options), CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixture", [False, True])
 def test_an_ensemble_is_the_same_either_way(monkeypatch, mixture):
     rng = np.random.default_rng(5)
@@ -149,6 +150,7 @@ def test_an_ensemble_is_the_same_either_way(monkeypatch, mixture):
     np.testing.assert_allclose(*log_weights, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_single_network_takes_the_usual_way(monkeypatch):
     monkeypatch.setattr(training, "trains_together", lambda *_: True)
     monkeypatch.setattr(together, "StackedModule", None)

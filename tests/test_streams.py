@@ -39,6 +39,7 @@ def file(request, table, tmp_path):
     return write(table, tmp_path / f"events{request.param}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [1, 300, 1000, 10_000])
 def test_parts_are_the_whole(file, table, chunk_size):
     if chunk_size == 1:
@@ -119,10 +120,11 @@ def test_events_to_npy_that_fails_leaves_what_was_there(file, tmp_path, monkeypa
         events_to_npy(file, target, dtype="int32")
 
 
+@pytest.mark.slow
 def test_from_file_to_weights(file, table, tmp_path):
     """Training on columns of a mapped table, prediction part by part: the same as in memory."""
     mapped = events_to_npy(file, tmp_path / "e.npy", ["x", "theta"], dtype=np.float64)
-    settings = {"random_state": 1, "max_epochs": 2}
+    settings = {"random_state": 1, "max_epochs": 2, "refit": False}
     streamed = DCTRReweighter(**settings).fit(mapped[:, :1], mapped[:, 1])
     whole = DCTRReweighter(**settings).fit(table[["x"]].to_numpy(), table["theta"].to_numpy())
     weights = np.concatenate(

@@ -356,6 +356,7 @@ def test_scale_of_observables_is_exact_without_b_mass_and_missing_momentum(ak, r
     pd.testing.assert_frame_equal(scale_observables(zeros, [1.02]), zeros)
 
 
+@pytest.mark.slow
 @needs_extra
 def test_scale_of_observables_approximates_that_of_jets(events):
     jets, missing = scale_jets(events.reco_jets, events.reco_missing, 1.02)
@@ -668,6 +669,7 @@ def test_shipped_events_follow_the_mass(either):
     assert abs(first.median() - second.median()) < 4 * error
 
 
+@pytest.mark.long  # needs the large files, in the directory that SKDCTR_DATA names
 def test_shipped_sample_is_a_part_of_the_large_one(either):
     if not any(
         (Path(DATA_HOME) / sub / "varied_gen.parquet").is_file() for sub in ("", "top_mass")
@@ -917,6 +919,7 @@ def test_generated_jets(events, ak):
     assert 10 < np.std(away.to_numpy()[seen]) < 40
 
 
+@pytest.mark.slow
 @needs_extra
 def test_the_mass_of_the_generator():
     pythia = pythia_module.new_pythia(events_module.COMMANDS)
@@ -930,6 +933,7 @@ def test_the_mass_of_the_generator():
         assert np.median(mass_of(record.p[:, tops])) == pytest.approx(mass, abs=1.3)
 
 
+@pytest.mark.slow
 @needs_extra
 def test_a_pythia_used_before_gives_the_events_of_a_fresh_one():
     names = {"mt": "6:m0"}
@@ -941,6 +945,7 @@ def test_a_pythia_used_before_gives_the_events_of_a_fresh_one():
         assert_array_equal(values, np.concatenate([part[name] for part in apart]))
 
 
+@pytest.mark.slow
 @needs_extra
 def test_seeds_and_cache(cache_dir, monkeypatch):
     arguments = {"mt": (165.0, 182.0), "events_per_theta": 8}

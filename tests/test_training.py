@@ -393,6 +393,7 @@ def test_one_cycle_takes_optimizers_without_momentum():
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_prefixed_arguments_reach_module_and_optimizer(gaussian):
     reweighter = DCTRReweighter(
         max_epochs=1,
@@ -431,6 +432,7 @@ def test_unknown_argument_of_module_and_of_optimizer(gaussian):
         DCTRReweighter(optimizer="Adamm").fit(x, theta)
 
 
+@pytest.mark.slow
 def test_callbacks_of_the_user_are_called(gaussian):
     recorder = Recorder()
     DCTRReweighter(

@@ -12,8 +12,8 @@ from skdctr import exceptions
 from skdctr._utils.device import resolve_device, spawn_seeds, torch_seed
 from skdctr._utils.spelling import did_you_mean
 from skdctr.events.validation import check_events, check_same_columns, check_weights, feature_names
-from skdctr.parameters.space import ParameterSpace, check_bounds, check_theta_rows
-from skdctr.training.settings import NetworkParametersMixin
+from skdctr.parameters.space import ParameterSpace, check_theta_rows
+from skdctr.training.settings import PrefixedParametersMixin
 
 SPACE = ParameterSpace(
     ("alpha", "beta"), np.array([0.0, 1.0]), np.array([-1.0, 0.5]), np.array([1.0, np.inf])
@@ -227,15 +227,16 @@ def test_parameters_outside_their_range_are_described():
     ids=["none", "by name", "by order", "array"],
 )
 def test_bounds(bounds, low, high):
-    found = check_bounds(bounds, SPACE)
-    np.testing.assert_array_equal(found, (low, high))
+    found = SPACE.within(bounds)
+    np.testing.assert_array_equal((found.low, found.high), (low, high))
     # The space keeps its own.
     np.testing.assert_array_equal(SPACE.low, [-1.0, 0.5])
 
 
 def test_one_pair_bounds_one_parameter():
     space = ParameterSpace(("mu",), *np.zeros((3, 1)))
-    np.testing.assert_array_equal(check_bounds((-1, 2), space), [[-1.0], [2.0]])
+    found = space.within((-1, 2))
+    np.testing.assert_array_equal((found.low, found.high), [[-1.0], [2.0]])
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ def test_one_pair_bounds_one_parameter():
 )
 def test_bad_bounds(bounds, message):
     with pytest.raises(ValueError, match=message):
-        check_bounds(bounds, SPACE)
+        SPACE.within(bounds)
 
 
 # --- names ----------------------------------------------------------------------------------
@@ -264,7 +265,7 @@ def test_did_you_mean():
     assert did_you_mean(3, ["mu"]) == "known are ['mu']."
 
 
-class Estimator(NetworkParametersMixin):
+class Estimator(PrefixedParametersMixin):
     def __init__(self, rate=1, **prefixed):
         self.rate = rate
         self._set_prefixed(prefixed)

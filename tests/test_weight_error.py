@@ -6,7 +6,6 @@ import pytest
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr.datasets import make_gaussian
 from skdctr.fitting.likelihood import Likelihood
-from skdctr.fitting.reweighter import bind
 from skdctr.networks import MLP
 from skdctr.observable.generator import Correction, GeneratorPrediction, GeneratorSample
 from skdctr.weights.error import (
@@ -50,6 +49,7 @@ def by_small_changes(reweighter, evaluate):
     return slopes @ covariance @ slopes.T
 
 
+@pytest.mark.slow
 def test_of_means_is_that_of_changed_couplings(toy, reweighter, rng):
     values, event_weight = rng.normal(size=(2_000, 2)) + toy.sim_gen, rng.uniform(size=2_000)
 
@@ -57,7 +57,7 @@ def test_of_means_is_that_of_changed_couplings(toy, reweighter, rng):
         weight = event_weight * reweighter.predict_weights(toy.sim_gen, 0.7)
         return weight @ values / weight.sum()
 
-    found = mean_covariance(bind(reweighter, toy.sim_gen), values, event_weight, THETA)
+    found = mean_covariance(reweighter.bind(toy.sim_gen), values, event_weight, THETA)
     assert set(found) == {"generator"}
     expected = by_small_changes(reweighter, means)
     np.testing.assert_allclose(found["generator"], expected, rtol=0.02, atol=1e-3 * expected.max())
@@ -67,7 +67,7 @@ def test_of_the_gradient_is_that_of_changed_couplings(toy, reweighter):
     ones = np.ones(2_000)
 
     def likelihood():
-        sim, data = bind(reweighter, toy.sim_gen), bind(reweighter, toy.data_gen)
+        sim, data = reweighter.bind(toy.sim_gen), reweighter.bind(toy.data_gen)
         return Likelihood(sim, data, ones, ones)
 
     found = likelihood().weight_covariance(THETA, np.array([1e-2]))
@@ -75,6 +75,7 @@ def test_of_the_gradient_is_that_of_changed_couplings(toy, reweighter):
     np.testing.assert_allclose(found["generator"], expected, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_of_sums_of_means_under_the_mixture_is_that_of_changed_couplings(toy, reweighter, rng):
     theta, ones = np.asarray(toy.theta, dtype=float).reshape(-1, 1), np.ones(len(toy.gen))
     values = rng.normal(size=(len(toy.gen), 2)) + toy.gen
@@ -84,7 +85,7 @@ def test_of_sums_of_means_under_the_mixture_is_that_of_changed_couplings(toy, re
     )
 
     def sample():
-        weights = bind(reweighter, toy.gen)
+        weights = reweighter.bind(toy.gen)
         return GeneratorSample(weights, theta, ones, np.zeros(1), np.random.default_rng(0))
 
     def sums():
@@ -98,12 +99,13 @@ def test_of_sums_of_means_under_the_mixture_is_that_of_changed_couplings(toy, re
     np.testing.assert_allclose(found, expected, rtol=0.02, atol=1e-3 * expected.max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degree", [-1, 0, 1])
 def test_of_a_corrected_mean_is_what_the_correction_leaves(toy, reweighter, degree):
     theta, ones = np.asarray(toy.theta, dtype=float).reshape(-1, 1), np.ones(len(toy.gen))
 
     def predict():
-        weights = bind(reweighter, toy.gen)
+        weights = reweighter.bind(toy.gen)
         sample = GeneratorSample(weights, theta, ones, np.zeros(1), np.random.default_rng(0))
         return GeneratorPrediction(sample, toy.gen, THETA, np.eye(1), Correction(degree, 1.0))
 
@@ -115,7 +117,7 @@ def test_of_a_corrected_mean_is_what_the_correction_leaves(toy, reweighter, degr
 
 def test_a_part_of_many_events_stands_for_all(reweighter):
     sample = make_gaussian(90_000, random_state=5)
-    weights = bind(reweighter, sample.sim_gen)
+    weights = reweighter.bind(sample.sim_gen)
     values, ones = np.tanh(sample.sim_gen), np.ones(90_000)
     weight = np.exp(weights.log_weights(THETA))
     share = weight / weight.sum()
@@ -129,7 +131,7 @@ def test_a_part_of_many_events_stands_for_all(reweighter):
 def test_of_an_ensemble_that_does_not_know_its_error_the_members_spread(toy):
     options = FAST | {"n_estimators": 3, "module": MLP}
     reweighter = DCTRReweighter(**options).fit(toy.gen, toy.theta)
-    weights = bind(reweighter, toy.sim_gen)
+    weights = reweighter.bind(toy.sim_gen)
     found = mean_covariance(weights, toy.sim_gen, np.ones(2_000), THETA)
     means = [
         np.average(toy.sim_gen[:, 0], weights=np.exp(row))
@@ -139,11 +141,12 @@ def test_of_an_ensemble_that_does_not_know_its_error_the_members_spread(toy):
 
 
 def test_exact_weights_have_none(toy):
-    exact = bind(AnalyticReweighter(toy.log_weight, {"mu": 0.0}).fit(toy.sim_gen), toy.sim_gen)
+    exact = AnalyticReweighter(toy.log_weight, {"mu": 0.0}).fit(toy.sim_gen).bind(toy.sim_gen)
     assert mean_covariance(exact, toy.sim_gen, np.ones(2_000), THETA) == {}
     assert coupling_covariance([Dependence(exact, THETA, toy.sim_gen)]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["auc", "optimal_observable"])
 @pytest.mark.parametrize("known", [True, False])
 def test_fits_have_it_as_a_source_or_say_that_it_lacks(toy, objective, known):

@@ -8,10 +8,9 @@ from scipy.stats import norm
 
 from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr.datasets import make_gaussian
-from skdctr.fitting.reweighter import bind
 from skdctr.metrics import weighted_auc
 from skdctr.networks import MLP
-from skdctr.weights.event_weights import NetworkWeights
+from skdctr.weights.event_weights import EventWeights
 from skdctr.weights.noise import expected_auc
 
 SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 5, "device": "cpu"}
@@ -35,12 +34,13 @@ def reweighter(toy):
     return DCTRReweighter(**SMALL, random_state=1).fit(toy.gen, toy.theta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
         {},
-        {**TRAINED_MLP, "n_folds": 2},
-        {**TRAINED_MLP, "n_folds": 3, "n_estimators": 2},
+        pytest.param({**TRAINED_MLP, "n_folds": 2}, marks=pytest.mark.long),
+        pytest.param({**TRAINED_MLP, "n_folds": 3, "n_estimators": 2}, marks=pytest.mark.long),
     ],
     ids=["couplings", "two parts", "three parts of two members"],
 )
@@ -63,8 +63,9 @@ def test_is_that_of_the_spread_over_samples(toy, options):
     assert abs(ratio - 1) < 4 * error
 
 
+@pytest.mark.slow
 def test_is_that_of_couplings_drawn_from_their_posterior(toy, reweighter):
-    weights = bind(reweighter, toy.sim_gen)
+    weights = reweighter.bind(toy.sim_gen)
     module = reweighter.net_.module_
     before, columns = module.coupling.clone(), module.coupled_columns
     covariance = module.coupling_covariance.numpy().astype(float)
@@ -85,27 +86,36 @@ def test_is_that_of_couplings_drawn_from_their_posterior(toy, reweighter):
 def test_of_parts_is_the_auc_of_half_their_difference(toy):
     options = {**SMALL, "module": MLP, "n_folds": 2, "random_state": 1}
     fitted = DCTRReweighter(**options).fit(toy.gen, toy.theta)
-    one, other = bind(fitted, toy.sim_gen).member_log_weights(THETA)
+    one, other = fitted.bind(toy.sim_gen).member_log_weights(THETA)
     known = np.cov((one - other) / 2, aweights=np.exp((one + other) / 2), ddof=0)
     found = variance(fitted.expected_auc(toy.sim_gen, 1.0))
     assert found == pytest.approx(known, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_parts_that_agree_by_chance_have_the_error_of_their_couplings(toy):
     fitted = DCTRReweighter(**SMALL, n_folds=2, random_state=1).fit(toy.gen, toy.theta)
-    weights = bind(fitted, toy.sim_gen)
-    weights.networks[1], weights.inputs[1] = weights.networks[0], weights.inputs[0]
+    weights = fitted.bind(toy.sim_gen)
+    weights.networks[1] = weights.networks[0]
     one, ones = weights.by_fold()[0], np.ones(4_000)
     # Either half has half of the events.
     expected = variance(expected_auc(one, ones, THETA)) / 2
     assert variance(expected_auc(weights, ones, THETA)) == pytest.approx(expected, rel=1e-6)
 
 
-class _Halves(NetworkWeights):
+class _Halves(EventWeights):
     """Weights of two parts that differ from the truth, 1, by opposite errors."""
 
+    n_folds = 2
+
     def __init__(self, off):
-        self.off, self.n_folds, self.networks, self.inputs = off, 2, [], []
+        self.off = off
+
+    def log_weights(self, theta):
+        return np.zeros(len(self.off))
+
+    def gradient(self, theta):
+        raise NotImplementedError
 
     def subset(self, rows):
         return _Halves(self.off[rows])
@@ -121,18 +131,18 @@ def test_is_the_auc_between_weights_that_differ_by_gaussian_noise(rng):
     assert abs(auc - found) < 4 * error
 
 
-def test_unweighted_members_that_agree_leave_what_the_events_leave(toy):
-    options = {**SMALL, "random_state": 1}
-    one = DCTRReweighter(**options).fit(toy.gen, toy.theta)
-    two = DCTRReweighter(**options, n_estimators=2).fit(toy.gen, toy.theta)
-    weights = bind(two, toy.sim_gen)
+@pytest.mark.slow
+def test_unweighted_members_that_agree_leave_what_the_events_leave(toy, reweighter):
+    two = DCTRReweighter(**SMALL, random_state=1, n_estimators=2).fit(toy.gen, toy.theta)
+    weights = two.bind(toy.sim_gen)
     assert expected_auc(weights, np.ones(4_000), THETA) > 0.5
-    weights.networks[1], weights.inputs[1] = weights.networks[0], weights.inputs[0]
+    weights.networks[1] = weights.networks[0]
     assert expected_auc(weights, np.ones(4_000), THETA) == pytest.approx(
-        one.expected_auc(toy.sim_gen, 1.0), abs=1e-3
+        reweighter.expected_auc(toy.sim_gen, 1.0), abs=1e-3
     )
 
 
+@pytest.mark.slow
 def test_events_without_weight_are_not_looked_at(reweighter, rng):
     # Twice as many as are looked at, every other one of no weight.
     events, weight = rng.normal(size=(160_000, 1)), np.tile([0.0, 1.0], 80_000)
@@ -145,6 +155,7 @@ def test_unknown_errors_are_none(toy):
     assert plain.expected_auc(toy.sim_gen, 1.0) == 0.5
 
 
+@pytest.mark.slow
 def test_two_values_of_theta_need_not_be_named(rng):
     theta = np.repeat([0.0, 1.0], 1_000)
     events = rng.normal(theta)[:, None]
@@ -165,6 +176,7 @@ def test_one_theta_is_expected(toy, reweighter):
         reweighter.expected_auc(toy.sim_gen, np.ones((4_000, 1)))
 
 
+@pytest.mark.slow
 def test_fits_say_what_the_weights_explain(toy, reweighter):
     fitter = SRGNFitter(reweighter, device="cpu", max_epochs=2, random_state=0)
     result = fitter.fit(toy.sim_gen, toy.sim_reco, toy.data).result_

@@ -32,14 +32,7 @@ from skdctr._utils.fingerprint import describe
 from skdctr._utils.parallel import run_jobs, runs_here
 from skdctr._utils.record_file import RecordFile, claimed
 from skdctr._utils.warn import warn_user
-from skdctr.campaign.members import (
-    assemble,
-    bound_inputs,
-    n_members,
-    settings_of,
-    train_member,
-    warned,
-)
+from skdctr.campaign.members import bound_inputs, n_members, settings_of, unique_warnings
 
 __all__ = ["fit_ensemble", "read_manifest"]
 
@@ -128,8 +121,8 @@ def fit_ensemble(
     members = [pickle.loads((directory / row["file"]).read_bytes()) for row in rows]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assemble(estimator, members, arguments)
-    seen = [tuple(pair) for row in rows for pair in row["warnings"]] + warned(caught)
+        estimator.assemble(members, arguments)
+    seen = [tuple(pair) for row in rows for pair in row["warnings"]] + unique_warnings(caught)
     for category, text in dict.fromkeys(seen):
         warn_user(text, _category(category))
     return estimator
@@ -265,7 +258,7 @@ def _member(
     with warnings.catch_warnings(record=True) as caught:
         # Whatever the filters of the process are, which differ with `n_jobs`.
         warnings.simplefilter("always")
-        trained = train_member(estimator, member, seed, arguments)
+        trained = estimator.fit_member(member, seed, arguments)
     # By value, so that a network or callback of the user's script can be read by another one.
     content = pickle.dumps(joblib.wrap_non_picklable_objects(trained, keep_wrapper=False))
     record = {
@@ -276,7 +269,7 @@ def _member(
         "seconds": round(time.perf_counter() - start, 3),
         "end": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": platform.node(),
-        "warnings": warned(caught),
+        "warnings": unique_warnings(caught),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
     }
     return record, content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
@@ -25,9 +26,9 @@ from skdctr.events.validation import (
     check_weights,
     feature_names,
 )
-from skdctr.fitting.reweighter import parameter_space
+from skdctr.exceptions import ExtrapolationWarning
 from skdctr.metrics import effective_sample_size, histogram_chi2
-from skdctr.weights.noise import expected_auc_of
+from skdctr.reweighting.base import parameter_space
 
 __all__ = ["closure_report"]
 
@@ -223,8 +224,8 @@ def closure_report(
                 f"{result.min_bin_events:.2g} effective events; take fewer bins"
             )
     limit = p_value_limit(rows, level)
-    if classifier.p_value < limit and hasattr(reweighter, "_bind"):
-        expected = expected_auc_of(reweighter, events, before, point)
+    if classifier.p_value < limit:
+        expected = _expected_auc(reweighter, bound, before, point)
         p_value = probability_above(classifier.auc, classifier.error, expected)
         if expected > 0.5 and p_value > limit:
             notes.append(
@@ -233,6 +234,16 @@ def closure_report(
                 "events make it smaller"
             )
     return make_report(rows, where, level, classifier=classifier, chi2=chi2, notes=tuple(notes))
+
+
+def _expected_auc(reweighter: Any, nominal: Any, weight: FloatArray, theta: FloatArray) -> float:
+    """Return the AUC that the weights' own error gives a classifier; 0.5 where none is known."""
+    if not hasattr(reweighter, "expected_auc"):
+        return 0.5
+    with warnings.catch_warnings():
+        # The weights themselves have told of it.
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        return float(reweighter.expected_auc(nominal, theta, weight))
 
 
 def _mean_weight(

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from torch import nn
 
-from skdctr._utils.device import resolve_device, spawn_seeds
+from skdctr._utils.device import spawn_seeds
 from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import ClassifierObjective
+from skdctr.comparison.classifier import reference_classifier
+from skdctr.comparison.objective import ClassifierObjective, ComparedSamples
 from skdctr.events.packed import PackedEvents
-from skdctr.events.tensors import EventTensors
 from skdctr.events.validation import (
     Events,
     check_like,
@@ -25,16 +24,9 @@ from skdctr.events.validation import (
     check_weights,
 )
 from skdctr.metrics import effective_sample_size
-from skdctr.networks.build import event_network
-from skdctr.training.options import TrainingOptions
 from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["ClassifierTestResult", "classifier_test", "probability_above"]
-
-# Steps of gradient descent of the classifier, where one pass over the events is not more.
-_STEPS = 400
-_MOST_EPOCHS = 30
-_BATCHES_AN_EPOCH = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,10 +69,11 @@ class ClassifierTestResult:
 
 
 @dataclass(frozen=True, eq=False)
-class _UnitWeights:
-    """`EventWeights` of a sample that no parameter changes."""
+class _UnitWeights(EventWeights):
+    """Event weights of a sample that no parameter changes."""
 
     n_events: int
+    is_exact: bool = True
 
     def log_weights(self, theta: FloatArray) -> FloatArray:
         return np.zeros(self.n_events)
@@ -181,23 +174,11 @@ def classifier_test(
                 "between the samples: leave out n_permutations, or the weights."
             )
     seed, permutation_seed = spawn_seeds(random_state, 2)
-    chosen = resolve_device(device)
+    classifier = reference_classifier(device, int(n_folds))
 
     def evaluate(a: Events, b: Events) -> tuple[float, float]:
-        unit: EventWeights = _UnitWeights(len(b))
         objective = ClassifierObjective(
-            unit,
-            b,
-            a,
-            names=(),
-            sim_weight=v,
-            data_weight=w,
-            build=_build,
-            options=_options,
-            max_rows=None,
-            n_folds=int(n_folds),
-            seed=seed,
-            device=chosen,
+            _UnitWeights(len(b)), ComparedSamples(b, a, v, w), classifier, names=(), seed=seed
         )
         found = objective.evaluate(np.empty(0))
         return found.auc, found.auc_error * math.sqrt(n_folds)
@@ -231,13 +212,3 @@ def _join(first: Events, second: Events) -> Events:
         return PackedEvents.concatenate([first, second])
     joined: FloatArray = np.concatenate([first, second])
     return joined
-
-
-def _build(x: EventTensors) -> nn.Module:
-    return event_network(x, hidden_layer_sizes=(64, 64), activation="silu")
-
-
-def _options(n_events: int) -> TrainingOptions:
-    batch_size = int(np.clip(n_events // _BATCHES_AN_EPOCH, 1, 2000))
-    epochs = math.ceil(_STEPS / math.ceil(n_events / batch_size))
-    return TrainingOptions(max_epochs=min(epochs, _MOST_EPOCHS), batch_size=batch_size, lr=0.005)

@@ -1,89 +1,124 @@
-"""The classifiers that compare data with simulation: how they are built and trained."""
+"""How the classifiers that compare data with simulation are built and trained."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from skdctr._utils.device import resolve_device
-from skdctr.comparison.objective import ClassifierObjective
 from skdctr.events.tensors import EventTensors, PackedTensors
-from skdctr.fitting.samples import Samples
 from skdctr.networks.build import check_takes, event_network
 from skdctr.training.options import TrainingOptions
-from skdctr.training.settings import NetworkEstimator
-from skdctr.weights.event_weights import EventWeights
+from skdctr.training.settings import NetworkSettings
 
-__all__ = ["ClassifierEstimator"]
+__all__ = ["Classifier", "reference_classifier"]
 
 # Steps of gradient descent of a classifier with max_epochs="auto", and its epochs.
 _AUTO_STEPS = 400
 _AUTO_EPOCHS = (1, 30)
+# Batches that a pass over few events is divided into, for the reference classifier.
+_LEAST_BATCHES = 10
 
 
-class ClassifierEstimator(NetworkEstimator):
-    """Base of estimators that train classifiers of data against reweighted simulation."""
+@dataclass(frozen=True)
+class Classifier:
+    """A recipe for classifiers of data (1) against simulation (0).
 
-    module: Any
+    Attributes
+    ----------
+    build : callable
+        Makes a network for scaled events.
+    options : callable
+        Makes the training options for a number of events.
+    n_folds : int
+        Parts of the cross-fit: each event is judged by a classifier that has not seen it.
+    device : torch.device
+        Where classifiers train.
+    max_rows : int or None
+        Events of both classes that a classifier trains on at the most. None takes all.
+    """
+
+    build: Callable[[EventTensors], nn.Module]
+    options: Callable[[int], TrainingOptions]
     n_folds: int
-    device: Any
+    device: torch.device
+    max_rows: int | None = None
 
-    def _make_objective(
-        self,
-        samples: Samples,
-        weights: EventWeights,
-        names: list[str],
-        seed: int,
-        n_placements: int | None = None,
-    ) -> ClassifierObjective:
-        if self.device == "accelerate":
+    @classmethod
+    def of(cls, settings: NetworkSettings, n_folds: int) -> Classifier:
+        """Make the recipe that an estimator's parameters describe.
+
+        Raises
+        ------
+        ValueError
+            If the device is one that shares the training of a single network.
+        """
+        if settings.device == "accelerate":
             raise ValueError(
                 "device='accelerate' shares the training of one large network, that of a "
                 "DCTRReweighter; a fit trains many small ones: pass device='auto'."
             )
-        layers = {
-            "hidden_layer_sizes": self._hidden_layer_sizes(),
-            "activation": self.activation,
-        }
-        return ClassifierObjective(
-            weights,
-            samples.sim,
-            samples.data,
-            names=names,
-            sim_weight=samples.sim_weight,
-            data_weight=samples.data_weight,
-            build=lambda x: self._build_classifier(x, layers),
-            options=self._classifier_options,
-            max_rows=_AUTO_STEPS * self.batch_size if self.max_epochs == "auto" else None,
-            n_folds=self.n_folds,
-            seed=seed,
-            device=resolve_device(self.device),
-            n_placements=n_placements,
+
+        def options(n_events: int) -> TrainingOptions:
+            steps = math.ceil(n_events / settings.batch_size)
+            auto = int(np.clip(math.ceil(_AUTO_STEPS / steps), *_AUTO_EPOCHS))
+            # The bar of the search covers all trainings; one for each would flood the screen.
+            return settings.options(auto, verbose=0)
+
+        auto_rows = _AUTO_STEPS * settings.batch_size
+        return cls(
+            build=lambda x: _build(settings, x),
+            options=options,
+            n_folds=n_folds,
+            device=resolve_device(settings.device),
+            max_rows=auto_rows if settings.max_epochs == "auto" else None,
         )
 
-    def _build_classifier(self, x: EventTensors, layers: dict[str, Any]) -> Any:
-        further = self._prefixed("module__")
-        if self.module is None:
-            return event_network(x, **layers, **further)
-        check_takes(self.module, x)
-        if not isinstance(x, PackedTensors):
-            return self.module(n_features=x.shape[1], **further)
-        if "n_types" in signature(self.module).parameters:
-            further = {"n_types": x.n_types, **further}
-        made = self.module(n_features=x.n_features, **further)
-        if hasattr(made, "standardise"):
-            made.to(x.device).standardise(x)
-        return made
 
-    def _classifier_options(self, n_events: int) -> TrainingOptions:
-        steps = math.ceil(n_events / self.batch_size)
-        auto = np.clip(math.ceil(_AUTO_STEPS / steps), *_AUTO_EPOCHS)
-        options = self._training_options(
-            int(auto if self.max_epochs == "auto" else self.max_epochs)
+def _build(settings: NetworkSettings, x: EventTensors) -> Any:
+    further = dict(settings.module_params)
+    module = settings.module
+    if module is None:
+        return event_network(x, **settings.layers(), **further)
+    check_takes(module, x)
+    if not isinstance(x, PackedTensors):
+        return module(n_features=x.shape[1], **further)
+    if "n_types" in signature(module).parameters:
+        further = {"n_types": x.n_types, **further}
+    made = module(n_features=x.n_features, **further)
+    if hasattr(made, "standardise"):
+        made.to(x.device).standardise(x)
+    return made
+
+
+def reference_classifier(device: Any = "auto", n_folds: int = 2) -> Classifier:
+    """Return the one fixed classifier that judges fits in `score`, and weights in closure tests.
+
+    The classifiers that a user tunes must not be the judges: a weak one would find every fit good.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        Where it trains.
+    n_folds : int
+        Parts of the cross-fit.
+    """
+
+    def build(x: EventTensors) -> nn.Module:
+        return event_network(x, hidden_layer_sizes=(64, 64), activation="silu")
+
+    def options(n_events: int) -> TrainingOptions:
+        batch_size = int(np.clip(n_events // _LEAST_BATCHES, 1, 2000))
+        epochs = math.ceil(_AUTO_STEPS / math.ceil(n_events / batch_size))
+        return TrainingOptions(
+            max_epochs=min(epochs, _AUTO_EPOCHS[1]), batch_size=batch_size, lr=0.005
         )
-        # The bar of the search covers all trainings; one for each would flood the screen.
-        return replace(options, verbose=0)
+
+    return Classifier(build, options, n_folds, resolve_device(device))

@@ -7,29 +7,28 @@ Every event is judged by a classifier that neither trained on it nor stopped on 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from skdctr._utils.device import torch_seed
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.typing import FloatArray
+from skdctr.comparison.classifier import Classifier
 from skdctr.events.scaling import Scaling
-from skdctr.events.tensors import EventTensors, join_events
+from skdctr.events.tensors import join_events
 from skdctr.events.validation import Events
 from skdctr.metrics import auc_placements, effective_sample_size, pareto_tail_index
 from skdctr.training.batches import EventDataset
-from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import predict_logits, to_tensor
 from skdctr.training.train import train
 from skdctr.weights.event_weights import EventWeights
 
-__all__ = ["ClassifierObjective", "Evaluation", "Placements"]
+__all__ = ["ClassifierObjective", "ComparedSamples", "Evaluation", "Placements"]
 
 IndexArray = NDArray[np.intp]
 # Seven digits are far below the statistical error of a placement, at half the memory.
@@ -89,6 +88,26 @@ class Evaluation:
         return replace(self, sim_placement=none, data_placement=none)
 
 
+@dataclass(frozen=True, eq=False)
+class ComparedSamples:
+    """Simulation and data on the level on which they are compared.
+
+    Attributes
+    ----------
+    sim : ndarray of shape (n_sim, m) or PackedEvents
+        Simulated events.
+    data : ndarray of shape (n_data, m) or PackedEvents
+        Data.
+    sim_weight, data_weight : ndarray of shape (n_sim,), (n_data,)
+        Event weights before any reweighting.
+    """
+
+    sim: Events
+    data: Events
+    sim_weight: FloatArray
+    data_weight: FloatArray
+
+
 class ClassifierObjective:
     """AUC and loss as functions of θ, every evaluation trained from the same start and counted.
 
@@ -96,27 +115,15 @@ class ClassifierObjective:
     ----------
     weights : EventWeights
         Log-weights of the simulated events as a function of θ.
-    sim : ndarray of shape (n_sim, f)
-        Simulated events, as the classifier sees them.
-    data : ndarray of shape (n_data, f)
-        Data.
+    samples : ComparedSamples
+        Simulation and data, as the classifier sees them.
+    classifier : Classifier
+        How classifiers are built, trained and cross-fitted.
     names : sequence of str
         Names of the parameters.
-    sim_weight, data_weight : ndarray
-        Event weights before any reweighting.
-    build : callable
-        Makes a classifier for scaled events.
-    options : callable
-        Makes the training options for a number of events.
-    max_rows : int or None
-        Events of both classes that a classifier trains on at the most. None takes all.
-    n_folds : int
-        Parts of the cross-fit.
     seed : int
         Seed of the folds, the initial weights and the order of events; the same at every θ, so
         that the objective is a function of θ.
-    device : torch.device
-        Where classifiers train.
     n_placements : int or None, default=None
         Evaluations that keep their placements, which take 4 bytes per event each: those whose
         classifiers learned something and whose AUC is nearest to 1/2. None keeps all.
@@ -130,35 +137,27 @@ class ClassifierObjective:
     def __init__(
         self,
         weights: EventWeights,
-        sim: Events,
-        data: Events,
+        samples: ComparedSamples,
+        classifier: Classifier,
         *,
         names: Sequence[str],
-        sim_weight: FloatArray,
-        data_weight: FloatArray,
-        build: Callable[[EventTensors], nn.Module],
-        options: Callable[[int], TrainingOptions],
-        max_rows: int | None,
-        n_folds: int,
         seed: int,
-        device: torch.device,
         n_placements: int | None = None,
     ) -> None:
         self.weights, self.names = weights, names
-        self.n_placements = n_placements
-        self.sim_weight, self.data_weight = sim_weight, data_weight
-        self.build, self.options, self.max_rows = build, options, max_rows
-        self.seed, self.device = seed, device
-        self.n_folds = n_folds
+        self.classifier, self.device = classifier, classifier.device
+        self.n_folds, self.n_placements = classifier.n_folds, n_placements
+        self.sim_weight, self.data_weight = samples.sim_weight, samples.data_weight
+        self.seed = seed
         # One scale for both samples, from the sample that does not change with θ.
-        scaling = Scaling.standard(data, data_weight)
-        self.sim = to_tensor(scaling(sim), device)
-        self.data = to_tensor(scaling(data), device)
+        scaling = Scaling.standard(samples.data, samples.data_weight)
+        self.sim = to_tensor(scaling(samples.sim), self.device)
+        self.data = to_tensor(scaling(samples.data), self.device)
         # The same draw for both: in a closure fit an event and its copy stay in one fold.
-        self.sim_fold = self._folds(len(sim))
-        self.data_fold = self._folds(len(data))
+        self.sim_fold = self._folds(len(samples.sim))
+        self.data_fold = self._folds(len(samples.data))
         # Steps of a search need no more events than these.
-        order = np.random.default_rng(seed).permutation(len(sim))
+        order = np.random.default_rng(seed).permutation(len(samples.sim))
         self.coarse_rows = np.sort(order[:_COARSE_ROWS])
         self._coarse = weights.subset(self.coarse_rows)
         self.evaluations: list[Evaluation] = []
@@ -272,9 +271,10 @@ class ClassifierObjective:
         generator = np.random.default_rng([self.seed, fold])
         sim_train = generator.permutation(np.flatnonzero(self.sim_fold != fold))
         data_train = generator.permutation(np.flatnonzero(self.data_fold != fold))
-        if self.max_rows is not None:
-            sim_train = sim_train[: self.max_rows // 2]
-            data_train = data_train[: self.max_rows // 2]
+        max_rows = self.classifier.max_rows
+        if max_rows is not None:
+            sim_train = sim_train[: max_rows // 2]
+            data_train = data_train[: max_rows // 2]
         x = join_events([self.data[data_train], self.sim[sim_train]])
         target = torch.zeros(len(x), device=self.device)
         target[: len(data_train)] = 1.0
@@ -288,8 +288,9 @@ class ClassifierObjective:
         )
         dataset = EventDataset(x, target, to_tensor(sample_weight, self.device))
         with torch_seed(self.seed, self.device):
-            module = self.build(x).to(self.device)
-        train(module, dataset, self.options(len(x)), device=self.device, seed=self.seed)
+            module = self.classifier.build(x).to(self.device)
+        options = self.classifier.options(len(x))
+        train(module, dataset, options, device=self.device, seed=self.seed)
         return (
             predict_logits(module, self.sim[sim_rows]).double().cpu().numpy(),
             predict_logits(module, self.data[data_rows]).double().cpu().numpy(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,34 +11,16 @@ from scipy.optimize import minimize
 
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.parameters.space import ParameterSpace
+from skdctr.results.errors import Sources
+from skdctr.results.found import Found
+from skdctr.results.messages import Message
 
-__all__ = ["SearchResult", "distance", "powell", "quadratic_minimum", "scan"]
+__all__ = ["distance", "powell", "quadratic_minimum", "scan"]
 
 # (AUC − 1/2)² is a quadratic form of θ up to about here; further out it saturates.
 _NEAR_AUC = 0.15
 _NEAR_LOSS = 0.05
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """Where a search ended.
-
-    Attributes
-    ----------
-    theta : ndarray of shape (p,)
-        The best θ.
-    sources : dict of str to ndarray of shape (p, p)
-        Covariance of θ by source; their sum is the covariance. Empty where none is known.
-    converged : bool
-        Whether the search ended by its own criterion.
-    messages : list of str
-        What the user should know.
-    """
-
-    theta: FloatArray
-    sources: dict[str, FloatArray]
-    converged: bool
-    messages: list[str] = field(default_factory=list)
 
 
 def ignore(evaluation: Evaluation) -> None:
@@ -119,7 +100,7 @@ def quadratic_minimum(
 
 
 def _from_quadratic(
-    evaluations: list[Evaluation], kind: str, low: FloatArray, high: FloatArray
+    evaluations: list[Evaluation], kind: str, space: ParameterSpace
 ) -> tuple[FloatArray, FloatArray] | None:
     """Fit the form to the evaluations near the best one, to more of them if these do not do."""
     theta = np.stack([evaluation.theta for evaluation in evaluations])
@@ -131,8 +112,8 @@ def _from_quadratic(
     n_near = max(int((values[order] < values[order[0]] + near).sum()), least)
     for n_taken in dict.fromkeys((n_near, 2 * n_near, len(order))):
         rows = order[:n_taken]
-        found = quadratic_minimum(theta[rows], values[rows], (high - low) / 4)
-        if found is not None and ((found[0] >= low) & (found[0] <= high)).all():
+        found = quadratic_minimum(theta[rows], values[rows], (space.high - space.low) / 4)
+        if found is not None and space.contains(found[0]):
             return found
     return None
 
@@ -140,15 +121,13 @@ def _from_quadratic(
 def powell(
     objective: ClassifierObjective,
     kind: str,
-    low: FloatArray,
-    high: FloatArray,
-    start: FloatArray,
+    space: ParameterSpace,
     *,
     max_iter: int = 100,
     tol: float = 1e-4,
     max_evaluations: int | None = None,
     report: Callable[[Evaluation], Any] = ignore,
-) -> SearchResult:
+) -> Found:
     """Descend by Powell's method within bounds, as the SRGN paper does (caption of Fig. 5).
 
     Minimises |AUC − 1/2|, or maximises the loss. A descent ends anywhere in the dead zone about
@@ -157,52 +136,51 @@ def powell(
     """
 
     def value(theta: FloatArray) -> float:
-        evaluation = objective(np.clip(theta, low, high))
+        evaluation = objective(space.clip(theta))
         report(evaluation)
         return abs(evaluation.auc - 0.5) if kind == "auc" else -evaluation.loss
 
     found = minimize(
         value,
-        start,
+        space.clip(space.nominal),
         method="Powell",
-        bounds=list(zip(low, high, strict=True)),
+        bounds=list(zip(space.low, space.high, strict=True)),
         options={"xtol": tol, "ftol": tol, "maxiter": max_iter, "maxfev": max_evaluations},
     )
-    theta = np.clip(np.atleast_1d(found.x), low, high)
-    parabola = _from_quadratic(objective.evaluations, kind, low, high)
-    sources = {}
+    theta = space.clip(np.atleast_1d(found.x))
+    parabola = _from_quadratic(objective.evaluations, kind, space)
+    sources = Sources()
     if parabola is not None:
         off = theta - parabola[0]
         sources["search"] = parabola[1] + np.outer(off, off)
-    messages = [] if found.success else [f"Powell stopped early: {found.message}"]
-    return SearchResult(theta, sources, bool(found.success), messages)
+    messages = [] if found.success else [Message(f"Powell stopped early: {found.message}")]
+    return Found(theta, sources, bool(found.success), messages)
 
 
 def scan(
     objective: ClassifierObjective,
     kind: str,
-    low: FloatArray,
-    high: FloatArray,
+    space: ParameterSpace,
     *,
     n_points: int = 15,
     n_jobs: int | None = None,
     report: Callable[[Evaluation], Any] = ignore,
-) -> SearchResult:
+) -> Found:
     """Evaluate a grid with `n_points` on each axis; θ is the minimum of the parabola through it.
 
     Published figures read the lowest point off; the parabola in (AUC − 1/2)² uses the points
     around it, which stand above the noise.
     """
-    axes = [np.linspace(a, b, n_points) for a, b in zip(low, high, strict=True)]
+    axes = [np.linspace(a, b, n_points) for a, b in zip(space.low, space.high, strict=True)]
     for evaluation in objective.evaluate_all(list(map(np.array, itertools.product(*axes))), n_jobs):
         report(evaluation)
-    parabola = _from_quadratic(objective.evaluations, kind, low, high)
+    parabola = _from_quadratic(objective.evaluations, kind, space)
     if parabola is None:
         best = min(objective.evaluations, key=lambda e: distance(e, kind))
-        return SearchResult(
+        return Found(
             best.theta,
-            {},
+            Sources(),
             converged=False,
-            messages=["no parabola fits the scan: its lowest point is given instead"],
+            messages=[Message("no parabola fits the scan: its lowest point is given instead")],
         )
-    return SearchResult(parabola[0], {"search": parabola[1]}, converged=True)
+    return Found(parabola[0], Sources(search=parabola[1]), converged=True)

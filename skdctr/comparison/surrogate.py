@@ -19,11 +19,13 @@ from scipy.optimize import least_squares
 
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.objective import ClassifierObjective, Evaluation, Placements
-from skdctr.comparison.search import SearchResult, distance, ignore, quadratic_minimum
+from skdctr.comparison.search import distance, ignore, quadratic_minimum
 from skdctr.metrics import effective_sample_size
 from skdctr.parameters.derivatives import central_differences, positive_steps
-from skdctr.parameters.space import widths
-from skdctr.results.errors import sandwich
+from skdctr.parameters.space import ParameterSpace
+from skdctr.results.errors import Sources, sandwich
+from skdctr.results.found import Found
+from skdctr.results.messages import Message
 from skdctr.weights.error import mean_covariance
 
 __all__ = ["NEAREST", "statistical_errors", "surrogate"]
@@ -100,8 +102,7 @@ def _regularised(covariance: FloatArray) -> FloatArray:
 def _solve(
     equations: _Equations,
     start: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
+    space: ParameterSpace,
     scale: FloatArray,
     stiffness: float,
     max_steps: int = 50,
@@ -122,10 +123,10 @@ def _solve(
     def slope(z: FloatArray) -> FloatArray:
         # Steps far above the resolution of log-weights in single precision.
         theta = start + z * scale
-        derivative = equations.jacobian(theta, positive_steps(theta, _STEP * scale, low))
+        derivative = equations.jacobian(theta, positive_steps(theta, _STEP * scale, space.low))
         return np.vstack([whiten @ derivative * scale, stiffness * np.eye(p)])
 
-    inside_low, inside_high = (low - start) / scale, (high - start) / scale
+    inside_low, inside_high = (space.low - start) / scale, (space.high - start) / scale
     found = least_squares(
         target,
         np.clip(np.zeros(p), inside_low, inside_high),
@@ -134,8 +135,7 @@ def _solve(
         xtol=1e-6,
         max_nfev=max_steps,
     )
-    theta: FloatArray = np.clip(start + found.x * scale, low, high)
-    return theta
+    return space.clip(start + found.x * scale)
 
 
 def _information(objective: ClassifierObjective, theta: FloatArray, step: FloatArray) -> FloatArray:
@@ -159,13 +159,12 @@ def _reachable(
     objective: ClassifierObjective,
     centre: FloatArray,
     step: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
+    space: ParameterSpace,
 ) -> FloatArray:
     """Shorten a step until the simulation there has events left and the bounds hold."""
     least = _LEAST_SHARE * len(objective.coarse_rows)
     for _ in range(8):
-        point = np.clip(centre + step, low, high)
+        point = space.clip(centre + step)
         if effective_sample_size(objective.sim_weights(point, coarse=True)) >= least:
             return point
         step = step / 2
@@ -175,13 +174,11 @@ def _reachable(
 def surrogate(
     objective: ClassifierObjective,
     kind: str,
-    low: FloatArray,
-    high: FloatArray,
-    start: FloatArray,
+    space: ParameterSpace,
     *,
     max_evaluations: int,
     report: Callable[[Evaluation], Any] = ignore,
-) -> SearchResult:
+) -> Found:
     """Fit θ from the classifiers trained at a few θ.
 
     First each classifier shows where data and simulation still differ, and θ moves to where all
@@ -197,18 +194,18 @@ def surrogate(
         What is evaluated.
     kind : {"auc", "loss"}
         What θ is read from.
-    low, high, start : ndarray of shape (p,)
-        Bounds and first θ.
+    space : ParameterSpace
+        The range that is searched, from its nominal θ on.
     max_evaluations : int
         Classifiers trained at the most.
     report : callable
         Told of every evaluation.
     """
-    p = len(start)
-    width = widths(low, high)
+    p = len(space)
+    width = space.width
 
     def steps(theta: FloatArray) -> FloatArray:
-        return positive_steps(theta, _STEP * width / 10, low)
+        return positive_steps(theta, _STEP * width / 10, space.low)
 
     def evaluate(point: FloatArray) -> Evaluation:
         evaluation = objective(point)
@@ -218,22 +215,22 @@ def surrogate(
     def spent() -> bool:
         return len(objective.evaluations) >= max_evaluations
 
-    theta = np.clip(start, low, high)
+    theta = space.clip(space.nominal)
     taken = [evaluate(theta)]
     directions = _directions(_information(objective, theta, steps(theta)), width)
     scale = np.sqrt((directions**2).sum(axis=1))
     while not spent() and len(taken) < 3 + 2 * p:
         equations = _Equations(objective, taken, coarse=True)
-        proposal = _solve(equations, theta, low, high, scale, stiffness=1.0)
-        previous, theta = theta, _reachable(objective, theta, proposal - theta, low, high)
+        proposal = _solve(equations, theta, space, scale, stiffness=1.0)
+        previous, theta = theta, _reachable(objective, theta, proposal - theta, space)
         if len(taken) >= p and abs(taken[-1].auc - 0.5) < _CLOSE:
             break
         if np.allclose(previous, theta, rtol=0, atol=1e-6 * width):
             break
         taken.append(evaluate(theta))
 
-    sources: dict[str, FloatArray] = {}
-    messages: list[str] = []
+    sources = Sources()
+    messages: list[Message] = []
     converged = False
     design: list[Evaluation] = []
     while not converged:
@@ -242,13 +239,13 @@ def surrogate(
         points = _design(directions, crossed=kind == "loss")
         if len(objective.evaluations) + len(points) > max_evaluations:
             break
-        reached = (_reachable(objective, theta, point, low, high) for point in points)
+        reached = (_reachable(objective, theta, point, space) for point in points)
         design = [evaluate(point) for point in reached]
         equations = _Equations(objective, design)
         before = theta
         rough = _Equations(objective, design, coarse=True)
-        theta = _solve(rough, theta, low, high, scale, stiffness=1e-3)
-        theta = _solve(equations, theta, low, high, scale, stiffness=1e-3, max_steps=4)
+        theta = _solve(rough, theta, space, scale, stiffness=1e-3)
+        theta = _solve(equations, theta, space, scale, stiffness=1e-3, max_steps=4)
         sources, messages = _errors(equations, theta, steps(theta), width, objective.names)
         converged = bool((np.abs(theta - before) < _RADIUS / 2 * scale).all())
     if not design:
@@ -256,7 +253,10 @@ def surrogate(
         sources, messages = _errors(equations, theta, steps(theta), width, objective.names)
     if not converged:
         messages.append(
-            f"θ still moved after {len(objective.evaluations)} evaluations: raise max_evaluations"
+            Message(
+                f"θ still moved after {len(objective.evaluations)} evaluations: raise "
+                "max_evaluations"
+            )
         )
     if kind == "loss":
         points_seen = design or taken
@@ -265,18 +265,18 @@ def surrogate(
             np.array([distance(e, kind) for e in points_seen]),
             scale,
         )
-        if found is None or not ((found[0] >= low) & (found[0] <= high)).all():
-            messages.append("the loss has no maximum within reach: θ is that of the AUC")
+        if found is None or not space.contains(found[0]):
+            messages.append(Message("the loss has no maximum within reach: θ is that of the AUC"))
             converged = False
         else:
             theta = found[0]
-            sources = {**sources, "search": found[1]}
-    return SearchResult(theta, sources, converged, messages)
+            sources = Sources(sources, search=found[1])
+    return Found(theta, sources, converged, messages)
 
 
 def statistical_errors(
-    objective: ClassifierObjective, theta: FloatArray, low: FloatArray, high: FloatArray
-) -> tuple[dict[str, FloatArray], list[str]]:
+    objective: ClassifierObjective, theta: FloatArray, space: ParameterSpace
+) -> tuple[Sources, list[Message]]:
     """Compute the errors of data, simulation and weights, from the classifiers trained near θ.
 
     For searches that read θ off the AUC or the loss itself. The objective must have kept the
@@ -284,14 +284,14 @@ def statistical_errors(
 
     Returns
     -------
-    sources : dict of str to ndarray of shape (p, p)
+    sources : Sources
         Covariance by source.
-    messages : list of str
+    messages : list of Message
         What is not identified.
     """
     p = len(theta)
-    width = widths(low, high)
-    step = positive_steps(theta, _STEP * width / 10, low)
+    width = space.width
+    step = positive_steps(theta, _STEP * width / 10, space.low)
     information = _information(objective, theta, step)
 
     def away(evaluation: Evaluation) -> float:
@@ -311,19 +311,15 @@ def _errors(
     step: FloatArray,
     width: FloatArray,
     names: Sequence[str],
-) -> tuple[dict[str, FloatArray], list[str]]:
+) -> tuple[Sources, list[Message]]:
     """Propagate the errors of the equations to θ, by source, and find what they do not fix."""
     slope = equations.jacobian(theta, step) * width
-    by_source = {
-        "data": equations.data_covariance,
-        "simulation": equations.sim_covariance(theta),
-    }
+    by_source = Sources(data=equations.data_covariance, simulation=equations.sim_covariance(theta))
     # The equations are solved in units of these; the error of the weights goes with them.
-    total = _regularised(sum(by_source.values(), np.zeros((len(slope), len(slope)))))
-    combine = np.linalg.solve(total, slope).T
+    total = _regularised(by_source.total(len(slope)))
+    combine = np.asarray(np.linalg.solve(total, slope).T, dtype=np.float64)
     by_source |= equations.weight_covariance(theta)
-    scatter = {source: combine @ covariance @ combine.T for source, covariance in by_source.items()}
-    return sandwich(combine @ slope, scatter, width, names)
+    return sandwich(combine @ slope, by_source.propagated(combine), width, names)
 
 
 def _design(directions: FloatArray, *, crossed: bool) -> list[FloatArray]:

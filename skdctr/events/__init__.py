@@ -1,5 +1,6 @@
-"""Internal: events as users have them, unpacked, checked, scaled, once.
+"""Internal: events as users have them, unpacked, checked and scaled once.
 
-Arrays, frames and sets of particles come in; rows of numbers or packed sets, their scale and their
-support go out. Imports nothing of the package but `_utils` and `exceptions`.
+What comes in: arrays, frames, awkward arrays and sets of particles, with their weights.
+What goes out: rows of features or packed sets, their scale, their support and their identity.
+What it must not import: anything of the package but `_utils` and `exceptions`.
 """

@@ -1,4 +1,4 @@
-"""Whether events are those that a reweighter was fitted on, and in the same order."""
+"""Whether events are those that a reweighter was fitted on, in the same order."""
 
 from __future__ import annotations
 
@@ -6,44 +6,56 @@ import numpy as np
 
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import row_chunks
-from skdctr.events.packed import PackedEvents
-from skdctr.events.validation import Events
+from skdctr.events.kinds import Events, feature_table
 
 __all__ = ["are_seen", "event_sums"]
 
-# Relative, between sums in another order; those of other events differ by their fluctuation.
-_SAME = 1e-6
+# Sums count as equal up to this difference, relative to the sum of absolute values: rounding, which
+# depends on the order of summation, is smaller, and the fluctuation of other events is larger.
+_ROUNDING = 1e-6
 
 
 def event_sums(X: Events) -> FloatArray:
-    """Return sums of the features, weighted by position, and absolute, (3, f).
+    """Sum the features of a sample in three ways, by which it is recognised.
 
     Parameters
     ----------
     X : ndarray of shape (n, f) or PackedEvents
-        Events, in any precision from that of float32 on.
+        Events, in the precision of float32 or a higher one.
+
+    Returns
+    -------
+    ndarray of shape (3, f)
+        Sums of the features, sums weighted by position in the sample, and sums of absolute values.
     """
-    rows = X.features if isinstance(X, PackedEvents) else X
-    sums = np.zeros((3, rows.shape[1]))
-    for where, part in row_chunks(rows):
+    table = feature_table(X)
+    sums = np.zeros((3, table.shape[1]))
+    for rows, part in row_chunks(table):
         values = part.astype(np.float32).astype(np.float64)
-        position = np.arange(where.start, where.start + len(part)) / len(rows)
+        position = np.arange(rows.start, rows.start + len(part)) / len(table)
         sums += [values.sum(axis=0), position @ values, np.abs(values).sum(axis=0)]
     return sums
 
 
-def are_seen(X: Events, seen: FloatArray) -> bool:
-    """Say whether events have the sums of those that were seen.
+def are_seen(X: Events, seen_sums: FloatArray) -> bool:
+    """Say whether events are those of which the sums were kept.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, f) or PackedEvents
+        Events.
+    seen_sums : ndarray of shape (3, f)
+        The `event_sums` of the events that were seen.
 
     Raises
     ------
     ValueError
-        If they are the same in another order.
+        If they are the same events in another order.
     """
-    (total, ordered, size), (seen_total, seen_order, _) = event_sums(X), seen
-    if (np.abs(total - seen_total) > _SAME * size).any():
+    (total, ordered, size), (seen_total, seen_ordered, _) = event_sums(X), seen_sums
+    if (np.abs(total - seen_total) > _ROUNDING * size).any():
         return False
-    if (np.abs(ordered - seen_order) > _SAME * size).any():
+    if (np.abs(ordered - seen_ordered) > _ROUNDING * size).any():
         raise ValueError(
             "gen has the events that the reweighter was fitted on in another order: give gen and "
             "theta in the order of its fit, so that events correct a network that has not seen "

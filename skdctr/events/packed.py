@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from skdctr._utils.optional import is_awkward
 from skdctr.events.chunks import row_chunks
 from skdctr.events.tensors import PackedTensors
-from skdctr.events.unpack import flatten_events
+from skdctr.events.unpack import flatten_events, is_awkward_rows
 
 __all__ = ["PackedEvents", "PackedTensors", "is_sets"]
 
@@ -34,8 +34,7 @@ def is_sets(X: Any) -> bool:
     """
     if isinstance(X, PackedEvents):
         return True
-    sample = X[0] if isinstance(X, list) and X else X
-    return is_awkward(sample) or len(getattr(X, "shape", ())) == 3
+    return is_awkward(X) or is_awkward_rows(X) or len(getattr(X, "shape", ())) == 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class PackedEvents:
     types : ndarray of shape (m,), int32, or None
         Particle types, e.g. PDG codes.
     type_name : str or None
-        Name of the particle type, where it came with one.
+        Name of the feature that held the particle types, where it had one.
 
     Examples
     --------
@@ -100,14 +99,14 @@ class PackedEvents:
             to hold integers. None: there is none. "auto": an integer field by the name of
             ``pid``, ``pdgid``, ``pdgId`` or ``pdg_id``.
         dtype : dtype, default=float32
-            Of the features.
+            Type of the numbers that the features are stored as.
         name : str, default="X"
             What the caller calls the events, for messages.
 
         Returns
         -------
         PackedEvents
-            In the order given.
+            The events in the order given.
 
         Raises
         ------
@@ -162,23 +161,24 @@ class PackedEvents:
         )
 
     def __getitem__(self, rows: Any) -> PackedEvents:
-        """Events by slice, indices or mask; an integer gives that one event, packed."""
-        # scikit-learn asks for X[rows, ...].
+        """Take events by slice, indices or mask; an integer gives that one event, packed."""
+        # scikit-learn takes events by X[rows, ...].
         if isinstance(rows, tuple) and len(rows) == 2 and rows[1] is Ellipsis:
             rows = rows[0]
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1:
-                return self._particles(slice(start, max(start, stop)))
+                return self._adjacent(start, max(start, stop))
             rows = np.arange(start, stop, step)
-        index = self._rows(rows)
+        index = self._event_numbers(rows)
         starts, counts = self.offsets[index], self.counts[index]
         offsets = np.concatenate([[0], np.cumsum(counts)])
         particles = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
         types = None if self.types is None else self.types[particles]
-        return self._replace(self.features[particles], offsets, types)
+        return self._with_particles(self.features[particles], offsets, types)
 
-    def _rows(self, rows: Any) -> NDArray[np.int64]:
+    def _event_numbers(self, rows: Any) -> NDArray[np.int64]:
+        """Turn an integer, indices or a mask into numbers of events from 0 to n - 1."""
         if isinstance(rows, (int, np.integer)) and not isinstance(rows, bool):
             rows = [operator.index(rows)]
         index = np.asarray(rows)
@@ -198,13 +198,15 @@ class PackedEvents:
             raise IndexError(f"event {index.min()} to {index.max()} asked for, of {n} events.")
         return np.where(index < 0, index + n, index).astype(np.int64)
 
-    def _particles(self, rows: slice) -> PackedEvents:
-        offsets = self.offsets[rows.start : rows.stop + 1]
+    def _adjacent(self, start: int, stop: int) -> PackedEvents:
+        """Take events that follow each other, as views of the same particles."""
+        offsets = self.offsets[start : stop + 1]
         inside = slice(offsets[0], offsets[-1])
         types = None if self.types is None else self.types[inside]
-        return self._replace(self.features[inside], offsets - offsets[0], types)
+        return self._with_particles(self.features[inside], offsets - offsets[0], types)
 
-    def _replace(self, features: Any, offsets: Any, types: Any) -> PackedEvents:
+    def _with_particles(self, features: Any, offsets: Any, types: Any) -> PackedEvents:
+        """Make events of other particles, whose features have the same names."""
         return PackedEvents(features, offsets, self.feature_names, types, self.type_name)
 
     def check_like(self, known: PackedEvents, *, name: str, known_name: str) -> None:
@@ -213,9 +215,9 @@ class PackedEvents:
         Parameters
         ----------
         known : PackedEvents
-            The others; some of their events are enough, even none.
+            The others. Any part of their events will do, even one without events.
         name, known_name : str
-            What the caller calls both.
+            What the caller calls these events and the others, for messages.
 
         Raises
         ------
@@ -242,8 +244,14 @@ class PackedEvents:
             )
 
     def with_features(self, features: NDArray[Any]) -> PackedEvents:
-        """Give the same particles other values of the features, as a transformer does."""
-        return self._replace(features, self.offsets, self.types)
+        """Give the same particles other values of the features, as a transformer does.
+
+        Parameters
+        ----------
+        features : ndarray of shape (m, f)
+            New features of all particles, of which there are as many as before.
+        """
+        return self._with_particles(features, self.offsets, self.types)
 
     @staticmethod
     def concatenate(events: Sequence[PackedEvents]) -> PackedEvents:
@@ -252,17 +260,18 @@ class PackedEvents:
         Parameters
         ----------
         events : sequence of PackedEvents
-            At least one.
+            At least one sample.
 
         Returns
         -------
         PackedEvents
-            Their events, in order.
+            The events of all samples, in order.
 
         Raises
         ------
         ValueError
-            If the samples differ in their features, or only some have particle types.
+            If there is no sample, the samples differ in their features, or only some of them have
+            particle types.
         """
         if not events:
             raise ValueError("events is empty; expected at least one sample to concatenate.")
@@ -276,7 +285,7 @@ class PackedEvents:
                 )
         counts = np.concatenate([other.counts for other in events])
         types = [other.types for other in events if other.types is not None]
-        return first._replace(
+        return first._with_particles(
             np.concatenate([other.features for other in events]),
             np.concatenate([[0], np.cumsum(counts)]),
             np.concatenate(types) if types else None,
@@ -285,12 +294,12 @@ class PackedEvents:
     def mean_and_scale(
         self, sample_weight: NDArray[np.float64] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and standard deviation of each feature over all particles.
+        """Compute mean and standard deviation of each feature over all particles.
 
         Parameters
         ----------
         sample_weight : ndarray of shape (n,), optional
-            Weight of each event, counted for each of its particles; not negative.
+            Weights of the events, which count for each of their particles. None may be negative.
 
         Returns
         -------
@@ -301,24 +310,30 @@ class PackedEvents:
         total = self.n_particles if weight is None else weight.sum()
         if not total > 0:
             return np.zeros(self.n_features), np.ones(self.n_features)
-        mean = _sum_of(self.features, weight, lambda values: values) / total
-        scale = np.sqrt(_sum_of(self.features, weight, lambda values: (values - mean) ** 2) / total)
-        # Below this the spread is what rounding leaves of a constant.
+        mean = _particle_sum(self.features, weight, lambda values: values) / total
+        variance = _particle_sum(self.features, weight, lambda values: (values - mean) ** 2) / total
+        scale = np.sqrt(variance)
+        # A spread below this is what rounding leaves of a constant.
         constant = scale <= 10 * np.finfo(self.features.dtype).eps * np.abs(mean)
         return mean, np.where(constant, 1.0, scale)
 
     def to_padded(self, n_particles: int | None = None) -> NDArray[np.floating[Any]]:
-        """Array of shape (n, particles, f) in which missing particles are NaN.
+        """Make an array of shape (n, particles, f) in which missing particles are NaN.
 
         Parameters
         ----------
         n_particles : int, optional
-            Room for each event; by default that of the largest. Particles beyond it are an error.
+            Room for particles in each event. By default it is what the largest event needs.
 
         Returns
         -------
         ndarray of shape (n, n_particles, f)
-            With one feature more, the last, where there are particle types.
+            The features. Particle types, where there are some, are one feature more, the last.
+
+        Raises
+        ------
+        ValueError
+            If an event has more than `n_particles`.
         """
         counts = self.counts
         largest = int(counts.max(initial=0))
@@ -346,7 +361,7 @@ class PackedEvents:
         Returns
         -------
         PackedTensors
-            Copies: changing them leaves the events alone.
+            The tensors are copies, so that changes of them leave the events alone.
         """
         return PackedTensors(
             torch.tensor(self.features, device=device),
@@ -355,17 +370,17 @@ class PackedEvents:
         )
 
 
-def _sum_of(
+def _particle_sum(
     features: NDArray[Any],
     weight: NDArray[np.float64] | None,
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """Add up a function of particles, (f,), a part of them at a time."""
+    """Sum a function of the features, times weights, over particles, a part of them at a time."""
     total = np.zeros((1, features.shape[1]))
     for rows, part in row_chunks(features):
         values = function(part.astype(np.float64))
         if weight is not None:
             values = values * weight[rows, None]
-        # Row after row, as in one sum over all: how many parts there are changes no digit.
+        # The sum goes row after row, so that the number of parts changes no digit.
         total = np.concatenate([total, values]).sum(axis=0, keepdims=True)
     return total[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import singledispatch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.events.chunks import extremes, row_chunks
+from skdctr.events.kinds import Events, feature_table
 from skdctr.events.packed import PackedEvents
-from skdctr.events.validation import Events
 from skdctr.exceptions import ExtrapolationWarning
 
 __all__ = ["FeatureRange", "SetRange", "support_of"]
@@ -25,9 +26,9 @@ class FeatureRange:
     Attributes
     ----------
     low, high : ndarray of shape (f,)
-        Smallest and largest value seen.
+        Smallest and largest value of each feature among the training events.
     n_events : int
-        Events seen.
+        Number of training events.
     """
 
     low: FloatArray
@@ -35,9 +36,11 @@ class FeatureRange:
     n_events: int
 
     def beyond_chance(self, X: FloatArray) -> list[tuple[int, int]]:
-        """Find columns with rows outside farther, or in greater number, than chance would put them.
+        """Find the columns with rows so far outside, or so many, that it is not by chance.
 
-        Of fresh events of the same distribution some fall just beyond the extremes seen.
+        Some fresh events of the same distribution fall just beyond the extremes of the training
+        events: of n rows, 2 n / (n_events + 1) are expected to. A column is found if more than
+        ten times as many and ten lie outside, or one does by more than the width of the range.
 
         Parameters
         ----------
@@ -47,10 +50,10 @@ class FeatureRange:
         Returns
         -------
         list of (int, int)
-            Column, and how many rows lie outside.
+            Number of each such column, and how many of its rows lie outside.
         """
         expected = 2 * len(X) / (self.n_events + 1)
-        # Of a constant feature the rounding must not count.
+        # The rounding of a constant feature must not count.
         slack = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
         counts, farthest = np.zeros(len(slack), dtype=np.int64), np.full(len(slack), -np.inf)
         for _, part in row_chunks(X):
@@ -62,7 +65,17 @@ class FeatureRange:
         return [(int(k), int(counts[k])) for k in found]
 
     def warn_if_outside(self, X: FloatArray, names: Sequence[str], *, rows: str = "events") -> None:
-        """Warn of rows outside of the range that are more, or farther out, than by chance."""
+        """Warn of each feature that is outside of the range by more than chance.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f)
+            Other events.
+        names : sequence of str of length f
+            Names of the features.
+        rows : str, default="events"
+            What the rows are, for the message.
+        """
         for k, n_outside in self.beyond_chance(X):
             warn_user(
                 f"{n_outside} of {len(X)} {rows} have {names[k]} outside the range "
@@ -74,16 +87,16 @@ class FeatureRange:
 
 @dataclass(frozen=True)
 class SetRange:
-    """Support of training events that are sets.
+    """Support of training events that are sets of particles.
 
     Attributes
     ----------
     particles : FeatureRange
-        Of the features of the particles.
+        Range of the features of the particles.
     counts : FeatureRange
-        Of the number of particles of an event.
+        Range of the number of particles of an event.
     types : ndarray of shape (t,), or None
-        Particle types seen.
+        Particle types among the training events.
     """
 
     particles: FeatureRange
@@ -92,11 +105,19 @@ class SetRange:
 
     @property
     def n_events(self) -> int:
-        """Events seen."""
+        """Number of training events."""
         return self.counts.n_events
 
     def warn_if_outside(self, X: PackedEvents, names: Sequence[str]) -> None:
-        """Warn of particles, and of numbers of particles, that are outside of the support."""
+        """Warn of particles, and of numbers of particles, that are outside of the support.
+
+        Parameters
+        ----------
+        X : PackedEvents
+            Other events.
+        names : sequence of str of length f
+            Names of the features of a particle.
+        """
         features = X.features.astype(np.float64)
         self.particles.warn_if_outside(features, names, rows="particles")
         self.counts.warn_if_outside(X.counts[:, None].astype(np.float64), ["a number of particles"])
@@ -113,10 +134,20 @@ class SetRange:
             )
 
 
+@singledispatch
 def support_of(X: Events) -> FeatureRange | SetRange:
-    """Note the support of training events."""
-    if not isinstance(X, PackedEvents):
-        return FeatureRange(*extremes(X), len(X))
+    """Find the support of training events.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, f) or PackedEvents
+        Checked events.
+    """
+    return FeatureRange(*extremes(feature_table(X)), len(X))
+
+
+@support_of.register(PackedEvents)
+def _support_of_sets(X: PackedEvents) -> SetRange:
     if X.n_particles:
         low = X.features.min(axis=0).astype(np.float64)
         high = X.features.max(axis=0).astype(np.float64)

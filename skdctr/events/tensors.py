@@ -1,4 +1,4 @@
-"""Packed events as tensors on a device, and what rows of features and sets have in common there."""
+"""Packed events as tensors on a device, and how samples of either kind are cut and joined there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PackedTensors:
     types : Tensor of shape (m,), int32, or None
         Particle types, as codes from 0 to ``n_types - 1`` where networks take them.
     n_types : int, default=0
-        Number of these codes, the last of which stands for all unknown types.
+        Number of these codes, the last of which stands for all types that are unknown.
     """
 
     features: Tensor
@@ -66,7 +66,7 @@ class PackedTensors:
         return self.features.nbytes
 
     def __getitem__(self, rows: slice | Tensor | NDArray[Any]) -> PackedTensors:
-        """Events by slice of step 1, by a tensor of indices that are not negative, or by a mask."""
+        """Take events by a slice of step 1, by indices that are not negative, or by a mask."""
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step != 1:
@@ -83,29 +83,42 @@ class PackedTensors:
         return PackedTensors(features, offsets, types, self.n_types)
 
     def _slice(self, start: int, stop: int, first: int, last: int) -> PackedTensors:
+        """Take the events from start to stop, whose particles are those from first to last."""
         types = None if self.types is None else self.types[first:last]
         offsets = self.offsets[start : stop + 1] - first
         return PackedTensors(self.features[first:last], offsets, types, self.n_types)
 
     def index_select(self, dim: int, rows: Tensor) -> PackedTensors:
-        """Events by indices, as of a tensor along its first dimension."""
+        """Take events by indices, as from a tensor along its first dimension."""
         if dim != 0:
             raise IndexError(f"dim is {dim}; expected 0: events are what is selected.")
         return self[rows]
 
     def split(self, size: int) -> Iterator[PackedTensors]:
-        """Cut into parts of so many events, the last one smaller; views, as those of a tensor."""
+        """Cut into parts of so many events, the last one smaller; the parts are views."""
         edges = [*range(0, len(self), size), len(self)]
-        # All at once: on a GPU each number that is asked for waits for the device.
+        # They are read all at once: on a GPU each number that is asked for waits for the device.
         particles = self.offsets[edges].tolist()
         for k in range(len(edges) - 1):
             yield self._slice(edges[k], edges[k + 1], particles[k], particles[k + 1])
 
     def sum_particles(self, values: Tensor, segments: Tensor | None = None) -> Tensor:
-        """Sum over the particles of each event: (m, k) to (n, k); zero where there are none.
+        """Sum values of particles over each event.
 
-        One after the other in the order of the particles, so that a processor gives the same bits
-        whatever the other events are.
+        A processor adds them one after the other in the order of the particles, so that the bits
+        of an event's sum do not depend on the other events.
+
+        Parameters
+        ----------
+        values : Tensor of shape (m, k)
+            Values of each particle.
+        segments : Tensor of int of shape (m,), optional
+            The events' `segments`, where the caller has them already.
+
+        Returns
+        -------
+        Tensor of shape (n, k)
+            Sums; those of events without particles are zero.
         """
         segments = self.segments if segments is None else segments
         return values.new_zeros(len(self), values.shape[1]).index_add(0, segments, values)
@@ -127,11 +140,10 @@ EventTensors = Tensor | PackedTensors
 
 
 def join_events(parts: Sequence[EventTensors]) -> EventTensors:
-    """Concatenate samples, all rows of features or all sets."""
-    packed = [part for part in parts if isinstance(part, PackedTensors)]
-    if packed:
-        return PackedTensors.concatenate(packed)
-    return torch.cat([part for part in parts if isinstance(part, Tensor)])
+    """Concatenate samples of the same features, which are all rows or all sets."""
+    join: Any = PackedTensors.concatenate if isinstance(parts[0], PackedTensors) else torch.cat
+    joined: EventTensors = join(parts)
+    return joined
 
 
 def event_chunks(x: EventTensors, n_rows: int) -> Iterator[tuple[slice, EventTensors]]:
@@ -142,12 +154,13 @@ def event_chunks(x: EventTensors, n_rows: int) -> Iterator[tuple[slice, EventTen
     x : Tensor of shape (n, f) or PackedTensors
         Events.
     n_rows : int
-        Rows of features, or particles, in a part. A larger event is a part by itself.
+        Largest number of rows, or of particles, in a part. An event with more particles is a part
+        by itself.
 
     Yields
     ------
     rows : slice
-        Which events.
+        Which events the part has.
     part : Tensor or PackedTensors
         These events.
     """
@@ -160,7 +173,7 @@ def event_chunks(x: EventTensors, n_rows: int) -> Iterator[tuple[slice, EventTen
 
 
 def set_chunks(x: PackedTensors, n_rows: int) -> Iterator[tuple[slice, PackedTensors]]:
-    """Do the same for sets."""
+    """Go through sets of particles in parts whose work is bounded; see `event_chunks`."""
     offsets = x.offsets.cpu().numpy()
     for rows in particle_chunks(offsets, n_rows):
         first, last = int(offsets[rows.start]), int(offsets[rows.stop])

@@ -1,4 +1,4 @@
-"""The door for events that are sets of particles: all forms made flat, and checked."""
+"""The door for events that are sets of particles: every form is flattened and checked here."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from numpy.typing import DTypeLike, NDArray
 
 from skdctr._utils.optional import is_awkward
 
-__all__ = ["TYPE_NAMES", "flatten_events", "join_rows"]
+__all__ = ["TYPE_NAMES", "flatten_events", "is_awkward_rows", "join_rows"]
 
+# Names of the particle type, by which `particle_type="auto"` finds it.
 TYPE_NAMES = ("pid", "pdgid", "pdgId", "pdg_id")
 _FORMS = (
     "an awkward array of lists of records, or an array of shape (n, particles, features) in which "
     "padded particles are all NaN"
 )
 
-# Events that end in a particle of zeros, which no real particle is, from which share on.
+# No real particle is zero in all features. Events count as padded with zeros if more than such a
+# share of them, and more than such a number, end in a particle of zeros.
 _ZERO_PADDED, _LEAST_ZERO_PADDED = 0.1, 5
 
-Flat = tuple[
+# Features, offsets, names of the features, types and their name, as `PackedEvents` takes them.
+FlatEvents = tuple[
     NDArray[np.floating[Any]],
     NDArray[np.int64],
     tuple[str, ...] | None,
@@ -31,7 +34,9 @@ Flat = tuple[
 ]
 
 
-def flatten_events(X: Any, *, particle_type: str | int | None, dtype: DTypeLike, name: str) -> Flat:
+def flatten_events(
+    X: Any, *, particle_type: str | int | None, dtype: DTypeLike, name: str
+) -> FlatEvents:
     """Flatten and check events.
 
     Parameters
@@ -41,30 +46,29 @@ def flatten_events(X: Any, *, particle_type: str | int | None, dtype: DTypeLike,
     particle_type : str, int or None
         Name or position of the particle type; "auto" for a name of `TYPE_NAMES`.
     dtype : dtype
-        Of the features.
+        Type of the numbers that the features are stored as.
     name : str
-        What the caller calls the events.
+        What the caller calls the events, for messages.
 
     Returns
     -------
     features : ndarray of shape (m, f)
-        Of the particles of all events.
+        Features of the particles of all events.
     offsets : ndarray of shape (n + 1,)
-        Where each event begins and ends.
+        Where the particles of each event begin and end.
     names : tuple of str, or None
-        Of the features.
+        Names of the features.
     types : ndarray of shape (m,), or None
         Particle types.
     type_name : str or None
-        Their name.
+        Name of the particle type.
 
     Raises
     ------
     TypeError, ValueError
         If the events are not as `PackedEvents.from_events` describes.
     """
-    if isinstance(X, list) and X and is_awkward(X[0]):
-        X = join_rows(X)
+    X = join_rows(X)
     if is_awkward(X):
         columns, counts = _awkward_columns(X, name)
     else:
@@ -78,7 +82,7 @@ def flatten_events(X: Any, *, particle_type: str | int | None, dtype: DTypeLike,
             f"{name} has no features but the particle type {key!r}; give at least one."
         )
     features = np.empty((int(offsets[-1]), len(columns)), dtype=dtype)
-    # Too large for float32 becomes infinite, and that is reported.
+    # A number too large for float32 becomes infinite, which the check reports.
     with np.errstate(over="ignore"):
         for i, values in enumerate(columns.values()):
             features[:, i] = values
@@ -87,35 +91,46 @@ def flatten_events(X: Any, *, particle_type: str | int | None, dtype: DTypeLike,
     return features, offsets, names, types, str(key) if named and key is not None else None
 
 
-def join_rows(rows: list[Any]) -> Any:
-    """Put an awkward array together again from its rows.
+def is_awkward_rows(X: Any) -> bool:
+    """Say whether events are a list of rows of an awkward array.
 
-    scikit-learn takes them one by one, into a list, as awkward arrays have no shape.
+    scikit-learn makes such lists when it splits: it takes rows one by one, as awkward arrays have
+    no shape.
+    """
+    return isinstance(X, list) and bool(X) and is_awkward(X[0])
+
+
+def join_rows(X: Any) -> Any:
+    """Put an awkward array together again from a list of its rows.
 
     Parameters
     ----------
-    rows : list of awkward arrays or records
-        One for each event.
+    X : list of awkward arrays or records, or any other events
+        One array or record for each event.
 
     Returns
     -------
     awkward array
-        Of all events. Twenty times as fast as awkward's own conversion of such lists.
+        All events, twenty times as fast as by awkward's own conversion of such lists. Events that
+        are no such list are returned as they are.
     """
+    if not is_awkward_rows(X):
+        return X
     ak = importlib.import_module("awkward")
 
     def join(parts: list[Any]) -> Any:
         return ak.unflatten(ak.concatenate(parts), [len(part) for part in parts])
 
-    if isinstance(rows[0], ak.Record):
-        return ak.Array({field: join([row[field] for row in rows]) for field in rows[0].fields})
-    return join(rows)
+    if isinstance(X[0], ak.Record):
+        return ak.Array({field: join([row[field] for row in X]) for field in X[0].fields})
+    return join(X)
 
 
 def _awkward_columns(X: Any, name: str) -> tuple[dict[Any, NDArray[Any]], NDArray[np.int64]]:
+    """Flatten an awkward array: each feature of all particles, and the particles of each event."""
     ak = importlib.import_module("awkward")
     if not X.fields:
-        return _awkward_unnamed(ak, X, name)
+        return _unnamed_columns(ak, X, name)
     columns: dict[Any, NDArray[Any]] = {}
     counts: NDArray[np.int64] | None = None
     for field in X.fields:
@@ -133,9 +148,10 @@ def _awkward_columns(X: Any, name: str) -> tuple[dict[Any, NDArray[Any]], NDArra
     return columns, np.zeros(len(X), dtype=np.int64) if counts is None else counts
 
 
-def _awkward_unnamed(
+def _unnamed_columns(
     ak: Any, X: Any, name: str
 ) -> tuple[dict[Any, NDArray[Any]], NDArray[np.int64]]:
+    """Flatten an awkward array of lists of lists of numbers, whose features have no names."""
     _check_lists(ak, X, 3, name)
     counts = ak.to_numpy(ak.num(X, axis=1))
     widths = ak.to_numpy(ak.flatten(ak.num(X, axis=2), axis=1))
@@ -156,6 +172,7 @@ def _awkward_unnamed(
 
 
 def _check_lists(ak: Any, column: Any, ndim: int, name: str) -> None:
+    """Refuse an awkward array that has not so many dimensions, or misses a value."""
     if column.fields or column.ndim != ndim:
         inner = "numbers" if ndim == 2 else "lists of numbers"
         raise ValueError(
@@ -171,6 +188,7 @@ def _check_lists(ak: Any, column: Any, ndim: int, name: str) -> None:
 
 
 def _numbers(values: Any, name: str) -> NDArray[Any]:
+    """Make an array of real numbers, or refuse what has others."""
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} holds {array.dtype}, expected real numbers.")
@@ -178,6 +196,7 @@ def _numbers(values: Any, name: str) -> NDArray[Any]:
 
 
 def _padded_columns(X: Any, name: str) -> tuple[dict[Any, NDArray[Any]], NDArray[np.int64]]:
+    """Flatten an array of shape (n, particles, f) and leave its padding out."""
     try:
         array = np.asarray(X)
     except ValueError as error:
@@ -205,6 +224,7 @@ def _padded_columns(X: Any, name: str) -> tuple[dict[Any, NDArray[Any]], NDArray
 def _type_key(
     columns: Mapping[Any, NDArray[Any]], particle_type: str | int | None, name: str
 ) -> str | int | None:
+    """Find the key of the column that holds the particle types, if one does."""
     if particle_type is None:
         return None
     if particle_type == "auto":
@@ -227,6 +247,7 @@ def _type_key(
 def _types(
     values: NDArray[Any], key: str | int, offsets: NDArray[np.int64], name: str
 ) -> NDArray[np.int32]:
+    """Check that particle types are integers, and store them as such."""
     limits = np.iinfo(np.int32)
     # NaN fails every comparison.
     good = (values >= limits.min) & (values <= limits.max)
@@ -246,7 +267,8 @@ def _check_finite(
     offsets: NDArray[np.int64],
     name: str,
 ) -> None:
-    # One pass without a mask in memory; nearly always that is all.
+    """Refuse NaN and infinity among the features of particles, and say where they are."""
+    # The sum needs no mask in memory, and it is nearly always finite.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(features.sum(dtype=np.float64)):
             return
@@ -266,8 +288,10 @@ def _check_finite(
 
 
 def _event(offsets: NDArray[np.int64], particle: int) -> int:
+    """Find the number of the event that a particle belongs to."""
     return int(np.searchsorted(offsets, particle, side="right")) - 1
 
 
 def _shown(key: str | int) -> str:
+    """Name a feature in a message."""
     return repr(key) if isinstance(key, str) else f"feature {key}"

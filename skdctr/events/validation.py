@@ -1,4 +1,4 @@
-"""The door: events and their weights are checked here, once, and nowhere else."""
+"""The door of the package: events and their weights are checked here, once, and nowhere else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sklearn.utils.validation import assert_all_finite, check_array, validate_da
 
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import is_mapped, row_chunks
+from skdctr.events.kinds import Events, count_features, holds_sets
 from skdctr.events.packed import PackedEvents, is_sets
 
 __all__ = [
@@ -26,14 +27,13 @@ __all__ = [
     "feature_names",
 ]
 
-# Rows of features, or sets of particles.
-Events = FloatArray | PackedEvents
-# What is taken as it comes where numbers are converted a part at a time; else the first of them.
+# Types that are left as they are where the caller converts a part at a time; all others become the
+# first of them.
 _FLOATS = (np.float64, np.float32)
 
 
 def feature_names(X: Any) -> list[str] | None:
-    """Column names of a DataFrame whose columns are all strings, else None."""
+    """Return the column names of a DataFrame or Series if all are strings, else None."""
     if isinstance(X, pd.DataFrame) and all(isinstance(column, str) for column in X.columns):
         return list(X.columns)
     if isinstance(X, pd.Series) and isinstance(X.name, str):
@@ -55,7 +55,7 @@ def check_events(
     n_features : int, optional
         How many features the events must have.
     keep_single : bool
-        Leave float32 as it is, without a copy.
+        Whether to leave float32 as it is, without a copy.
 
     Raises
     ------
@@ -97,22 +97,52 @@ def _check_finite(X: FloatArray, *, name: str, estimator: Any = None) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             total = part.sum(dtype=np.float64)
         if not np.isfinite(total):
-            # A sum may overflow; and of the whole scikit-learn says whether it holds any NaN.
+            # The sum may have overflowed; and scikit-learn says of the whole whether it has a NaN.
             known = None if estimator is None else type(estimator).__name__
             assert_all_finite(X, input_name=name, estimator_name=known)
             return
 
 
 def feature_labels(X: Events, names: Sequence[str] | None) -> list[str]:
-    """Name the features of a checked sample in messages."""
+    """Name the features of a checked sample in messages.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, f) or PackedEvents
+        Checked events.
+    names : sequence of str of length f, or None
+        Names of the features, where they have some.
+
+    Returns
+    -------
+    list of str
+        The names; "feature 0" and so on where there are none.
+    """
     if names is not None:
         return list(names)
-    n_features = X.n_features if isinstance(X, PackedEvents) else X.shape[1]
-    return [f"feature {k}" for k in range(n_features)]
+    return [f"feature {k}" for k in range(count_features(X))]
 
 
 def check_sample(X: Any, *, name: str) -> Events:
-    """Check a sample of rows of features, (n, f) or (n,), or of n sets of particles."""
+    """Check a sample of either kind.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, f) or (n,), or n sets of particles
+        Events, of which there has to be one at least.
+    name : str
+        What the caller calls the argument, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n, f), or PackedEvents
+        Rows of features are float64; see `check_events`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the sample is empty, or is not as `check_events` or `PackedEvents.from_events` asks.
+    """
     if not is_sets(X):
         return check_events(X, name=name)
     packed = PackedEvents.from_events(X, name=name)
@@ -122,21 +152,33 @@ def check_sample(X: Any, *, name: str) -> Events:
 
 
 def check_like(X: Events, reference: Events, *, name: str, reference_name: str) -> None:
-    """Refuse a checked sample whose features are not those of another."""
-    if isinstance(X, PackedEvents) and isinstance(reference, PackedEvents):
-        X.check_like(reference, name=name, known_name=reference_name)
-    elif isinstance(X, PackedEvents) or isinstance(reference, PackedEvents):
-        sets, rows = (
-            (name, reference_name) if isinstance(X, PackedEvents) else (reference_name, name)
-        )
+    """Refuse a checked sample whose features are not those of another.
+
+    Parameters
+    ----------
+    X, reference : ndarray of shape (n, f) or PackedEvents
+        Checked events.
+    name, reference_name : str
+        What the caller calls them, for messages.
+
+    Raises
+    ------
+    ValueError
+        If one holds rows and the other sets, or if the features differ.
+    """
+    if holds_sets(X) != holds_sets(reference):
+        sets, rows = (name, reference_name) if holds_sets(X) else (reference_name, name)
         raise ValueError(
             f"{sets} holds sets of particles, {rows} holds rows of features: give both in the same "
             "form."
         )
-    elif X.shape[1] != reference.shape[1]:
+    packed = [sample for sample in (X, reference) if isinstance(sample, PackedEvents)]
+    if packed:
+        packed[0].check_like(packed[1], name=name, known_name=reference_name)
+    elif count_features(X) != count_features(reference):
         raise ValueError(
-            f"{name} has {X.shape[1]} features, expected {reference.shape[1]}: give the same "
-            f"features, in the same order, as in {reference_name}."
+            f"{name} has {count_features(X)} features, expected {count_features(reference)}: give "
+            f"the same features, in the same order, as in {reference_name}."
         )
 
 
@@ -150,25 +192,32 @@ def check_estimator_events(
 ) -> Events:
     """Do what scikit-learn's ``validate_data`` does, for sets of particles too.
 
-    Sets `n_features_in_`, for sets the number of features of a particle, and `feature_names_in_`.
+    A fit sets `n_features_in_` of the estimator, which for sets is the number of features of a
+    particle, and `feature_names_in_`.
 
     Parameters
     ----------
     estimator : estimator
-        Whose events they are.
+        The estimator that was given the events.
     X : array-like of shape (n, f), or n sets of particles
         Events.
     reset : bool
-        Whether this is a fit, or events that have to be like those of the fit.
+        Whether this is a fit; otherwise the events have to be like those of the fit.
     ensure_min_samples : int
-        Events that are needed.
+        Least number of events.
     keep_single : bool
-        Leave rows of float32 as they are, without a copy, and go through a mapped file in parts.
+        Whether to leave rows of float32 as they are, without a copy, and to go through a mapped
+        file in parts.
 
     Returns
     -------
     ndarray of shape (n, f) or PackedEvents
         Rows are float64, unless `keep_single`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are too few events, one is not finite, or the features are not those of the fit.
     """
     fitted = None if reset else getattr(estimator, "_fitted_sets", None)
     of_fit = f"the fit of {type(estimator).__name__}"

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skdctr._utils.device import resolve_device
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.classifier import ClassifierEstimator
-from skdctr.fitting.report import doubtful_weights, warn_of
-from skdctr.fitting.reweighter import bind, parameter_space
+from skdctr.fitting.report import Quality, doubtful_weights
 from skdctr.fitting.samples import Samples
 from skdctr.inference.chi_square import ChiSquare
-from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.fit import reco_information
 from skdctr.observable.regression import RegressionOptions
-from skdctr.parameters.space import check_bounds
 from skdctr.results.fit_result import FitResult
-from skdctr.training.options import TrainingOptions
+from skdctr.results.messages import warn_of
+from skdctr.reweighting.base import parameter_space
+from skdctr.training.settings import NetworkSettings
 
-__all__ = ["FitInference"]
-
-# Steps of a regression's training, its epochs, and the events it takes at the most.
-_REGRESSION_STEPS = 300
-_REGRESSION_EPOCHS = (1, 30)
-_REGRESSION_ROWS = 200_000
+__all__ = ["FitInferenceMixin"]
 
 
-class FitInference(ClassifierEstimator):
-    """Base of `SRGNFitter`: inference after the fit, and the regressions that it takes."""
+class FitInferenceMixin:
+    """χ², intervals and expected covariances of a fitted `SRGNFitter`."""
 
     bounds: Any
     constraints: dict[str, tuple[float, float]] | None
-    max_epochs: Any
+    n_folds: int
     reweighter_: Any
     result_: FitResult
     theta_: FloatArray
@@ -46,25 +36,6 @@ class FitInference(ClassifierEstimator):
     covariance_: FloatArray
     _equation: EstimatingEquation | None
     _samples: Samples
-
-    def _regression_options(self) -> RegressionOptions:
-        size = max(1, self.batch_size // 2)
-
-        def training(n_events: int) -> TrainingOptions:
-            steps = math.ceil(n_events / size)
-            auto = np.clip(math.ceil(_REGRESSION_STEPS / steps), *_REGRESSION_EPOCHS)
-            epochs = int(auto if self.max_epochs == "auto" else self.max_epochs)
-            return replace(self._training_options(epochs), batch_size=size, verbose=0)
-
-        return RegressionOptions(
-            layers={
-                "hidden_layer_sizes": self._hidden_layer_sizes(),
-                "activation": self.activation,
-            },
-            training=training,
-            max_rows=_REGRESSION_ROWS,
-            device=resolve_device(self.device),
-        )
 
     @property
     def chi_square_(self) -> ChiSquare:
@@ -74,18 +45,16 @@ class FitInference(ClassifierEstimator):
         of the covariance.
         """
         check_is_fitted(self)
-        space = parameter_space(self.reweighter_)
-        low, high = check_bounds(self.bounds, space)
+        space = parameter_space(self.reweighter_).within(self.bounds)
         if self._equation is None:
-            return ChiSquare.from_result(self.result_, low=low, high=high)
-        by_source = self._equation.covariance(self.theta_)
+            return ChiSquare.from_result(self.result_, low=space.low, high=space.high)
         return ChiSquare(
             self._equation,
-            sum(by_source.values(), np.zeros_like(self.covariance_)),
+            self._equation.covariance(self.theta_).total(len(space)),
             names=self.theta_names_,
             theta=self.theta_,
-            low=low,
-            high=high,
+            low=space.low,
+            high=space.high,
             constraints=self.constraints,
         )
 
@@ -143,7 +112,7 @@ class FitInference(ClassifierEstimator):
         space = parameter_space(self.reweighter_)
         point = space.point(theta)
         samples = self._samples.reconstructed()
-        weights = bind(self.reweighter_, samples.sim_gen)
+        weights = self.reweighter_.bind(samples.sim_gen)
         with np.errstate(over="ignore"):
             weight = samples.sim_weight * np.exp(weights.log_weights(point))
         if not (np.isfinite(weight).all() and weight.sum() > 0):
@@ -151,14 +120,13 @@ class FitInference(ClassifierEstimator):
                 f"theta={point.tolist()}: the weights of the simulation there are all zero or not "
                 "finite; ask for θ nearer to those that the reweighter was trained at."
             )
-        n_effective, tail = effective_sample_size(weight), pareto_tail_index(weight)
-        warn_of(doubtful_weights(point, space, n_effective, tail, len(weight)))
+        warn_of(doubtful_weights(point, space, Quality.of_weights(weight)))
         information = reco_information(
             weights,
             samples.sim,
             samples.sim_weight,
             point,
-            self._regression_options(),
+            RegressionOptions.of(NetworkSettings.of(self)),
             n_folds=self.n_folds,
         )
         return pd.DataFrame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -20,19 +21,22 @@ from tqdm import tqdm
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
+from skdctr.comparison.classifier import reference_classifier
 from skdctr.fitting.likelihood import Likelihood
-from skdctr.fitting.report import at_bound, doubtful_weights, unknown_weights, warn_of
-from skdctr.fitting.reweighter import bind, parameter_space, resolve_reweighter
+from skdctr.fitting.report import Quality, conclude
+from skdctr.fitting.reweighter import resolve_reweighter
 from skdctr.fitting.samples import GeneratorInput, check_fit_samples, check_score_samples
-from skdctr.fitting.srgn import SRGNFitter
-from skdctr.metrics import effective_sample_size, pareto_tail_index
+from skdctr.fitting.scoring import score_of
 from skdctr.parameters.derivatives import positive_steps
-from skdctr.parameters.space import ParameterSpace, check_bounds, widths
-from skdctr.results.errors import sandwich
-from skdctr.results.fit_result import FitResult
+from skdctr.parameters.space import ParameterSpace
+from skdctr.results.errors import Sources, sandwich
+from skdctr.results.found import Found
+from skdctr.results.messages import Message, warn_of
+from skdctr.reweighting.base import parameter_space
 
 __all__ = ["DCTRFitter"]
 
+# Step of second derivatives, of the range of each parameter.
 _STEP = 1e-4
 # Slope, in units of its statistical error, that is as good as none.
 _LEAST_SLOPE = 0.01
@@ -40,19 +44,19 @@ _LEAST_SLOPE = 0.01
 _STARTS = 8
 
 
-def _best_start(
-    likelihood: Likelihood, nominal: FloatArray, low: FloatArray, high: FloatArray
-) -> FloatArray:
+def _best_start(likelihood: Likelihood, space: ParameterSpace) -> FloatArray:
     """Return the best of θ₀ and some values within finite bounds, (p,).
 
     Weights may flatten towards the end of the range: a first step that leaps there finds a minimum
     of its own.
     """
-    if not np.isfinite(high - low).all():
+    nominal = space.clip(space.nominal)
+    if not np.isfinite(space.high - space.low).all():
         return nominal
     # The first point of the sequence is the corner.
-    design = qmc.Halton(len(low), scramble=False).random(_STARTS * len(low) + 1)[1:]
-    return min([nominal, *(low + (high - low) * design)], key=likelihood.loss)
+    design = qmc.Halton(len(space), scramble=False).random(_STARTS * len(space) + 1)[1:]
+    points = space.low + (space.high - space.low) * design
+    return min([nominal, *points], key=likelihood.loss)
 
 
 class DCTRFitter(BaseEstimator):
@@ -215,72 +219,100 @@ class DCTRFitter(BaseEstimator):
                 samples.sim_weight,
                 seed,
             )
-            space = parameter_space(reweighter)
-            low, high = check_bounds(self.bounds, space)
-            names = getattr(self, "feature_names_in_", None)
-            sim = bind(reweighter, samples.sim_gen, names)
+            trained = parameter_space(reweighter)
+            space = trained.within(self.bounds)
+            columns = getattr(self, "feature_names_in_", None)
             likelihood = Likelihood(
-                sim, bind(reweighter, samples.data), samples.sim_weight, samples.data_weight
+                reweighter.bind(samples.sim_gen, feature_names=columns),
+                reweighter.bind(samples.data, name="data"),
+                samples.sim_weight,
+                samples.data_weight,
             )
-            theta_, n_iter, converged, messages = self._minimise(likelihood, space, low, high)
-            self.reweighter_ = reweighter
-            self._samples = samples
-            self.n_iter_ = n_iter
-            self._conclude(likelihood, theta_, space, low, high, converged, messages)
+            found, hessian = self._solve(likelihood, space)
+            weight = likelihood.sim_weights(found.theta)
+            self.result_ = conclude(
+                found,
+                space,
+                trained,
+                likelihood.sim,
+                Quality.of_weights(weight),
+                n_evaluations=found.n_evaluations,
+                n_events=samples.sizes(),
+                method=f"DCTR, {self.solver}",
+            )
+            self.n_iter_ = found.n_evaluations
+            self.theta_, self.theta_names_ = found.theta, self.result_.names
+            self.covariance_ = self.result_.covariance
+            self.hessian_ = hessian
+            self.reweighter_, self._samples = reweighter, samples
+            warn_of(self.result_.messages)
         return self
 
-    def _minimise(
-        self, likelihood: Likelihood, space: ParameterSpace, low: FloatArray, high: FloatArray
-    ) -> tuple[FloatArray, int, bool, list[str]]:
-        width = widths(low, high) / 2
-        start = _best_start(likelihood, np.clip(space.nominal, low, high), low, high)
+    def _solve(self, likelihood: Likelihood, space: ParameterSpace) -> tuple[Found, FloatArray]:
+        """Find the minimum of the loss with its covariance by source, and the Hessian there."""
+        start = _best_start(likelihood, space)
         with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
-            solve = self._lbfgs if self.solver == "lbfgs" else self._adam
-            return solve(likelihood, start, low, high, width, bar.update)
+            descend = self._lbfgs if self.solver == "lbfgs" else self._adam
+            found = descend(likelihood, start, space, bar.update)
+        width = space.width
+        step = positive_steps(found.theta, _STEP * width, space.low)
+        scale = np.outer(width, width)
+        hessian = likelihood.hessian(found.theta, step)
+        scatter = likelihood.scatter(found.theta) | likelihood.weight_covariance(found.theta, step)
+        scaled = {source: covariance * scale for source, covariance in scatter.items()}
+        sources, unidentified = sandwich(hessian * scale, scaled, width, space.names)
+        messages = [*found.messages, *unidentified]
+        return replace(found, sources=sources, messages=messages), hessian
 
     def _lbfgs(
         self,
         likelihood: Likelihood,
         start: FloatArray,
-        low: FloatArray,
-        high: FloatArray,
-        width: FloatArray,
+        space: ParameterSpace,
         report: Callable[[], Any],
-    ) -> tuple[FloatArray, int, bool, list[str]]:
+    ) -> Found:
+        width = space.width / 2
+
         def value(z: FloatArray) -> tuple[float, FloatArray]:
             theta = start + z * width
             return likelihood.loss(theta), likelihood.gradient(theta) * width
 
+        ends = (space.low - start) / width, (space.high - start) / width
         found = minimize(
             value,
             np.zeros_like(start),
             jac=True,
             method="L-BFGS-B",
-            bounds=list(zip((low - start) / width, (high - start) / width, strict=True)),
+            bounds=list(zip(*ends, strict=True)),
             callback=lambda intermediate_result: report(),  # noqa: ARG005 - a name scipy looks for
             options={"maxiter": self.max_iter, "gtol": self.tol, "ftol": 1e-14},
         )
-        theta = np.clip(start + found.x * width, low, high)
+        theta = space.clip(start + found.x * width)
         # A line search fails where rounding of the weights hides what is left to gain.
-        free = (theta > low) & (theta < high)
-        errors = np.sqrt(np.diag(sum(likelihood.scatter(theta).values()))) * width
+        free = (theta > space.low) & (theta < space.high)
+        errors = np.sqrt(np.diag(likelihood.scatter(theta).total(len(theta)))) * width
         flat = bool((np.abs(found.jac) <= _LEAST_SLOPE * errors)[free].all())
         converged = bool(found.success) or (found.status == 2 and flat)
-        messages = [] if converged else [f"L-BFGS-B stopped early: {found.message}"]
-        return theta, int(found.nit), converged, messages
+        messages = [] if converged else [Message(f"L-BFGS-B stopped early: {found.message}")]
+        return Found(theta, Sources(), converged, messages, n_evaluations=int(found.nit))
 
     def _adam(
         self,
         likelihood: Likelihood,
         start: FloatArray,
-        low: FloatArray,
-        high: FloatArray,
-        width: FloatArray,
+        space: ParameterSpace,
         report: Callable[[], Any],
-    ) -> tuple[FloatArray, int, bool, list[str]]:
+    ) -> Found:
+        width = space.width / 2
         z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.Adam([z], lr=self.lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.max_iter)
+
+        def slope(theta: FloatArray, gradient: FloatArray) -> float:
+            """Return the largest component of the gradient that no bound holds."""
+            free = (theta > space.low) & (theta < space.high)
+            return float(np.abs(gradient[free]).max(initial=0.0))
+
         theta = start
         for step in range(1, self.max_iter + 1):
             gradient = likelihood.gradient(theta) * width
@@ -288,68 +320,17 @@ class DCTRFitter(BaseEstimator):
             optimizer.step()
             schedule.step()
             report()
-            moved = np.clip(start + z.detach().numpy() * width, low, high)
+            moved = space.clip(start + z.detach().numpy() * width)
             # Keep the walker itself within bounds, or it would have to come all the way back.
             z.data = torch.as_tensor((moved - start) / width)
             theta = moved
-            free = (theta > low) & (theta < high)
-            if np.abs(gradient[free]).max(initial=0.0) < self.tol:
-                return theta, step, True, []
+            if slope(theta, gradient) < self.tol:
+                return Found(theta, Sources(), converged=True, n_evaluations=step)
         gradient = likelihood.gradient(theta) * width
-        free = (theta > low) & (theta < high)
-        converged = bool(np.abs(gradient[free]).max(initial=0.0) < 100 * self.tol)
-        messages = (
-            [] if converged else ["Adam stopped at max_iter: raise it, or use solver='lbfgs'"]
-        )
-        return theta, self.max_iter, converged, messages
-
-    def _conclude(
-        self,
-        likelihood: Likelihood,
-        theta: FloatArray,
-        space: ParameterSpace,
-        low: FloatArray,
-        high: FloatArray,
-        converged: bool,
-        messages: list[str],
-    ) -> None:
-        width = widths(low, high)
-        step = positive_steps(theta, _STEP * width, low)
-        hessian = likelihood.hessian(theta, step)
-        names = list(space.names)
-        p = len(names)
-        scale = np.outer(width, width)
-        by_source = likelihood.scatter(theta) | likelihood.weight_covariance(theta, step)
-        scatter = {source: v * scale for source, v in by_source.items()}
-        sources, unidentified = sandwich(hessian * scale, scatter, width, names)
-        covariance = sum(sources.values(), np.zeros((p, p)))
-        messages = [*messages, *unidentified]
-        log_weights = likelihood.sim.log_weights(theta)
-        weight = likelihood.sim_share * np.exp(log_weights - log_weights.max())
-        n_sim, n_effective = len(weight), effective_sample_size(weight)
-        limits = at_bound(theta, low, high, names)
-        messages += [
-            *limits,
-            *doubtful_weights(theta, space, n_effective, pareto_tail_index(weight), n_sim),
-            *unknown_weights(likelihood.sim, sources),
-        ]
-        warn_of(messages)
-        self.theta_, self.theta_names_ = theta, names
-        self.covariance_, self.hessian_ = covariance, hessian
-        self.result_ = FitResult(
-            theta=theta,
-            names=names,
-            covariance=covariance,
-            sources=sources,
-            auc=float("nan"),
-            auc_error=float("nan"),
-            n_evaluations=self.n_iter_,
-            effective_sample_size=n_effective,
-            n_events=self._samples.sizes(),
-            converged=converged and not limits,
-            method=f"DCTR, {self.solver}",
-            messages=messages,
-        )
+        converged = slope(theta, gradient) < 100 * self.tol
+        late = Message("Adam stopped at max_iter: raise it, or use solver='lbfgs'")
+        messages = [] if converged else [late]
+        return Found(theta, Sources(), converged, messages, n_evaluations=self.max_iter)
 
     def score(
         self,
@@ -384,7 +365,7 @@ class DCTRFitter(BaseEstimator):
             If the samples do not fit together, are not finite or have fewer than four events.
         """
         check_is_fitted(self)
-        reference = SRGNFitter()
+        classifier = reference_classifier()
         samples = check_score_samples(
             self,
             X,
@@ -393,8 +374,6 @@ class DCTRFitter(BaseEstimator):
             sample_weight,
             data_weight,
             fitted=self._samples,
-            n_folds=reference.n_folds,
+            n_folds=classifier.n_folds,
         )
-        weights = bind(self.reweighter_, samples.sim_gen)
-        objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
-        return 1.0 - objective(self.theta_).auc
+        return score_of(self, samples, classifier)

@@ -7,8 +7,9 @@ from scipy.special import expit
 
 from skdctr._utils.typing import FloatArray
 from skdctr.parameters.derivatives import central_differences
+from skdctr.results.errors import Sources
 from skdctr.weights.error import Dependence, coupling_covariance, covariance_of_mean
-from skdctr.weights.event_weights import EventWeights, NetworkWeights
+from skdctr.weights.event_weights import EventWeights
 
 
 class Likelihood:
@@ -27,6 +28,12 @@ class Likelihood:
             self.sim_share @ np.logaddexp(0, self.sim.log_weights(theta))
             + self.data_share @ np.logaddexp(0, -self.data.log_weights(theta))
         )
+
+    def sim_weights(self, theta: FloatArray) -> FloatArray:
+        """Return the weights of the simulation at θ, (n,), on a scale that cannot overflow."""
+        log_weights = self.sim.log_weights(theta)
+        weights: FloatArray = self.sim_share * np.exp(log_weights - log_weights.max())
+        return weights
 
     def terms(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what each event adds to the gradient, by class, shares included."""
@@ -48,9 +55,9 @@ class Likelihood:
         hessian = central_differences(self.gradient, theta, step)
         return (hessian + hessian.T) / 2
 
-    def scatter(self, theta: FloatArray) -> dict[str, FloatArray]:
+    def scatter(self, theta: FloatArray) -> Sources:
         """Return the covariance of the gradient by source, (p, p) each."""
-        covariance = {}
+        covariance = Sources()
         for source, terms, share in zip(
             ("data", "simulation"),
             reversed(self.terms(theta)),
@@ -77,8 +84,6 @@ class Likelihood:
         covariance = coupling_covariance(samples)
         if covariance is not None:
             return {"generator": covariance}
-        if not isinstance(self.sim, NetworkWeights) or not isinstance(self.data, NetworkWeights):
-            return {}
         members = [*zip(self.sim.by_member(), self.data.by_member(), strict=True)]
         if len(members) < 2:
             return {}

@@ -1,37 +1,30 @@
-"""What a fit says beside its numbers: limits reached, weights not to be relied on, θ tried."""
+"""From θ* and its covariance to a result, with what speaks against it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skdctr._utils.typing import FloatArray
-from skdctr._utils.warn import warn_user
 from skdctr.comparison.objective import Evaluation
 from skdctr.exceptions import (
-    ConvergenceWarning,
     ExtrapolationWarning,
-    IdentifiabilityWarning,
     LowEffectiveSampleSizeWarning,
     ModelMismatchWarning,
-    PopulationWarning,
 )
+from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results.fit_result import FitResult
-from skdctr.weights.event_weights import EventWeights, NetworkWeights
+from skdctr.results.found import Found
+from skdctr.results.messages import Message
+from skdctr.weights.event_weights import EventWeights
 
-__all__ = [
-    "UNKNOWN_WEIGHTS",
-    "at_bound",
-    "doubtful_weights",
-    "mismatch",
-    "tried",
-    "unknown_weights",
-    "warn_of",
-]
+__all__ = ["UNKNOWN_WEIGHTS", "Quality", "conclude", "doubtful_weights", "table_of_evaluations"]
 
 _LEAST_EFFECTIVE_SHARE = 0.02
 # Above it means of so many weights do not settle; arXiv:1507.02646.
@@ -39,79 +32,133 @@ _HEAVY_TAIL = 0.7
 # p-value of the AUC at θ* below which the fit says that its model fails.
 _MISMATCH_BELOW = 1e-4
 
-UNKNOWN_WEIGHTS = "the error of the learned weights"
-
-_CATEGORIES: dict[str, type[Warning] | None] = {
-    "not identified": IdentifiabilityWarning,
-    "few effective": LowEffectiveSampleSizeWarning,
-    "extrapolated": ExtrapolationWarning,
-    "another population": PopulationWarning,
-    "the model fails": ModelMismatchWarning,
-    # A limit of the covariance that holds for every fit of this kind: in the result only.
-    UNKNOWN_WEIGHTS: None,
-}
+# A limit of the covariance that holds for every fit of this kind: in the result only.
+UNKNOWN_WEIGHTS = Message(
+    "the error of the learned weights is not in the covariance: pass a reweighter with "
+    "n_estimators of 2 or more",
+    None,
+)
 
 
-def warn_of(messages: Sequence[str]) -> None:
-    """Issue the messages of a result as warnings of their categories."""
-    for message in messages:
-        category: type[Warning] | None = ConvergenceWarning
-        for start, known in _CATEGORIES.items():
-            if message.startswith(start):
-                category = known
-        if category is not None:
-            warn_user(message, category)
+@dataclass(frozen=True)
+class Quality:
+    """What is known of a fit at θ* beside its error.
+
+    Attributes
+    ----------
+    n_simulated : int
+        Simulated events.
+    effective_sample_size, tail_index : float
+        Of their weights at θ*.
+    auc, auc_error, expected_auc : float
+        As in `FitResult`; NaN, NaN and 0.5 of fits without a classifier.
+    """
+
+    n_simulated: int
+    effective_sample_size: float
+    tail_index: float
+    auc: float = float("nan")
+    auc_error: float = float("nan")
+    expected_auc: float = 0.5
+
+    @classmethod
+    def of_weights(cls, weight: FloatArray) -> Quality:
+        """Judge weights alone, (n,)."""
+        return cls(len(weight), effective_sample_size(weight), pareto_tail_index(weight))
 
 
-def at_bound(theta: FloatArray, low: FloatArray, high: FloatArray, names: list[str]) -> list[str]:
+def conclude(
+    found: Found,
+    space: ParameterSpace,
+    trained: ParameterSpace,
+    weights: EventWeights,
+    quality: Quality,
+    **further: Any,
+) -> FitResult:
+    """Make a result of what a fit has found.
+
+    Parameters
+    ----------
+    found : Found
+        θ*, its covariance by source, and what speaks against it.
+    space, trained : ParameterSpace
+        The range that was searched, and the one that the weights were trained in.
+    weights : EventWeights
+        Log-weights of the simulation.
+    quality : Quality
+        What is known at θ*.
+    **further
+        Further attributes of the result: `n_evaluations`, `n_events` and `method`.
+    """
+    limits = _at_bound(found.theta, space)
+    result = FitResult(
+        theta=found.theta,
+        names=list(space.names),
+        covariance=found.sources.total(len(space)),
+        sources=found.sources,
+        auc=quality.auc,
+        auc_error=quality.auc_error,
+        expected_auc=quality.expected_auc,
+        effective_sample_size=quality.effective_sample_size,
+        converged=found.converged and not limits,
+        messages=[
+            *found.messages,
+            *_unknown_weights(weights, found.sources),
+            *limits,
+            *doubtful_weights(found.theta, trained, quality),
+        ],
+        **further,
+    )
+    # Where the search failed, that is the reason.
+    failures = _mismatch(result) if result.valid else []
+    return replace(result, messages=[*result.messages, *failures])
+
+
+def _at_bound(theta: FloatArray, space: ParameterSpace) -> list[Message]:
     """Describe the parameters that ended at a bound."""
+    low, high = space.low, space.high
     with np.errstate(invalid="ignore"):
         close = 1e-3 * np.where(np.isfinite(high - low), high - low, 0.0)
     close = positive_steps(theta, close, low)
     return [
-        f"{name} = {theta[k]:g} is at a bound of [{low[k]:g}, {high[k]:g}]: the best value may lie "
-        "outside"
-        for k, name in enumerate(names)
+        Message(
+            f"{name} = {theta[k]:g} is at a bound of [{low[k]:g}, {high[k]:g}]: the best value may "
+            "lie outside"
+        )
+        for k, name in enumerate(space.names)
         if not low[k] + close[k] < theta[k] < high[k] - close[k]
     ]
 
 
-def doubtful_weights(
-    theta: FloatArray, space: ParameterSpace, n_effective: float, tail_index: float, n_sim: int
-) -> list[str]:
+def doubtful_weights(theta: FloatArray, trained: ParameterSpace, quality: Quality) -> list[Message]:
     """Say where the weights at θ are not to be relied on."""
-    messages = [f"extrapolated: {text}, the trained range" for text in space.outside(theta)]
-    if n_effective < _LEAST_EFFECTIVE_SHARE * n_sim:
-        messages.append(
-            f"few effective events: {n_effective:.0f} of {n_sim} simulated events "
-            "carry the weight at θ; simulate closer to the data"
+    messages = [
+        Message(f"extrapolated: {text}, the trained range", ExtrapolationWarning)
+        for text in trained.outside(theta)
+    ]
+    if quality.effective_sample_size < _LEAST_EFFECTIVE_SHARE * quality.n_simulated:
+        text = (
+            f"few effective events: {quality.effective_sample_size:.0f} of {quality.n_simulated} "
+            "simulated events carry the weight at θ; simulate closer to the data"
         )
-    elif tail_index > _HEAVY_TAIL:
-        messages.append(
+        messages.append(Message(text, LowEffectiveSampleSizeWarning))
+    elif quality.tail_index > _HEAVY_TAIL:
+        text = (
             "few effective events: the weights at θ have a heavy tail (Pareto index "
-            f"{tail_index:.2f}), so that few events decide and the error may be several "
+            f"{quality.tail_index:.2f}), so that few events decide and the error may be several "
             "times too small; simulate closer to the data"
         )
+        messages.append(Message(text, LowEffectiveSampleSizeWarning))
     return messages
 
 
-def unknown_weights(weights: EventWeights, sources: Mapping[str, FloatArray]) -> list[str]:
+def _unknown_weights(weights: EventWeights, sources: Mapping[str, FloatArray]) -> list[Message]:
     """Say that the covariance lacks the error of learned weights."""
-    if not isinstance(weights, NetworkWeights) or {"generator", "training"} & sources.keys():
-        return []
-    remedy = "pass a reweighter with n_estimators of 2 or more"
-    return [f"{UNKNOWN_WEIGHTS} is not in the covariance: {remedy}"]
+    known = weights.is_exact or {"generator", "training"} & sources.keys()
+    return [] if known else [UNKNOWN_WEIGHTS]
 
 
-def tried(evaluations: list[Evaluation], names: list[str]) -> pd.DataFrame:
-    """Tabulate every θ at which a classifier was trained."""
-    table = pd.DataFrame(np.stack([e.theta for e in evaluations]), columns=names)
-    for column in ("auc", "auc_error", "loss", "effective_sample_size"):
-        table[column] = [getattr(e, column) for e in evaluations]
-    return table
-
-
-def mismatch(result: FitResult) -> list[str]:
+def _mismatch(result: FitResult) -> list[Message]:
     """Say that no θ describes the data, where a classifier tells so."""
     if not result.p_value < _MISMATCH_BELOW:
         return []
@@ -120,4 +167,12 @@ def mismatch(result: FitResult) -> list[str]:
         f"{result.p_value:.1g}{result.expectation()}), so no θ describes the data. "
         "Look at the features with skdctr.plotting.ClosureDisplay"
     )
-    return [text]
+    return [Message(text, ModelMismatchWarning)]
+
+
+def table_of_evaluations(evaluations: list[Evaluation], names: list[str]) -> pd.DataFrame:
+    """Tabulate every θ at which a classifier was trained."""
+    table = pd.DataFrame(np.stack([e.theta for e in evaluations]), columns=names)
+    for column in ("auc", "auc_error", "loss", "effective_sample_size"):
+        table[column] = [getattr(e, column) for e in evaluations]
+    return table

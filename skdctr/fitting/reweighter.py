@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -12,16 +11,12 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdctr.events.packed import PackedEvents
-from skdctr.events.validation import Events, feature_labels
 from skdctr.exceptions import NotFittedError
 from skdctr.fitting.samples import GeneratorInput
-from skdctr.parameters.space import ParameterSpace
 from skdctr.reweighting.analytic import AnalyticReweighter
 from skdctr.reweighting.dctr import DCTRReweighter
-from skdctr.weights.event_weights import EventWeights
 
-__all__ = ["bind", "is_exact", "is_given", "parameter_space", "resolve_reweighter"]
+__all__ = ["is_given", "resolve_reweighter"]
 
 
 def _seeded(reweighter: Any, seed: int, *, vary: bool) -> Any:
@@ -73,14 +68,13 @@ def resolve_reweighter(
     NotFittedError
         If the reweighter is not fitted and there is nothing to fit it to.
     """
-    if reweighter is not None and not hasattr(reweighter, "_bind"):
+    if reweighter is not None and not hasattr(reweighter, "bind"):
         raise TypeError(
             f"{type(reweighter).__name__} is not a reweighter: expected DCTRReweighter, "
-            "AnalyticReweighter or a FrozenEstimator around one."
+            "AnalyticReweighter, another BaseReweighter, or a FrozenEstimator around one."
         )
     gen.check_complete()
-    analytic = isinstance(reweighter, AnalyticReweighter)
-    if gen.given and not analytic:
+    if gen.given and not _is_formula(reweighter):
         fresh = DCTRReweighter() if reweighter is None else clone(reweighter)
         if not isinstance(fresh, FrozenEstimator):
             fresh = _seeded(fresh, seed, vary=vary_seed)
@@ -95,8 +89,8 @@ def resolve_reweighter(
                 f"gen, theta, gen_weight (the reweighter's X, y, sample_weight): {error}"
             ) from error
         return _continuous(fresh)
-    if reweighter is None or analytic:
-        # What is analytic learns nothing from θ, and its nominal sample is the simulation.
+    if reweighter is None or _is_formula(reweighter):
+        # A formula learns nothing from θ, and its nominal sample is the simulation.
         fresh = AnalyticReweighter() if reweighter is None else clone(reweighter)
         return fresh.fit(X, sample_weight=sample_weight)
     try:
@@ -113,14 +107,13 @@ def resolve_reweighter(
 
 def is_given(reweighter: Any) -> bool:
     """Say whether a fit uses a reweighter as it is, generator sample or not."""
-    return isinstance(reweighter, AnalyticReweighter | FrozenEstimator)
+    return isinstance(reweighter, FrozenEstimator) or _is_formula(reweighter)
 
 
-def is_exact(reweighter: Any) -> bool:
-    """Say whether weights are those of a formula, frozen or not."""
-    if isinstance(reweighter, FrozenEstimator):
-        reweighter = reweighter.estimator
-    return isinstance(reweighter, AnalyticReweighter)
+def _is_formula(reweighter: Any) -> bool:
+    """Say whether a reweighter learns nothing from generator events."""
+    frozen = isinstance(reweighter, FrozenEstimator)
+    return reweighter is not None and not frozen and not getattr(reweighter, "_learns", True)
 
 
 def _continuous(reweighter: Any) -> Any:
@@ -131,68 +124,3 @@ def _continuous(reweighter: Any) -> Any:
             "fit needs a reweighter, or gen and theta, of three values of θ at least."
         )
     return reweighter
-
-
-def parameter_space(reweighter: Any) -> ParameterSpace:
-    """Read names, nominal values and range off a fitted reweighter."""
-    bounds = reweighter.theta_bounds_
-    return ParameterSpace(
-        tuple(reweighter.theta_names_), reweighter.theta_nominal_, bounds[:, 0], bounds[:, 1]
-    )
-
-
-def bind(
-    reweighter: Any,
-    X: Events,
-    names: Sequence[str] | None = None,
-    *,
-    called: str = "X (sim_gen)",
-) -> EventWeights:
-    """Bind checked events to a fitted reweighter, frozen ones included.
-
-    Parameters
-    ----------
-    reweighter : reweighter
-        Fitted.
-    X : ndarray of shape (n, f) or PackedEvents
-        Generator-level events.
-    names : sequence of str, optional
-        Their column names, where they have some.
-    called : str
-        What the caller calls the events.
-
-    Raises
-    ------
-    ValueError
-        If the features are not those that it was fitted on.
-    """
-    fitted = getattr(reweighter, "_fitted_sets", None)
-    if isinstance(X, PackedEvents) and fitted is not None:
-        X.check_like(fitted, name=called, known_name="the fit of the reweighter")
-    elif isinstance(X, PackedEvents) and hasattr(reweighter, "n_features_in_"):
-        raise ValueError(
-            f"{called} holds sets of particles, the reweighter was fitted on rows of features: "
-            "give both in the same form."
-        )
-    elif fitted is not None:
-        raise ValueError(
-            f"{called} holds rows of features, the reweighter was fitted on sets of particles: "
-            "give both in the same form."
-        )
-    elif getattr(reweighter, "n_features_in_", X.shape[1]) != X.shape[1]:
-        raise ValueError(
-            f"{called} has {X.shape[1]} features, the reweighter was fitted on "
-            f"{reweighter.n_features_in_}: "
-            "give the same generator-level features, in the same order."
-        )
-    known = getattr(reweighter, "feature_names_in_", None)
-    if names is not None and known is not None and list(names) != list(known):
-        raise ValueError(
-            f"The columns of {called} are {list(names)}, the reweighter was fitted on "
-            f"{list(known)}: reorder or rename them."
-        )
-    support = getattr(reweighter, "_range", None)
-    if support is not None:
-        support.warn_if_outside(X, feature_labels(X, names))
-    weights: EventWeights = reweighter._bind(X)
-    return weights

@@ -10,20 +10,23 @@ from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
 from skdctr.fitting.report import UNKNOWN_WEIGHTS
+from skdctr.parameters.space import ParameterSpace
+from skdctr.results.errors import Sources
 from skdctr.results.fit_result import FitResult
+from skdctr.results.messages import Message
 
 __all__ = ["combine_runs", "outliers"]
 
 
-def outliers(theta: FloatArray, low: FloatArray, high: FloatArray) -> NDArray[np.bool_]:
+def outliers(theta: FloatArray, space: ParameterSpace) -> NDArray[np.bool_]:
     """Mark the runs outside 2σ of the mean and those within 5% of the range of a bound.
 
     Parameters
     ----------
     theta : ndarray of shape (n_runs, p)
         Fitted values.
-    low, high : ndarray of shape (p,)
-        Bounds of the search.
+    space : ParameterSpace
+        The range that was searched.
 
     Returns
     -------
@@ -33,6 +36,7 @@ def outliers(theta: FloatArray, low: FloatArray, high: FloatArray) -> NDArray[np
     ----------
     SRGN, Sec. III.A, below Fig. 4.
     """
+    low, high = space.low, space.high
     with np.errstate(invalid="ignore"):
         margin = np.where(np.isfinite(high - low), 0.05 * (high - low), 0.0)
     at_bound = np.asarray(((theta < low + margin) | (theta > high - margin)).any(axis=1))
@@ -45,7 +49,7 @@ def outliers(theta: FloatArray, low: FloatArray, high: FloatArray) -> NDArray[np
 
 
 def combine_runs(
-    results: list[FitResult], low: FloatArray, high: FloatArray, *, of_weights: bool
+    results: list[FitResult], space: ParameterSpace, *, trained_weights: bool
 ) -> tuple[FitResult, pd.DataFrame]:
     """Average the runs that are no outliers; their spread is the error of training.
 
@@ -55,9 +59,9 @@ def combine_runs(
     ----------
     results : list of FitResult
         Of each run.
-    low, high : ndarray of shape (p,)
-        Bounds of the search.
-    of_weights : bool
+    space : ParameterSpace
+        The range that was searched.
+    trained_weights : bool
         Whether each run has trained weights of its own: then the spread has their error in it.
 
     Returns
@@ -68,7 +72,7 @@ def combine_runs(
     """
     names = results[0].names
     theta = np.stack([result.theta for result in results])
-    rejected = outliers(theta, low, high) if len(results) > 1 else np.zeros(1, dtype=bool)
+    rejected = outliers(theta, space) if len(results) > 1 else np.zeros(1, dtype=bool)
     runs = pd.DataFrame(theta, columns=names)
     for k, name in enumerate(names):
         runs[f"{name}_error"] = [result.errors[k] for result in results]
@@ -84,29 +88,29 @@ def combine_runs(
     # What befell a run that is left out, `runs` tells; of the result it says nothing.
     messages = sorted({message for result in kept for message in result.messages})
     if none_left:
-        messages.append("every run is an outlier: their plain mean is given")
+        messages.append(Message("every run is an outlier: their plain mean is given"))
     if rejected.any():
-        messages.append(f"{int(rejected.sum())} of {len(results)} runs are outliers, left out")
+        text = f"{int(rejected.sum())} of {len(results)} runs are outliers, left out"
+        messages.append(Message(text))
     used = theta[~rejected]
-    sources = {
-        source: np.mean([result.sources[source] for result in kept], axis=0)
+    sources = Sources(
+        (source, np.mean([result.sources[source] for result in kept], axis=0))
         for source in kept[0].sources
         if all(source in result.sources for result in kept)
-    }
+    )
     if len(used) > 1:
         spread = np.atleast_2d(np.cov(used.T)) / len(used)
-        if of_weights:
-            messages = [m for m in messages if not m.startswith(UNKNOWN_WEIGHTS)]
+        if trained_weights:
+            messages = [message for message in messages if message != UNKNOWN_WEIGHTS]
         elif "training" in sources:
             spread = spread + sources["training"]
         sources["training"] = spread
-    shape = (len(names), len(names))
-    unknown = np.full(shape, np.nan)
+    unknown = np.full((len(names), len(names)), np.nan)
     combined = replace(
         kept[0],
         theta=used.mean(axis=0),
         sources=sources,
-        covariance=sum(sources.values(), np.zeros(shape)) if sources else unknown,
+        covariance=sources.total(len(names)) if sources else unknown,
         auc=float(np.mean([result.auc for result in kept])),
         auc_error=float(np.mean([result.auc_error for result in kept])),
         expected_auc=float(np.mean([result.expected_auc for result in kept])),

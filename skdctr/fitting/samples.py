@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
+from skdctr.comparison.objective import ComparedSamples
 from skdctr.events.packed import PackedEvents, is_sets
 from skdctr.events.validation import (
     Events,
@@ -59,6 +60,11 @@ class Samples:
     columns: list[str] | None = None
     passed: NDArray[np.bool_] | None = None
 
+    @property
+    def at_generator_level(self) -> bool:
+        """Whether data are compared with the generator-level features themselves."""
+        return self.sim is self.sim_gen
+
     def sizes(self) -> dict[str, int]:
         """Count the events, those that the reconstruction lost where there are any."""
         sizes = {"simulated": len(self.sim), "data": len(self.data)}
@@ -78,6 +84,11 @@ class Samples:
             sim_weight=self.sim_weight[rows],
             passed=None,
         )
+
+    def compared(self) -> ComparedSamples:
+        """Return simulation and data for classifiers, which see reconstructed events only."""
+        seen = self.reconstructed()
+        return ComparedSamples(seen.sim, seen.data, seen.sim_weight, seen.data_weight)
 
     def bound(self, weights: EventWeights) -> EventWeights:
         """Return the weights of the events that `reconstructed` keeps, given those of all."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
@@ -21,31 +21,40 @@ from tqdm import tqdm
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
-from skdctr._utils.typing import FloatArray
+from skdctr.comparison.classifier import Classifier, reference_classifier
 from skdctr.comparison.objective import ClassifierObjective, Evaluation
-from skdctr.comparison.search import SearchResult, ignore, powell, scan
-from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
-from skdctr.fitting.after_fit import FitInference
-from skdctr.fitting.constraints import constrain
-from skdctr.fitting.observable_problem import observable_problem, run_observable
-from skdctr.fitting.report import (
-    at_bound,
-    doubtful_weights,
-    mismatch,
-    tried,
-    unknown_weights,
-    warn_of,
-)
-from skdctr.fitting.reweighter import bind, is_given, parameter_space, resolve_reweighter
+from skdctr.comparison.search import ignore, powell, scan
+from skdctr.comparison.surrogate import NEAREST, surrogate
+from skdctr.fitting.after_fit import FitInferenceMixin
+from skdctr.fitting.observable_problem import observable_problem
+from skdctr.fitting.report import Quality, conclude, table_of_evaluations
+from skdctr.fitting.reweighter import is_given, resolve_reweighter
+from skdctr.fitting.routes import ObservableRoute, Route, SearchRoute
 from skdctr.fitting.runs import combine_runs
 from skdctr.fitting.samples import GeneratorInput, Samples, check_fit_samples, check_score_samples
+from skdctr.fitting.scoring import score_of
 from skdctr.observable.equation import EstimatingEquation
-from skdctr.parameters.space import check_bounds, check_constraints
+from skdctr.observable.regression import RegressionOptions
+from skdctr.parameters.constraints import Constraints
+from skdctr.parameters.space import ParameterSpace
 from skdctr.results.fit_result import FitResult
-from skdctr.training.settings import NETWORK_CONSTRAINTS
+from skdctr.results.found import Found
+from skdctr.results.messages import Message, warn_of
+from skdctr.reweighting.base import parameter_space
+from skdctr.training.settings import (
+    NETWORK_CONSTRAINTS,
+    NetworkSettings,
+    PrefixedParametersMixin,
+)
+from skdctr.weights.event_weights import EventWeights
 from skdctr.weights.noise import expected_auc
 
 __all__ = ["SRGNFitter"]
+
+_SAMPLES = ("X", "y", "data", "sample_weight", "data_weight")
+_ROUGH_ERROR = Message(
+    "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +68,7 @@ class _Run:
     trained_reweighter: bool = False
 
 
-class SRGNFitter(FitInference):
+class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     """Fit θ of data behind a detector, from one simulated sample and a reweighter.
 
     The simulation at θ₀ has generator-level features, which give the weights w(x_G; θ), and
@@ -187,6 +196,8 @@ class SRGNFitter(FitInference):
         "n_jobs": [Integral, None],
     }
 
+    members_parameter = "n_runs"
+
     def __init__(
         self,
         reweighter: Any = None,
@@ -298,9 +309,7 @@ class SRGNFitter(FitInference):
         """
         with all_or_nothing(self):
             self._validate_params()
-            samples = check_fit_samples(
-                self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
-            )
+            samples = self._check_samples(X, y, data, sample_weight, data_weight)
             jobs = [
                 partial(self._run, samples, X, GeneratorInput(gen, theta, gen_weight), seed, k)
                 for k, seed in enumerate(spawn_seeds(self.random_state, self.n_runs))
@@ -313,150 +322,170 @@ class SRGNFitter(FitInference):
             self._keep(runs, samples)
         return self
 
+    def fit_member(self, number: int, seed: int, inputs: Mapping[str, Any]) -> Any:
+        """Do one run of the ensemble, and leave this estimator as it is.
+
+        Parameters
+        ----------
+        number : int
+            Which of the `n_runs`.
+        seed : int
+            Its seed.
+        inputs : mapping of str to array-like
+            The arguments of `fit` by name; those that are None may be left out.
+
+        Returns
+        -------
+        object
+            What :meth:`assemble` takes, which can be pickled.
+        """
+        # A clone would lose what the reweighter has learned.
+        member = copy.copy(self).set_params(verbose=0)
+        samples = member._check_samples(*(inputs.get(name) for name in _SAMPLES))
+        gen = GeneratorInput(*(inputs.get(name) for name in ("gen", "theta", "gen_weight")))
+        return member._run(samples, inputs.get("X"), gen, seed, number)
+
+    def assemble(self, members: Sequence[Any], inputs: Mapping[str, Any]) -> Self:
+        """Become what `fit` would have made of all runs.
+
+        Parameters
+        ----------
+        members : sequence
+            What :meth:`fit_member` has returned, in the order of their numbers.
+        inputs : mapping of str to array-like
+            The arguments of `fit`, as for the members.
+
+        Returns
+        -------
+        self : SRGNFitter
+        """
+        with all_or_nothing(self):
+            samples = self._check_samples(*(inputs.get(name) for name in _SAMPLES))
+            self._keep(list(members), samples)
+        return self
+
+    def _check_samples(
+        self, X: Any, y: Any, data: Any, sample_weight: Any, data_weight: Any
+    ) -> Samples:
+        return check_fit_samples(
+            self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
+        )
+
     def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int, member: int) -> _Run:
-        """Fit once: reweighter, search, and the fit's quality at θ*."""
+        """Fit once: reweighter, weights, the way to θ*, and the fit's quality there."""
         reweighter = resolve_reweighter(
             self.reweighter, X, gen, samples.sim_weight, seed, vary_seed=member > 0
         )
-        space = parameter_space(reweighter)
-        low, high = check_bounds(self.bounds, space)
-        searches = self.objective != "optimal_observable"
-        if searches and self.search != "surrogate" and not np.isfinite([low, high]).all():
+        trained = parameter_space(reweighter)
+        space = self._searched(trained)
+        columns = getattr(self, "feature_names_in_", None)
+        weights = reweighter.bind(samples.sim_gen, feature_names=columns)
+        objective = self._objective(samples, weights, space, seed)
+        with self._progress() as report:
+            if self._searches:
+                route: Route = self._search_route(objective, space, report)
+            else:
+                route = self._observable_route(samples, weights, reweighter, gen, space, seed)
+            found = route.solve()
+            final = objective(found.theta)
+            report(final)
+        result = conclude(
+            found,
+            space,
+            trained,
+            weights,
+            _quality(objective, final),
+            n_evaluations=found.n_evaluations or len(objective.evaluations),
+            n_events=samples.sizes(),
+            method=self._method(),
+        )
+        return _Run(
+            result,
+            table_of_evaluations(objective.evaluations, list(space.names)),
+            reweighter,
+            # Of several runs no equation is kept, which holds all the events.
+            equation=found.equation if self.n_runs == 1 else None,
+            trained_reweighter=gen.given and not is_given(self.reweighter),
+        )
+
+    def _objective(
+        self, samples: Samples, weights: EventWeights, space: ParameterSpace, seed: int
+    ) -> ClassifierObjective:
+        """Make the classifiers' verdict on one θ after another."""
+        return ClassifierObjective(
+            samples.bound(weights),
+            samples.compared(),
+            Classifier.of(NetworkSettings.of(self), self.n_folds),
+            names=space.names,
+            seed=seed,
+            # The surrogate reads all of its few classifiers, the others those near θ*.
+            n_placements=None if self.search == "surrogate" else NEAREST * len(space),
+        )
+
+    def _searched(self, trained: ParameterSpace) -> ParameterSpace:
+        """Return the range that is searched, which a grid and a descent need to be finite."""
+        space = trained.within(self.bounds)
+        needs_bounds = self._searches and self.search != "surrogate"
+        if needs_bounds and not space.is_bounded:
             raise ValueError(
                 f"search={self.search!r} needs finite bounds for {list(space.names)}: pass "
                 "bounds={name: (low, high)}."
             )
-        weights = bind(reweighter, samples.sim_gen, getattr(self, "feature_names_in_", None))
-        names = list(space.names)
-        constraints = check_constraints(self.constraints, space.names)
-        # The surrogate reads all of its few classifiers, the others those near θ* for the errors.
-        n_placements = None if self.search == "surrogate" else NEAREST * len(names)
-        seen = samples.reconstructed()
-        objective = self._make_objective(seen, samples.bound(weights), names, seed, n_placements)
-        start = np.clip(space.nominal, low, high)
-        equation = None
-        with self._progress() as report:
-            if self.objective == "optimal_observable":
-                problem = observable_problem(
-                    samples,
-                    weights,
-                    reweighter,
-                    gen,
-                    low=low,
-                    high=high,
-                    constraints=constraints,
-                    seed=seed,
-                )
-                solved = run_observable(
-                    problem,
-                    reweighter,
-                    start,
-                    self._regression_options(),
-                    n_folds=self.n_folds,
-                    seed=seed,
-                )
-                equation = solved.equation
-                found = SearchResult(
-                    solved.theta, solved.sources, solved.converged, solved.messages
-                )
-            else:
-                found = self._search(objective, low, high, start, report)
-            if "data" not in found.sources:
-                statistical, notes = statistical_errors(objective, found.theta, low, high)
-                found = replace(
-                    found,
-                    sources={**statistical, **found.sources},
-                    messages=[*found.messages, *notes],
-                )
-            if constraints and equation is None:
-                found = constrain(found, names, constraints, low, high)
-            final = objective(found.theta)
-            report(final)
-        sources, messages = found.sources, [*found.messages]
-        messages += unknown_weights(weights, sources)
-        limits = at_bound(found.theta, low, high, names)
-        n_effective = final.effective_sample_size
-        messages += [
-            *limits,
-            *doubtful_weights(found.theta, space, n_effective, final.tail_index, len(seen.sim)),
-        ]
-        covariance = sum(sources.values(), np.zeros((len(names), len(names))))
-        result = FitResult(
-            theta=found.theta,
-            names=names,
-            covariance=covariance,
-            sources=sources,
-            auc=final.auc,
-            # Where nothing can be learned the folds' classifiers learn each other's fluctuation:
-            # their AUCs go together, and averaging them gains nothing.
-            auc_error=final.auc_error * math.sqrt(self.n_folds),
-            expected_auc=expected_auc(objective.weights, objective.sim_weight, found.theta),
-            n_evaluations=len(objective.evaluations if equation is None else solved.references),
-            effective_sample_size=n_effective,
-            n_events=samples.sizes(),
-            converged=found.converged and not limits,
-            method="optimal observable"
-            if equation is not None
-            else f"{self.objective} objective, {self.search} search",
-            messages=messages,
-        )
-        # Where the search failed, that is the reason.
-        result.messages.extend(mismatch(result) if result.valid else [])
-        # Of several runs no equation is kept, which holds all the events.
-        equation = equation if self.n_runs == 1 else None
-        trained = gen.given and not is_given(self.reweighter)
-        return _Run(result, tried(objective.evaluations, names), reweighter, equation, trained)
+        return space
 
-    def _search(
+    @property
+    def _searches(self) -> bool:
+        return self.objective != "optimal_observable"
+
+    def _method(self) -> str:
+        if self._searches:
+            return f"{self.objective} objective, {self.search} search"
+        return "optimal observable"
+
+    def _search_route(
         self,
         objective: ClassifierObjective,
-        low: FloatArray,
-        high: FloatArray,
-        start: FloatArray,
+        space: ParameterSpace,
         report: Callable[[Evaluation], None],
-    ) -> SearchResult:
+    ) -> SearchRoute:
+        constraints = Constraints.read(self.constraints, space.names)
+        search = self._search(len(space))
+        return SearchRoute(objective, self.objective, space, constraints, search, report)
+
+    def _observable_route(
+        self,
+        samples: Samples,
+        weights: EventWeights,
+        reweighter: Any,
+        gen: GeneratorInput,
+        space: ParameterSpace,
+        seed: int,
+    ) -> ObservableRoute:
+        constraints = Constraints.read(self.constraints, space.names)
+        problem = observable_problem(
+            samples, weights, reweighter, gen, space=space, constraints=constraints, seed=seed
+        )
+        options = RegressionOptions.of(NetworkSettings.of(self))
+        return ObservableRoute(problem, options, self.n_folds, seed)
+
+    def _search(self, p: int) -> Callable[..., Found]:
+        """Return the search for p parameters, with its settings."""
         # The last evaluation is that of the fitted θ.
         limit = None if self.max_evaluations is None else self.max_evaluations - 1
         if self.search == "powell":
-            return powell(
-                objective,
-                self.objective,
-                low,
-                high,
-                start,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                max_evaluations=limit,
-                report=report,
-            )
+            return partial(powell, max_iter=self.max_iter, tol=self.tol, max_evaluations=limit)
         if self.search == "scan":
-            n_grid = self.n_points ** len(start)
+            n_grid = self.n_points**p
             if limit is not None and n_grid > limit:
                 raise ValueError(
                     f"A scan with n_points={self.n_points} takes {n_grid} evaluations and one at "
                     f"the end; max_evaluations is {self.max_evaluations}: lower n_points."
                 )
-            return scan(
-                objective,
-                self.objective,
-                low,
-                high,
-                n_points=self.n_points,
-                n_jobs=self.n_jobs if self.n_runs == 1 else 1,
-                report=report,
-            )
+            n_jobs = self.n_jobs if self.n_runs == 1 else 1
+            return partial(scan, n_points=self.n_points, n_jobs=n_jobs)
         if limit is None:
-            p = len(start)
             limit = 7 + 4 * p + (4 * p**2 if self.objective == "loss" else 0)
-        return surrogate(
-            objective,
-            self.objective,
-            low,
-            high,
-            start,
-            max_evaluations=limit,
-            report=report,
-        )
+        return partial(surrogate, max_evaluations=limit)
 
     @contextmanager
     def _progress(self) -> Iterator[Callable[[Evaluation], None]]:
@@ -473,15 +502,15 @@ class SRGNFitter(FitInference):
             yield report
 
     def _keep(self, runs: list[_Run], samples: Samples) -> None:
-        results = [run.result for run in runs]
-        space = parameter_space(runs[0].reweighter)
-        low, high = check_bounds(self.bounds, space)
-        of_weights = all(run.trained_reweighter for run in runs)
-        self.result_, self.runs_ = combine_runs(results, low, high, of_weights=of_weights)
-        searched = self.objective != "optimal_observable" and self.search == "powell"
-        if searched and "training" not in self.result_.sources:
-            note = "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
-            self.result_ = replace(self.result_, messages=[*self.result_.messages, note])
+        """Make of the runs what the fitted estimator shows."""
+        self.result_, self.runs_ = combine_runs(
+            [run.result for run in runs],
+            parameter_space(runs[0].reweighter).within(self.bounds),
+            trained_weights=all(run.trained_reweighter for run in runs),
+        )
+        descended = self._searches and self.search == "powell"
+        if descended and "training" not in self.result_.sources:
+            self.result_ = replace(self.result_, messages=[*self.result_.messages, _ROUGH_ERROR])
         self.theta_ = self.result_.theta
         self.theta_names_ = self.result_.names
         self.covariance_ = self.result_.covariance
@@ -529,8 +558,7 @@ class SRGNFitter(FitInference):
             If the samples do not fit together, are not finite or have fewer than four events.
         """
         check_is_fitted(self)
-        # A reference for all candidates of a grid: their own classifiers must not be the judges.
-        reference = SRGNFitter(device=self.device)
+        classifier = reference_classifier(self.device)
         samples = check_score_samples(
             self,
             X,
@@ -539,9 +567,20 @@ class SRGNFitter(FitInference):
             sample_weight,
             data_weight,
             fitted=self._samples,
-            n_folds=reference.n_folds,
+            n_folds=classifier.n_folds,
         )
-        samples = samples.reconstructed()
-        weights = bind(self.reweighter_, samples.sim_gen)
-        objective = reference._make_objective(samples, weights, self.theta_names_, seed=0)
-        return 1.0 - objective(self.theta_).auc
+        return score_of(self, samples, classifier)
+
+
+def _quality(objective: ClassifierObjective, final: Evaluation) -> Quality:
+    """Judge a fit by the classifiers that were trained at θ*."""
+    return Quality(
+        n_simulated=len(objective.sim_weight),
+        effective_sample_size=final.effective_sample_size,
+        tail_index=final.tail_index,
+        auc=final.auc,
+        # Where nothing can be learned the folds' classifiers learn each other's fluctuation:
+        # their AUCs go together, and averaging them gains nothing.
+        auc_error=final.auc_error * math.sqrt(objective.n_folds),
+        expected_auc=expected_auc(objective.weights, objective.sim_weight, final.theta),
+    )

@@ -12,7 +12,8 @@ from scipy.optimize import least_squares
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.exceptions import ConvergenceWarning
-from skdctr.parameters.space import ParameterSpace, check_constraints
+from skdctr.parameters.constraints import Constraints
+from skdctr.parameters.space import ParameterSpace
 
 __all__ = ["STEP", "WhitenedEquations"]
 
@@ -53,7 +54,7 @@ class WhitenedEquations:
         self.space = _parameter_space(names, theta, low, high)
         self.n_calls = 0
         self._kept: dict[bytes, FloatArray] = {}
-        known = check_constraints(constraints, self.space.names)
+        known = Constraints.read(constraints, self.space.names)
         self.constrained = [self.space.names.index(name) for name in known]
         self._mean, self._sigma = np.reshape(list(known.values()), (-1, 2)).astype(np.float64).T
         start = self.space.nominal

@@ -13,10 +13,12 @@ from skdctr.networks.separable import SeparableNetwork
 
 __all__ = ["DeepSets", "SeparableDeepSets", "SetEncoder"]
 
+# Particles that Φ is evaluated on at once when its sums are standardised.
 _CHUNK_PARTICLES = 1 << 13
-# Events that the scale of Φ's sums is taken from; that of the plain sums is taken from all.
+# Number of events that the scale of Φ's sums is taken from; that of plain sums is taken from all.
 _LATENT_EVENTS = 10_000
-# Numbers of rare particles have a small spread, by which one more particle would be a huge step.
+# Least scale of a number of particles. Numbers of rare particles have so small a spread that one
+# particle more would be a huge step.
 _LEAST_COUNT_SCALE = 0.25
 
 
@@ -34,7 +36,7 @@ class SetEncoder(nn.Module):
     n_parameters : int, default=0
         Parameters θ that are inputs of Φ.
     phi_sizes : sequence of int, default=(100, 100, 128)
-        Nodes of the layers of Φ, the last of which are summed.
+        Nodes of the layers of Φ; those of the last layer are summed.
     activation : str, default="relu"
         A key of `ACTIVATIONS`; it follows each layer of Φ.
     n_types : int, default=0
@@ -63,7 +65,7 @@ class SetEncoder(nn.Module):
         self.embedding = None
         if n_types:
             self.embedding = nn.Embedding(n_types, embedding_size)
-            # Stays there unless training has particles of unknown type.
+            # The code of unknown types stays at zero unless training has such particles.
             nn.init.zeros_(self.embedding.weight[-1])
         n_inputs = n_features + n_parameters + (embedding_size if n_types else 0)
         self.phi = nn.Sequential(
@@ -75,6 +77,7 @@ class SetEncoder(nn.Module):
         self.register_buffer("inverse_scale", torch.ones(self.n_outputs))
 
     def _plain_sums(self, x: PackedTensors, segments: Tensor) -> Tensor:
+        """Sum the features, and count the particles of each type: n sets to (n, n_sums)."""
         if self.n_types and x.types is not None:
             cells = segments * self.n_types + x.types
             ones = x.features.new_ones(1).expand(len(cells))
@@ -85,6 +88,7 @@ class SetEncoder(nn.Module):
         return torch.cat([x.sum_particles(x.features, segments), counts], dim=1)
 
     def _latent_sums(self, x: PackedTensors, segments: Tensor, theta: Tensor | None) -> Tensor:
+        """Sum Φ over the particles: n sets to (n, phi_sizes[-1])."""
         inputs = [x.features]
         if self.embedding is not None:
             if x.types is None:
@@ -97,6 +101,7 @@ class SetEncoder(nn.Module):
         return x.sum_particles(self.phi(torch.cat(inputs, dim=1)), segments)
 
     def _sums(self, x: PackedTensors, theta: Tensor | None) -> Tensor:
+        """Put the plain sums, where there are some, before those of Φ: n sets to (n, n_outputs)."""
         segments = x.segments
         latent = self._latent_sums(x, segments, theta)
         return torch.cat([self._plain_sums(x, segments), latent], dim=1) if self.n_sums else latent
@@ -105,16 +110,17 @@ class SetEncoder(nn.Module):
     def standardise(self, x: PackedTensors, theta: Tensor | None = None) -> None:
         """Take mean and scale of the sums from a sample, Φ being as it is before training.
 
-        What the sample never has, such as a particle of unknown type, is left out of the sums.
+        Sums that do not vary, such as the number of particles of a type that the sample never has,
+        are set to zero.
 
         Parameters
         ----------
         x : PackedTensors of n events
             The sample.
         theta : Tensor of shape (n, p), optional
-            Where Φ has θ as inputs.
+            Parameters of each event, which are needed if Φ has θ as inputs.
         """
-        # From all over the sample, which may be in the order of θ.
+        # The events are taken from all over the sample, which may be in the order of θ.
         n_some = min(len(x), _LATENT_EVENTS)
         some = torch.linspace(0, len(x) - 1, n_some, dtype=torch.float64, device=x.device).long()
         part, given = x[some], None if theta is None else theta[some]
@@ -130,7 +136,7 @@ class SetEncoder(nn.Module):
             columns.insert(0, self._plain_sums(x, x.segments))
         shift = torch.cat([values.double().mean(dim=0) for values in columns])
         scale = torch.cat([values.double().std(dim=0, correction=0) for values in columns])
-        # Of a constant only rounding is left.
+        # The spread of a constant is what rounding leaves.
         varies = scale > 1e-6 * shift.abs().clamp_min(1.0)
         least = torch.zeros_like(scale)
         least[self.n_features : self.n_sums] = _LEAST_COUNT_SCALE
@@ -138,7 +144,7 @@ class SetEncoder(nn.Module):
         self.inverse_scale.copy_(torch.where(varies, 1 / scale.clamp_min(least), 0.0))
 
     def forward(self, x: PackedTensors, theta: Tensor | None = None) -> Tensor:
-        """Map n sets, and θ (n, p) where Φ has it as input, to (n, n_outputs)."""
+        """Map n sets, and θ (n, p) where Φ has it as input, to standardised sums (n, n_outputs)."""
         return (self._sums(x, theta) - self.shift) * self.inverse_scale
 
 
@@ -152,7 +158,7 @@ class DeepSets(nn.Module):
     n_parameters : int, default=0
         Parameters θ; 0 for a classifier that knows of none.
     phi_sizes : sequence of int, default=(100, 100, 128)
-        Nodes of the layers of Φ, the last of which are summed.
+        Nodes of the layers of Φ; those of the last layer are summed.
     hidden_layer_sizes : sequence of int, default=(100, 100, 100)
         Nodes of each hidden layer of F.
     activation : str, default="relu"
@@ -160,15 +166,20 @@ class DeepSets(nn.Module):
     n_types : int, default=0
         Codes of particle types, the last of which stands for all types that are unknown.
     embedding_size : int, default=4
-        Numbers that a type is embedded in, learned with the rest.
+        Numbers that a type is embedded in, which are learned with the rest.
     theta_input : {"event", "particle"}, default="event"
-        Whether θ enters once, into F, or with each particle into Φ, as in the papers. Once is as
-        accurate, and further θ of the same events cost F alone.
+        Whether θ enters F once for an event, or Φ with each particle, as in the papers. The former
+        is as accurate, and every further θ of the same events costs F alone.
     plain_sums : bool, default=True
         Whether F sees the sums of the features and the numbers of particles beside the sums of Φ.
         The papers' network has none.
     n_outputs : int or None, default=None
-        Values of an event, for a regression; None is one logit.
+        Number of values of an event, for a regression; None is one logit.
+
+    Raises
+    ------
+    ValueError
+        If `theta_input` is none of the two.
 
     References
     ----------
@@ -194,7 +205,7 @@ class DeepSets(nn.Module):
         super().__init__()
         if theta_input not in {"event", "particle"}:
             raise ValueError(f"theta_input={theta_input!r}; expected 'event' or 'particle'.")
-        # Without θ in Φ the sums serve any θ.
+        # If Φ does not have θ as input, the sums serve any θ.
         self.has_event_functions = theta_input == "event" and n_parameters > 0
         self.theta_per_particle = theta_input == "particle" and n_parameters > 0
         self.n_outputs = n_outputs
@@ -215,7 +226,7 @@ class DeepSets(nn.Module):
         self.encoder.standardise(x, theta if self.theta_per_particle else None)
 
     def event_functions(self, x: PackedTensors) -> Tensor:
-        """Sum over particles, without θ: n sets to (n, k)."""
+        """Compute the sums over particles, which are functions of the events: n sets to (n, k)."""
         sums: Tensor = self.encoder(x)
         return sums
 
@@ -233,11 +244,11 @@ class DeepSets(nn.Module):
 
 
 class SeparableDeepSets(SeparableNetwork):
-    """`SeparableNetwork` of sets: b is a function of sums over particles, as in `DeepSets`.
+    """`SeparableNetwork` of sets, with functions of sums over particles as in `DeepSets`.
 
     The sums of the features and the numbers of particles take the place of the features in the
-    monomials. θ has no part in what is computed of the particles, so that weights at every further
-    θ cost one matrix product.
+    monomials. What is computed of the particles does not depend on θ, so that the weights at every
+    further θ cost one matrix product.
 
     Parameters
     ----------
@@ -246,8 +257,8 @@ class SeparableDeepSets(SeparableNetwork):
     n_parameters, theta_nominal, hidden_layer_sizes, activation, rank, free_reference
         As in `SeparableNetwork`.
     feature_terms, parameter_terms, further_parameter_terms : sequence of tuple of int, default=()
-        As in `SeparableNetwork`; of x the indices are those of the features, and beyond these of
-        the particle types, or of the number of particles.
+        As in `SeparableNetwork`. Indices in monomials of x are those of the features, followed by
+        those of the particle types, or of the number of particles where there are no types.
     """
 
     takes_sets = True
@@ -288,6 +299,6 @@ class SeparableDeepSets(SeparableNetwork):
         self.encoder.standardise(x)
 
     def encode(self, x: PackedTensors) -> Tensor:
-        """Sum over particles: n sets to (n, k)."""
+        """Compute the standardised sums over particles: n sets to (n, k)."""
         sums: Tensor = self.encoder(x)
         return sums

@@ -1,4 +1,4 @@
-"""What the networks are made of: fully connected layers."""
+"""The fully connected layers that all networks are made of, and their activations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def fully_connected(sizes: Sequence[int], activation: str) -> nn.Sequential:
-    """Stack linear layers of these sizes, inputs first, with activations in between."""
+    """Stack linear layers with activations in between.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Number of inputs, of the nodes of each hidden layer, and of outputs.
+    activation : str
+        A key of `ACTIVATIONS`, which follows each layer but the last.
+    """
     modules: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes[:-1]):
         modules += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]

@@ -26,7 +26,7 @@ class MLP(nn.Module):
     activation : str, default="relu"
         A key of `ACTIVATIONS`.
     n_outputs : int or None, default=None
-        Values of an event, for a regression; None is one logit.
+        Number of values of an event, for a regression; None is one logit.
     """
 
     takes_sets = False

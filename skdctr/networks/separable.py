@@ -20,15 +20,31 @@ __all__ = [
     "monomial_exponents",
 ]
 
+# Highest degree of a polynomial in θ.
 _HIGHEST_DEGREE = 8
-# Monomials that fewer events determine are left out, and so many rows are at work at once.
-_LEAST_EVENTS, _MOMENT_ROWS = 10, 1 << 14
+# Monomials whose variance is that of fewer events than this are left out.
+_LEAST_EVENTS = 10
+# Rows whose monomials are computed at once, so that they take little memory.
+_MOMENT_ROWS = 1 << 14
 
 Terms = tuple[tuple[int, ...], ...]
 
 
 def monomial_exponents(n_variables: int, degree: int, *, cross_terms: bool = True) -> Terms:
-    """List the variables of each monomial of degree 1 to `degree`, e.g. (0, 0, 1) for z₀²z₁."""
+    """List the variables of each monomial of degree 1 to `degree`.
+
+    Parameters
+    ----------
+    n_variables, degree : int
+        Number of variables, and highest degree.
+    cross_terms : bool, default=True
+        Whether to have products of several variables beside the powers of each.
+
+    Returns
+    -------
+    tuple of tuple of int
+        Indices of the factors of each monomial, e.g. (0, 0, 1) for z₀²z₁.
+    """
     if cross_terms:
         return tuple(
             term
@@ -49,21 +65,23 @@ class Dictionary(NamedTuple):
 def dictionary_terms(
     n_features: int, n_parameters: int, rank: int, *, budget: int = 600
 ) -> Dictionary:
-    """Choose the terms in x and θ of a `SeparableNetwork`, the most that a budget allows.
+    """Choose the terms in x and θ of a `SeparableNetwork`, as many as a budget allows.
 
-    Without learned functions the budget allows more of θ. Densities with a pole beyond the range of
-    a parameter, such as that of a correlation, need high powers of it, but of one at a time.
+    A refit without learned functions of x has room for more terms in θ, which are listed as further
+    ones. Densities with a pole beyond the range of a parameter, such as that of a correlation, need
+    high powers of it, but of one parameter at a time.
 
     Parameters
     ----------
     n_features, n_parameters, rank : int
         As in `SeparableNetwork`.
     budget : int
-        Largest number of couplings, whose square is the cost of their refit per event.
+        Largest number of couplings. The cost of their refit grows as its square times the events.
 
     Returns
     -------
     Dictionary
+        The terms; there are none where even the fewest exceed the budget.
     """
     features = [
         monomial_exponents(n_features, 2),
@@ -95,8 +113,8 @@ def dictionary_terms(
 def determined_terms(terms: Terms, x: Tensor) -> Terms:
     """Leave out monomials whose variance is that of a handful of events.
 
-    A flag that three events have, or the tail of a Cauchy distribution, would be fitted to the θ of
-    these events, and is extrapolated wherever else it is large.
+    The coupling of a flag that three events have, or of the tail of a Cauchy distribution, would be
+    fitted to the θ of these events alone, and extrapolate wherever else the monomial is large.
 
     Parameters
     ----------
@@ -108,6 +126,7 @@ def determined_terms(terms: Terms, x: Tensor) -> Terms:
     Returns
     -------
     tuple of tuple of int
+        The monomials that are kept.
     """
     if not terms:
         return terms
@@ -120,13 +139,14 @@ def determined_terms(terms: Terms, x: Tensor) -> Terms:
     first, second, third, fourth = moments / len(x)
     variance = second - first**2
     central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
-    # The number of events, were the variance shared by equal ones.
+    # The number of equal events that would have the same variance and fourth moment.
     n_events = len(x) * variance**2 / central.clamp_min(1e-300)
     kept = (variance > 1e-9 * second) & (n_events >= _LEAST_EVENTS)
     return tuple(term for term, keep in zip(terms, kept.tolist(), strict=True) if keep)
 
 
 def _monomials(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
+    """Evaluate products of the columns of z, (n, k), to (n, terms)."""
     columns = z.unbind(dim=1)
     return torch.stack(
         [math.prod([columns[k] for k in term[1:]], start=columns[term[0]]) for term in terms], dim=1
@@ -134,7 +154,11 @@ def _monomials(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
 
 
 def _chebyshev(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
-    """Evaluate products of Chebyshev polynomials, whose degrees are those of the monomials."""
+    """Evaluate products of Chebyshev polynomials of the columns of z, (n, k), to (n, terms).
+
+    Each term is a product of one polynomial in each variable, whose degree is the number of times
+    that the variable is among the term's factors.
+    """
     degree = max(map(len, terms))
     polynomials = [torch.ones_like(z), z]
     for _ in range(degree - 1):
@@ -152,29 +176,29 @@ class SeparableNetwork(nn.Module):
     .. math:: \log w(x, θ) = \sum_{kl} B_k(x)\, C_{kl}\, (A_l(θ) - A_l(θ_0))
 
     B holds 1, monomials of x and learned functions b(x); A holds Chebyshev polynomials of θ and
-    learned functions a(θ). The ratio is exactly 1 at θ₀, and B(x) once computed makes the weights
-    at every further θ one matrix product. Exponential families are exact within it.
+    learned functions a(θ). The ratio is exactly 1 at θ₀. Once B(x) is computed, the weights at
+    every further θ are one matrix product. Exponential families are exact within this form.
 
     Parameters
     ----------
     n_features, n_parameters : int
         Features of an event and parameters θ.
     theta_nominal : sequence of float of length n_parameters
-        θ₀, on the scale of the inputs.
+        Nominal θ₀, on the scale of the network's inputs.
     hidden_layer_sizes : sequence of int, default=(32, 32)
-        Nodes of each hidden layer, in b and in a.
+        Nodes of each hidden layer, of b and of a alike.
     activation : str, default="silu"
         A key of `ACTIVATIONS`.
     rank : int, default=4
         Number of learned functions of x, and of learned functions of θ.
     feature_terms, parameter_terms : sequence of tuple of int, default=()
-        Monomials of x, each as the indices of its factors, and in the same way the degrees of
-        products of Chebyshev polynomials of θ.
+        Monomials of x, each as the indices of its factors, and products of Chebyshev polynomials
+        of θ, whose degrees are given in the same way.
     further_parameter_terms : sequence of tuple of int, default=()
-        Such products that only the monomials of x are coupled with.
+        Such products of polynomials of θ that only the monomials of x are coupled with.
     free_reference : bool, default=False
-        Add a function of x alone to the logit. Training against a mixture of all θ needs it;
-        it cancels in the ratio to θ₀.
+        Whether to add a function of x alone to the logit. Training against a mixture of all θ
+        needs it; it cancels in the ratio to θ₀.
     """
 
     def __init__(
@@ -210,11 +234,12 @@ class SeparableNetwork(nn.Module):
         for k in range(rank):
             coupling[1 + len(self.feature_terms) + k, n_polynomials + k] = 1.0
         coupling[0, -1] = 1.0
-        # Not trained: b and a absorb it. The refit replaces it, monomials included.
+        # Training leaves it as it is, as b and a absorb it. The refit replaces it, and couples the
+        # monomials too.
         self.coupling: Tensor
         self.register_buffer("coupling", coupling)
-        # After a refit: which columns it knows, and the posterior covariance of what it has fitted
-        # there, first rows of the coupling and these columns of it, flattened.
+        # After a refit these are the columns that it has fitted, and the posterior covariance of
+        # the couplings in them: of the first rows in these columns, flattened.
         self.coupled_columns: Tensor | None
         self.register_buffer("coupled_columns", None)
         self.coupling_covariance: Tensor | None
@@ -226,7 +251,7 @@ class SeparableNetwork(nn.Module):
         return self.parameter_terms + self.further_parameter_terms
 
     takes_sets = False
-    # Functions of x, once computed, serve any θ.
+    # Once computed, the functions of x serve any θ.
     has_event_functions = True
 
     def encode(self, x: Any) -> Tensor:
@@ -239,13 +264,26 @@ class SeparableNetwork(nn.Module):
         return self._functions_of(self.encode(x))
 
     def _functions_of(self, features: Tensor) -> Tensor:
+        """Evaluate 1, the monomials and b on encoded events, (n, k), to (n, 1 + terms + rank)."""
         parts = [torch.ones_like(features[:, :1]), self.b(features)]
         if self.feature_terms:
             parts.insert(1, _monomials(features, self.feature_terms))
         return torch.cat(parts, dim=1)
 
     def parameter_functions(self, theta: Tensor, *, learned: bool = True) -> Tensor:
-        """Evaluate A(θ) − A(θ₀): (m, p) to (m, terms + rank + 1), or polynomials alone."""
+        """Evaluate A(θ) − A(θ₀).
+
+        Parameters
+        ----------
+        theta : Tensor of shape (m, p)
+            Parameters, on the scale of the network's inputs.
+        learned : bool, default=True
+            Whether to have the learned functions too, or the polynomials alone.
+
+        Returns
+        -------
+        Tensor of shape (m, terms + rank + 1), or (m, terms)
+        """
         both = torch.cat([theta, self.theta_nominal])
         parts = [_chebyshev(both, self.polynomials)] if self.polynomials else []
         if learned:
@@ -254,11 +292,11 @@ class SeparableNetwork(nn.Module):
         return values[:-1] - values[-1:]
 
     def event_coefficients(self, theta: Tensor) -> Tensor:
-        """Evaluate C (A(θ) − A(θ₀)), which log w is linear in B(x) with: (m, p) to (m, terms)."""
+        """Evaluate C (A(θ) − A(θ₀)), the coefficients of B(x) in log w: (m, p) to (m, k)."""
         return self.parameter_functions(theta) @ self.coupling.T
 
     def from_functions(self, functions: Tensor, theta: Tensor) -> Tensor:
-        """Compute log w, (n,), of B(x) (n, k) and θ (n, p)."""
+        """Compute log w, (n,), from B(x) (n, k) and θ (n, p)."""
         return (functions * self.event_coefficients(theta)).sum(dim=1)
 
     def log_ratio(self, x: Any, theta: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from skdctr.observable.generator import Correction, GeneratorPrediction, predict
 from skdctr.observable.problem import LearnedWeights, ObservableProblem, centred
 from skdctr.observable.regression import RegressionOptions, cross_fit
 from skdctr.parameters.derivatives import central_differences, positive_steps
+from skdctr.results.errors import Sources
 from skdctr.training.folds import make_folds
 from skdctr.weights.error import common_share, mean_covariance
 from skdctr.weights.event_weights import EventWeights
@@ -68,12 +69,12 @@ class EstimatingEquation:
         value: FloatArray = np.mean([part(theta) for part in self._parts], axis=0)
         return value
 
-    def covariance(self, theta: FloatArray) -> dict[str, FloatArray]:
+    def covariance(self, theta: FloatArray) -> Sources:
         """Compute the covariance of U(θ) by source, each (p, p)."""
         n_parts = len(self._parts)
         # Data and simulation are the same for all parts, generator events are not.
         shared = [part.influence(theta) for part in self._parts]
-        covariance = {}
+        covariance = Sources()
         for source in shared[0]:
             influence = np.mean([of_part[source] for of_part in shared], axis=0)
             covariance[source] = influence.T @ influence
@@ -92,7 +93,8 @@ class EstimatingEquation:
 
     def jacobian(self, theta: FloatArray) -> FloatArray:
         """Compute ∂U/∂θ, (p, p), by central differences."""
-        step = positive_steps(theta, _STEP * self.problem.width, self.problem.low)
+        space = self.problem.space
+        step = positive_steps(theta, _STEP * space.width, space.low)
         return central_differences(self, theta, step)
 
     def distance(self, theta: FloatArray) -> float:
@@ -111,8 +113,9 @@ class EstimatingEquation:
 
     def solve(self, start: FloatArray) -> FloatArray:
         """Find the θ within bounds where χ² of U and of the constraints is smallest, (p,)."""
-        problem, width = self.problem, self.problem.width
-        total = sum(self.covariance(start).values(), np.zeros((len(start), len(start))))
+        problem, space = self.problem, self.problem.space
+        width = space.width
+        total = self.covariance(start).total(len(start))
         values, vectors = np.linalg.eigh(np.linalg.pinv(total, hermitian=True))
         whiten = (vectors * np.sqrt(values.clip(min=0))).T
         mean, known = problem.knowledge()
@@ -129,12 +132,11 @@ class EstimatingEquation:
             target,
             np.zeros(len(start)),
             jac=slope,
-            bounds=((problem.low - start) / width - 1e-9, (problem.high - start) / width + 1e-9),
+            bounds=((space.low - start) / width - 1e-9, (space.high - start) / width + 1e-9),
             xtol=1e-7,
             max_nfev=40,
         )
-        theta: FloatArray = np.clip(start + found.x * width, problem.low, problem.high)
-        return theta
+        return space.clip(start + found.x * width)
 
 
 class _OfPart:

@@ -7,7 +7,6 @@ optimal observable; θ* is where the simulation predicts the mean that the data 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,11 +17,13 @@ from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.generator import Correction
 from skdctr.observable.problem import ObservableProblem
 from skdctr.observable.regression import RegressionOptions, cross_fit
-from skdctr.results.errors import sandwich
+from skdctr.results.errors import Sources, sandwich
+from skdctr.results.found import Found
+from skdctr.results.messages import Message
 from skdctr.training.folds import make_folds
 from skdctr.weights.event_weights import EventWeights
 
-__all__ = ["ObservableFit", "fit_observable", "reco_information"]
+__all__ = ["fit_observable", "reco_information"]
 
 _COARSE_ROWS = 60_000
 # Least effective share of the simulation at a reference.
@@ -34,34 +35,6 @@ _FAR = 0.3
 _MAX_REFERENCES = 8
 
 
-@dataclass(frozen=True, eq=False)
-class ObservableFit:
-    """Where U vanishes, and its error.
-
-    Attributes
-    ----------
-    theta : ndarray of shape (p,)
-        θ*.
-    sources : dict of str to ndarray of shape (p, p)
-        Covariance by source.
-    equation : EstimatingEquation
-        The last one.
-    references : list of ndarray of shape (p,)
-        Where scores were taken, in order.
-    converged : bool
-        Whether the last reference was near enough to θ*.
-    messages : list of str
-        What the user should know.
-    """
-
-    theta: FloatArray
-    sources: dict[str, FloatArray]
-    equation: EstimatingEquation
-    references: list[FloatArray]
-    converged: bool
-    messages: list[str] = field(default_factory=list)
-
-
 def fit_observable(
     problem: ObservableProblem,
     start: FloatArray,
@@ -70,7 +43,7 @@ def fit_observable(
     corrections: Sequence[Correction],
     n_folds: int = 2,
     seed: int = 0,
-) -> ObservableFit:
+) -> Found:
     """Fit θ: first on a part of the events, until the reference is near θ*, then on all.
 
     Parameters
@@ -110,19 +83,26 @@ def fit_observable(
         if converged:
             break
         references.append(theta)
-    width = problem.width
+    sources, messages = _errors(equation, theta)
+    if not converged:
+        messages.append(Message(f"θ still moved after {len(references)} references"))
+    return Found(theta, sources, converged, messages, equation, len(references))
+
+
+def _errors(equation: EstimatingEquation, theta: FloatArray) -> tuple[Sources, list[Message]]:
+    """Propagate the errors of the equations to θ, by source, and find what they do not fix."""
+    problem = equation.problem
+    width = problem.space.width
     slope = equation.jacobian(theta) * width
     by_source = equation.covariance(theta)
     # In whitened equations the curvature is that of χ², which tells what is not identified.
-    total = sum(by_source.values(), np.zeros_like(slope))
-    combine = slope.T @ np.linalg.pinv(total, hermitian=True)
-    scatter = {source: combine @ covariance @ combine.T for source, covariance in by_source.items()}
+    combine = slope.T @ np.linalg.pinv(by_source.total(len(slope)), hermitian=True)
+    scatter = by_source.propagated(combine)
     curvature = combine @ slope
     if problem.constraints:
         scatter["constraints"] = np.diag((problem.knowledge()[1] * width) ** 2)
         curvature = curvature + scatter["constraints"]
-    sources, messages = sandwich(curvature, scatter, width, problem.names)
-    return ObservableFit(theta, sources, equation, references, converged, messages)
+    return sandwich(curvature, scatter, width, problem.space.names)
 
 
 def _reachable(problem: ObservableProblem, start: FloatArray, end: FloatArray) -> FloatArray:

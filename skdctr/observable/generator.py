@@ -27,8 +27,9 @@ from scipy.stats import chi2
 from skdctr._utils.typing import FloatArray
 from skdctr.parameters.cells import theta_cells
 from skdctr.parameters.polynomials import Product, Selection, ThetaBasis, exponents, interpolate
+from skdctr.weights.couplings import Couplings
 from skdctr.weights.error import DERIVATIVE_ROWS, coupling_covariance
-from skdctr.weights.event_weights import Couplings, EventWeights, NetworkWeights
+from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_generator"]
 
@@ -169,7 +170,7 @@ class GeneratorSample:
     @property
     def knows_weights(self) -> bool:
         """Whether the weights know their own error."""
-        return isinstance(self.weights, NetworkWeights) and bool(self.weights.couplings())
+        return bool(self.weights.couplings())
 
     def weight_covariance(
         self, values: FloatArray, theta: FloatArray, combine: FloatArray

@@ -15,7 +15,7 @@ _DIFFERENT_SHARE = 0.02
 _LEAST_NOMINAL = 500
 
 
-def differing_populations(problem: ObservableProblem, nominal: FloatArray) -> str | None:
+def differing_populations(problem: ObservableProblem) -> str | None:
     """Compare the simulation with the generator events at θ₀, which must be one population.
 
     A simulation that was selected otherwise, such as by what passed the reconstruction, must not
@@ -25,15 +25,13 @@ def differing_populations(problem: ObservableProblem, nominal: FloatArray) -> st
     ----------
     problem : ObservableProblem
         The samples.
-    nominal : ndarray of shape (p,)
-        θ₀.
 
     Returns
     -------
     str or None
         What differs.
     """
-    part = problem.parts[0]
+    part, nominal = problem.parts[0], problem.space.nominal
     if part.generator is None:
         return None
     sample = part.generator.sample
@@ -55,7 +53,7 @@ def differing_populations(problem: ObservableProblem, nominal: FloatArray) -> st
         off = np.abs(mean - other)
         with np.errstate(invalid="ignore", divide="ignore"):
             pulls = off / np.sqrt(variance + other_variance)
-        for name, pull, relative in zip(problem.names, pulls, off / spread, strict=True):
+        for name, pull, relative in zip(problem.space.names, pulls, off / spread, strict=True):
             if pull > _DIFFERENT_AT and relative > _DIFFERENT_SHARE:
                 worst = f"their scores in {name} differ by {relative:.2g} widths, {pull:.0f} errors"
     return worst or None

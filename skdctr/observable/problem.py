@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from skdctr._utils.typing import FloatArray
 from skdctr.events.validation import Events
 from skdctr.observable.generator import GeneratorSample
-from skdctr.parameters.space import widths
+from skdctr.parameters.constraints import Constraints
+from skdctr.parameters.space import ParameterSpace
 from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["GeneratorEvents", "LearnedWeights", "ObservableProblem", "centred"]
@@ -73,12 +74,10 @@ class ObservableProblem:
         Event weights before any reweighting.
     data, data_weight : ndarray of shape (k, m), (k,)
         Data.
-    names : list of str
-        Names of the parameters.
-    low, high : ndarray of shape (p,)
-        Bounds.
-    constraints : mapping of str to (float, float)
-        Mean and standard deviation of what is known of parameters beforehand.
+    space : ParameterSpace
+        Names of the parameters, θ₀, and the range that is searched.
+    constraints : Constraints
+        What is known of parameters beforehand.
     """
 
     parts: Sequence[LearnedWeights]
@@ -88,15 +87,8 @@ class ObservableProblem:
     sim_weight: FloatArray
     data: Events
     data_weight: FloatArray
-    names: list[str]
-    low: FloatArray
-    high: FloatArray
-    constraints: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-
-    @property
-    def width(self) -> FloatArray:
-        """Range of each parameter, (p,); 1 where there is none."""
-        return widths(self.low, self.high)
+    space: ParameterSpace
+    constraints: Constraints = field(default_factory=Constraints)
 
     def without_generator(self) -> ObservableProblem:
         """Return the same without generator events."""
@@ -125,8 +117,7 @@ class ObservableProblem:
 
     def knowledge(self) -> tuple[FloatArray, FloatArray]:
         """Return mean and inverse standard deviation of each parameter, (p,), 0 where unknown."""
-        known = [self.constraints.get(name, (0.0, np.inf)) for name in self.names]
-        mean, deviation = np.array(known, dtype=np.float64).T
+        mean, deviation = self.constraints.arrays(self.space.names)
         return mean, 1 / deviation
 
     def sim_weights(self, part: LearnedWeights, theta: FloatArray) -> FloatArray:

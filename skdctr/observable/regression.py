@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skdctr._utils.device import torch_seed
+from skdctr._utils.device import resolve_device, torch_seed
 from skdctr._utils.typing import FloatArray
 from skdctr.events.scaling import Scaling
 from skdctr.events.validation import Events
@@ -19,9 +20,15 @@ from skdctr.training.batches import EventDataset
 from skdctr.training.losses import WeightedSquaredError
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import predict_logits, to_tensor
+from skdctr.training.settings import NetworkSettings
 from skdctr.training.train import train
 
 __all__ = ["ConditionalMean", "RegressionOptions", "cross_fit"]
+
+# Steps of a regression's training, its epochs, and the events it takes at the most.
+_AUTO_STEPS = 300
+_AUTO_EPOCHS = (1, 30)
+_MAX_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,18 @@ class RegressionOptions:
     training: Callable[[int], TrainingOptions]
     max_rows: int
     device: torch.device
+
+    @classmethod
+    def of(cls, settings: NetworkSettings) -> RegressionOptions:
+        """Make the options that an estimator's parameters describe."""
+        size = max(1, settings.batch_size // 2)
+
+        def training(n_events: int) -> TrainingOptions:
+            steps = math.ceil(n_events / size)
+            auto = int(np.clip(math.ceil(_AUTO_STEPS / steps), *_AUTO_EPOCHS))
+            return settings.options(auto, batch_size=size, verbose=0)
+
+        return cls(settings.layers(), training, _MAX_ROWS, resolve_device(settings.device))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Internal: everything about θ: names, ranges, bounds, nominal values, polynomials.
 
-θ as users write it comes in; arrays of shape (p,) or (n, p), and functions of θ go out. Imports
-`events` and what lies below, nothing that learns.
+What comes in: θ as users write it, and samples of θ.
+What goes out: arrays of shape (p,) or (n, p), and functions of θ.
+What it must not import: anything that learns; `events` and what lies below are what it knows.
 """

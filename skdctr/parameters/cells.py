@@ -1,4 +1,4 @@
-"""Cells of a sample of θ, and its distinct values."""
+"""Cells of a sample of θ, and the distinct values that it has."""
 
 from __future__ import annotations
 
@@ -11,21 +11,32 @@ __all__ = ["distinct_theta", "theta_cells"]
 
 IndexArray = NDArray[np.intp]
 
-# Rows of θ, for each value looked for, that show whether there are more.
+# Rows of θ that are looked at for each value that is sought; they nearly always show whether there
+# are more values.
 _ENOUGH_ROWS = 20
 
 
 def theta_cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
-    """Divide a sample into cells of about equal numbers, each in turn halved along its widest side.
+    """Divide a sample of θ into cells of about equal numbers.
 
-    Weights may be negative; a cell whose sum is counts as empty.
+    All rows are one cell at first. Then each cell is halved along its widest side, as long as there
+    are no more than n. If the sample has no more than n distinct θ, each is a cell by itself.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (r, p)
+        The sample.
+    weight : ndarray of shape (r,)
+        Weights, which may be negative.
+    n : int
+        Largest number of cells.
 
     Returns
     -------
     means : ndarray of shape (m, p)
-        Mean of each cell; m is n at the most. Where there are no more than n distinct θ, these.
+        Mean θ of each cell, in absolute weights.
     totals : ndarray of shape (m,)
-        Sum of weights of each cell.
+        Sum of weights of each cell; 0 where it would be negative.
     """
     few = distinct_theta(theta, n)
     if few is not None:
@@ -54,10 +65,25 @@ def theta_cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArr
 
 
 def distinct_theta(theta: FloatArray, n: int) -> tuple[FloatArray, IndexArray] | None:
-    """Return the distinct rows of θ, and which of them each row is; None if there are more than n.
+    """Find the distinct rows of θ.
 
-    To sort all rows takes seconds of millions; a part of them often has more than n already.
+    Parameters
+    ----------
+    theta : ndarray of shape (r, p)
+        The sample.
+    n : int
+        Largest number of distinct rows that is of interest.
+
+    Returns
+    -------
+    distinct : ndarray of shape (m, p)
+        The distinct rows, in ascending order.
+    owner : ndarray of int of shape (r,)
+        Which of them each row is.
+
+    None is returned in place of both if there are more than n.
     """
+    # To sort millions of rows takes seconds, and a part of them often has more than n already.
     part = theta[:: max(1, len(theta) // (_ENOUGH_ROWS * n))]
     if len(np.unique(part, axis=0)) > n:
         return None

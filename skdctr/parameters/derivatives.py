@@ -1,4 +1,4 @@
-"""Numerical derivatives by θ."""
+"""Numerical derivatives by θ, and the steps that they are taken with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from skdctr._utils.typing import FloatArray
 
 __all__ = ["central_differences", "positive_steps"]
 
-# Of a parameter that has to stay positive, which may span decades.
+# Largest step of a positive parameter, relative to its value: its range may span decades.
 _LARGEST_SHARE = 0.01
 
 
@@ -22,15 +22,16 @@ def central_differences(
     Parameters
     ----------
     function : callable
-        Of θ, with values of shape (...).
+        Maps θ to an array of shape (...).
     theta : ndarray of shape (p,) or (n, p)
-        Where.
+        Where the derivatives are wanted.
     step : ndarray of shape (p,)
         Half the distance between the two values of each parameter.
 
     Returns
     -------
     ndarray of shape (..., p)
+        The derivative by each parameter.
     """
     columns = []
     for k, size in enumerate(step):
@@ -41,5 +42,20 @@ def central_differences(
 
 
 def positive_steps(theta: FloatArray, step: FloatArray, low: FloatArray) -> FloatArray:
-    """Shorten the steps, (p,), of parameters whose lower bound is positive: scales."""
+    """Shorten the steps of parameters that are scales, as their positive lower bound shows.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (p,) or (n, p)
+        Where the steps start from.
+    step : ndarray of shape (p,)
+        Steps.
+    low : ndarray of shape (p,)
+        Lower bounds.
+
+    Returns
+    -------
+    ndarray of the shape of `theta`
+        Steps of scales are at most 1% of their value.
+    """
     return np.where(low > 0, np.minimum(step, _LARGEST_SHARE * np.abs(theta)), step)

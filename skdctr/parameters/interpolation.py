@@ -12,9 +12,11 @@ from skdctr._utils.typing import FloatArray
 
 __all__ = ["smooth_values"]
 
+# Degrees of the interpolant that are tried one after the other.
 _DEGREES = (8, 16, 32, 64, 128, 256)
-# Size of the last coefficients, of the largest one, at which an interpolant counts as exact.
+# An interpolant counts as exact if its last coefficients are so small, relative to the largest.
 _TOLERANCE = 1e-13
+# Points whose polynomials are computed at once.
 _CHUNK_ROWS = 4096
 
 
@@ -34,7 +36,7 @@ def smooth_values(function: Callable[[FloatArray], float], points: FloatArray) -
     Returns
     -------
     ndarray of shape (n,)
-        Exact to about 1e-12 of the largest value.
+        The values, exact to about 1e-12 of the largest one.
     """
     low, high = points.min(axis=0), points.max(axis=0)
     varies = high > low
@@ -46,13 +48,8 @@ def smooth_values(function: Callable[[FloatArray], float], points: FloatArray) -
         nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
         grid = np.repeat(low[None], (degree + 1) ** p, axis=0)
         grid[:, varies] = centre + half * np.array(list(itertools.product(nodes, repeat=p)))
-        coefficients = np.array([function(point) for point in grid])
-        coefficients = coefficients.reshape((degree + 1,) * p)
-        transform = chebvander(nodes, degree).T * (2 / (degree + 1))
-        transform[0] /= 2
-        for _ in range(p):
-            # Each turn transforms the first axis and makes it the last.
-            coefficients = np.tensordot(coefficients, transform, axes=(0, 1))
+        values = np.array([function(point) for point in grid])
+        coefficients = _chebyshev_coefficients(values.reshape((degree + 1,) * p), nodes)
         size = np.abs(coefficients)
         tail = max(size.take([-2, -1], axis=axis).max() for axis in range(p))
         if tail <= _TOLERANCE * size.max():
@@ -60,8 +57,19 @@ def smooth_values(function: Callable[[FloatArray], float], points: FloatArray) -
     return np.array([function(point) for point in points])
 
 
+def _chebyshev_coefficients(values: FloatArray, nodes: FloatArray) -> FloatArray:
+    """Find the Chebyshev series through values on a grid of the nodes in each variable."""
+    degree = len(nodes) - 1
+    transform = chebvander(nodes, degree).T * (2 / (degree + 1))
+    transform[0] /= 2
+    for _ in range(values.ndim):
+        # Each turn transforms the first axis and makes it the last.
+        values = np.tensordot(values, transform, axes=(0, 1))
+    return values
+
+
 def _series(x: FloatArray, coefficients: FloatArray) -> FloatArray:
-    """Sum a Chebyshev series of p variables at x, (n, p), within [-1, 1]."""
+    """Sum a Chebyshev series of p variables at points x, (n, p), within [-1, 1]."""
     degree = len(coefficients) - 1
     values = np.empty(len(x))
     for start in range(0, len(x), _CHUNK_ROWS):

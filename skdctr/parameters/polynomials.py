@@ -14,18 +14,27 @@ from skdctr.parameters.cells import distinct_theta
 
 __all__ = ["Product", "Selection", "ThetaBasis", "exponents", "interpolate"]
 
-# Degree of the polynomial that interpolates between the nodes.
+# Degree of the polynomial that interpolates between the nodes, by the number of parameters. It is 3
+# if there are more.
 _INTERPOLATION_DEGREE = {1: 10, 2: 6, 3: 4}
 
 
 def exponents(p: int, degree: int) -> list[tuple[int, ...]]:
-    """List the degrees in each parameter of all terms up to a total degree."""
+    """List the terms of p parameters up to a total degree, as the degrees in each parameter."""
     return [term for term in itertools.product(range(degree + 1), repeat=p) if sum(term) <= degree]
 
 
 @dataclass(frozen=True)
 class ThetaBasis:
-    """Products of Chebyshev polynomials in θ, mapped to [-1, 1] over a box."""
+    """Products of Chebyshev polynomials in θ, which is mapped to [-1, 1] over a box.
+
+    Attributes
+    ----------
+    centre, half : ndarray of shape (p,)
+        Centre of the box, and half its width in each parameter.
+    terms : list of tuple of int of length p
+        Degrees of each product in every parameter.
+    """
 
     centre: FloatArray
     half: FloatArray
@@ -33,11 +42,13 @@ class ThetaBasis:
 
     @classmethod
     def over(cls, theta: FloatArray, degree: int) -> ThetaBasis:
+        """Make the products up to a total degree, over the range of θ, (n, p)."""
         low, high = theta.min(axis=0), theta.max(axis=0)
         half = np.where(high > low, (high - low) / 2, 1.0)
         return cls((low + high) / 2, half, exponents(theta.shape[1], degree))
 
     def __call__(self, theta: FloatArray) -> FloatArray:
+        """Evaluate the products at θ: (n, p) to (n, terms)."""
         u = (theta - self.centre) / self.half
         degree = max(max(term) for term in self.terms)
         polynomials = chebyshev.chebvander(u, degree)
@@ -49,7 +60,15 @@ class ThetaBasis:
 
 
 class Selection:
-    """The matrix that takes one node for each event."""
+    """The matrix that takes one node for each event, kept as the nodes' places.
+
+    Parameters
+    ----------
+    places : ndarray of int of shape (n,)
+        Which node each event takes.
+    n_nodes : int
+        Number of nodes.
+    """
 
     def __init__(self, places: NDArray[np.intp], n_nodes: int) -> None:
         self.places, self.n_nodes = places, n_nodes
@@ -59,11 +78,14 @@ class Selection:
         return taken
 
     @property
-    def T(self) -> _Transposed:  # noqa: N802 - as of a matrix
-        return _Transposed(self)
+    def T(self) -> _TransposedSelection:  # noqa: N802 - named as of any matrix
+        """The transposed matrix, which sums values of events over each node."""
+        return _TransposedSelection(self)
 
 
-class _Transposed:
+class _TransposedSelection:
+    """The matrix that sums values of events, (n, k), over each node."""
+
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
 
@@ -78,7 +100,13 @@ class _Transposed:
 
 
 class Product:
-    """A product of two matrices, kept as such."""
+    """A matrix that is the product of two, kept as such.
+
+    Parameters
+    ----------
+    left, right : ndarray of shape (n, r) and (r, q)
+        The two matrices.
+    """
 
     def __init__(self, left: FloatArray, right: FloatArray) -> None:
         self.left, self.right = left, right
@@ -88,24 +116,26 @@ class Product:
         return product
 
     @property
-    def T(self) -> Product:  # noqa: N802 - as of a matrix
+    def T(self) -> Product:  # noqa: N802 - named as of any matrix
+        """The transposed matrix."""
         return Product(self.right.T, self.left.T)
 
 
 def interpolate(nodes: FloatArray, theta: FloatArray) -> Selection | Product:
-    """Find the nodes' shares in a mean at each event's θ.
+    """Find the matrix that takes values at the nodes to values at each event's θ.
 
     Parameters
     ----------
     nodes : ndarray of shape (q, p)
-        Where means are known.
+        Values of θ where a function is known.
     theta : ndarray of shape (n, p)
-        Where they are wanted.
+        Values of θ where it is wanted.
 
     Returns
     -------
     matrix of shape (n, q)
-        Takes the nodes themselves, where θ has no other values, or a polynomial through them.
+        A `Selection` of the nodes themselves where θ has no other values. Otherwise a `Product`
+        that evaluates a polynomial, fitted to the nodes within the range of θ.
     """
     known = {tuple(node): k for k, node in enumerate(nodes)}
     few = distinct_theta(theta, len(nodes))

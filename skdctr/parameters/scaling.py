@@ -13,8 +13,7 @@ from skdctr.events.scaling import Scaling
 
 __all__ = ["ParameterScaling"]
 
-
-# Largest over smallest value from which on a positive parameter counts as a scale.
+# A positive parameter is a scale if its largest value is more than so many times its smallest.
 _SCALE_RATIO = 3.0
 
 
@@ -30,7 +29,7 @@ class ParameterScaling:
     logarithmic : ndarray of bool of shape (p,)
         Parameters whose logarithm is mapped.
     inner : Scaling
-        The affine part.
+        Affine map of the parameters, or of their logarithms.
     """
 
     logarithmic: NDArray[np.bool_]
@@ -38,7 +37,7 @@ class ParameterScaling:
 
     @classmethod
     def of_range(cls, low: FloatArray, high: FloatArray) -> Self:
-        """Choose the map for the range [low, high] of each parameter."""
+        """Choose the map for the range [low, high] of each parameter, both of shape (p,)."""
         logarithmic = (low > 0) & (high > _SCALE_RATIO * low)
         low, high = (cls._logarithm(edge, logarithmic) for edge in (low, high))
         half = (high - low) / 2
@@ -46,10 +45,17 @@ class ParameterScaling:
 
     @staticmethod
     def _logarithm(theta: FloatArray, logarithmic: NDArray[np.bool_]) -> FloatArray:
+        """Take the logarithm of those parameters that it is wanted of."""
         return np.where(logarithmic, np.log(np.where(logarithmic, theta, 1.0)), theta)
 
     def __call__(self, theta: FloatArray) -> FloatArray:
-        """Map θ of shape (p,) or (n, p)."""
+        """Map θ of shape (p,) or (n, p).
+
+        Raises
+        ------
+        ValueError
+            If a parameter whose logarithm is mapped is not positive.
+        """
         if (theta[..., self.logarithmic] <= 0).any():
             raise ValueError(
                 f"theta={theta.tolist()}: a parameter that was positive throughout training cannot "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,7 @@ from skdctr._utils.warn import warn_user
 from skdctr.events.validation import check_events, feature_names
 from skdctr.exceptions import ExtrapolationWarning
 
-__all__ = [
-    "ParameterSpace",
-    "check_bounds",
-    "check_constraints",
-    "check_theta_rows",
-    "warn_if_outside",
-    "widths",
-]
+__all__ = ["ParameterSpace", "check_theta_rows", "numbers_of", "warn_if_outside"]
 
 
 def _has_words(values: Any) -> bool:
@@ -53,12 +46,6 @@ def check_theta_rows(
     return rows, names
 
 
-def widths(low: FloatArray, high: FloatArray) -> FloatArray:
-    """Return the range of each parameter, (p,); 1 where it has no limit."""
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(high - low), high - low, 1.0)
-
-
 @dataclass(frozen=True)
 class ParameterSpace:
     """Names, nominal values and trained range of the parameters θ.
@@ -80,6 +67,72 @@ class ParameterSpace:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def width(self) -> FloatArray:
+        """Range of each parameter, (p,); 1 where it has no limit."""
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isfinite(self.high - self.low), self.high - self.low, 1.0)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether every parameter has limits."""
+        return bool(np.isfinite([self.low, self.high]).all())
+
+    def clip(self, theta: FloatArray) -> FloatArray:
+        """Return the nearest θ within the range."""
+        return np.clip(theta, self.low, self.high)
+
+    def contains(self, theta: FloatArray) -> bool:
+        """Say whether θ, (p,), lies within the range."""
+        return bool(((theta >= self.low) & (theta <= self.high)).all())
+
+    def within(
+        self, bounds: Mapping[str, Sequence[float]] | Sequence[Sequence[float]] | None
+    ) -> ParameterSpace:
+        """Return the space with the bounds of a search as its range, by name or by order.
+
+        Parameters
+        ----------
+        bounds : mapping of str to (float, float), array-like of shape (p, 2), or None
+            None is the range as it is. A mapping may leave parameters out; they keep theirs.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or a pair is not two finite numbers in ascending order.
+        """
+        low, high = self.low.copy(), self.high.copy()
+        for name, pair in self._named_bounds(bounds).items():
+            if name not in self.names:
+                raise ValueError(
+                    f"bounds names an unknown parameter {name!r}; {did_you_mean(name, self.names)}"
+                )
+            values = numbers_of(pair)
+            if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
+                raise ValueError(
+                    f"bounds[{name!r}]={pair!r}; expected two finite numbers (low, high), "
+                    "low < high."
+                )
+            k = self.names.index(name)
+            low[k], high[k] = values
+        return replace(self, low=low, high=high)
+
+    def _named_bounds(self, bounds: Any) -> dict[str, Any]:
+        if bounds is None:
+            return {}
+        if isinstance(bounds, Mapping):
+            return dict(bounds)
+        rows = numbers_of(bounds)
+        if rows.shape == (2,) and len(self) == 1:
+            rows = rows.reshape(1, 2)
+        if rows.shape != (len(self), 2):
+            raise ValueError(
+                f"bounds={bounds!r} has shape {rows.shape}, expected numbers of shape "
+                f"({len(self)}, 2): one (low, high) per "
+                f"parameter in the order {list(self.names)}, or a dict by name."
+            )
+        return dict(zip(self.names, rows.tolist(), strict=True))
 
     def point(self, theta: Any, *, n_events: int | None = None, name: str = "theta") -> FloatArray:
         """Read one θ, or one per event, in any of the forms that users write it in.
@@ -154,7 +207,7 @@ class ParameterSpace:
     def outside(self, theta: FloatArray) -> list[str]:
         """Describe every parameter of θ (..., p) that leaves the trained range."""
         theta = np.atleast_2d(theta)
-        slack = 1e-9 * widths(self.low, self.high)
+        slack = 1e-9 * self.width
         messages = []
         for k, parameter in enumerate(self.names):
             column = theta[:, k]
@@ -166,86 +219,12 @@ class ParameterSpace:
         return messages
 
 
-def check_bounds(
-    bounds: Mapping[str, Sequence[float]] | Sequence[Sequence[float]] | None,
-    space: ParameterSpace,
-) -> tuple[FloatArray, FloatArray]:
-    """Read the bounds of a search, by name or by order; None means the trained range.
-
-    A mapping may leave parameters out; they keep the trained range.
-
-    Returns
-    -------
-    low, high : ndarray of shape (p,)
-    """
-    low, high = space.low.copy(), space.high.copy()
-    if bounds is None:
-        return low, high
-    if isinstance(bounds, Mapping):
-        pairs = dict(bounds)
-    else:
-        rows = _numbers(bounds)
-        if rows.shape == (2,) and len(space) == 1:
-            rows = rows.reshape(1, 2)
-        if rows.shape != (len(space), 2):
-            raise ValueError(
-                f"bounds={bounds!r} has shape {rows.shape}, expected numbers of shape "
-                f"({len(space)}, 2): one (low, high) per "
-                f"parameter in the order {list(space.names)}, or a dict by name."
-            )
-        pairs = dict(zip(space.names, rows.tolist(), strict=True))
-    for key, pair in pairs.items():
-        if key not in space.names:
-            raise ValueError(
-                f"bounds names an unknown parameter {key!r}; {did_you_mean(key, space.names)}"
-            )
-        values = _numbers(pair)
-        if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
-            raise ValueError(
-                f"bounds[{key!r}]={pair!r}; expected two finite numbers (low, high), low < high."
-            )
-        k = space.names.index(key)
-        low[k], high[k] = values
-    return low, high
-
-
-def _numbers(values: Any) -> FloatArray:
-    """Return an array of numbers, empty where they are none."""
+def numbers_of(values: Any) -> FloatArray:
+    """Return what a user gave as an array of numbers, which is empty where it holds none."""
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         return np.empty(0)
-
-
-def check_constraints(
-    constraints: Mapping[str, Any] | None, names: Sequence[str]
-) -> dict[str, tuple[float, float]]:
-    """Read what is known of parameters beforehand, by name.
-
-    Returns
-    -------
-    dict of str to (float, float)
-        Mean and standard deviation σ of each.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, or a value is not a finite mean with a positive finite σ.
-    """
-    checked = {}
-    for name, pair in (constraints or {}).items():
-        if name not in names:
-            raise ValueError(
-                f"constraints names an unknown parameter {name!r}; {did_you_mean(name, names)}"
-            )
-        values = _numbers(pair)
-        if values.shape != (2,) or not np.isfinite(values).all() or not values[1] > 0:
-            raise ValueError(
-                f"constraints[{name!r}]={pair!r}; expected (mean, σ), both finite, the latter "
-                "positive."
-            )
-        checked[name] = (float(values[0]), float(values[1]))
-    return checked
 
 
 def warn_if_outside(space: ParameterSpace, theta: FloatArray) -> None:

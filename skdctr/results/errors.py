@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from skdctr._utils.typing import FloatArray
+from skdctr.exceptions import IdentifiabilityWarning
+from skdctr.results.messages import Message
 
-__all__ = ["sandwich"]
+__all__ = ["Sources", "sandwich"]
 
 # Curvature per squared range from which down rounding decides.
 _FLAT = 1e-9
@@ -16,12 +18,27 @@ _FLAT = 1e-9
 _LOOSE = 0.01
 
 
+class Sources(dict[str, FloatArray]):
+    """Covariance matrices, (k, k) each, by the source of the error that they are of.
+
+    Sources are "data", "simulation", "generator", "training", "search" and "constraints".
+    """
+
+    def total(self, size: int) -> FloatArray:
+        """Return the sum over all sources, (k, k), zero of none."""
+        return sum(self.values(), np.zeros((size, size)))
+
+    def propagated(self, matrix: FloatArray) -> Sources:
+        """Return the covariance of ``matrix @ x`` by source, that of x being known."""
+        return Sources({source: matrix @ each @ matrix.T for source, each in self.items()})
+
+
 def sandwich(
     curvature: FloatArray,
     scatter: Mapping[str, FloatArray],
     width: FloatArray,
     names: Sequence[str],
-) -> tuple[dict[str, FloatArray], list[str]]:
+) -> tuple[Sources, list[Message]]:
     """Compute H⁻¹ V H⁻¹ by source, in the directions that the equations determine.
 
     A direction is not determined where its error would exceed the range of the parameters.
@@ -39,23 +56,25 @@ def sandwich(
 
     Returns
     -------
-    sources : dict of str to ndarray of shape (p, p)
+    sources : Sources
         Covariance of θ; NaN in rows and columns of parameters that are not identified.
-    messages : list of str
+    messages : list of Message
         The names of these, in one message; empty where there are none.
     """
     p = len(width)
     values, vectors = np.linalg.eigh(curvature)
-    total = sum(scatter.values(), np.zeros((p, p)))
+    total = Sources(scatter).total(p)
     spread = np.sqrt(np.einsum("ik,ij,jk->k", vectors, total, vectors).clip(min=0))
     fixed = values > np.maximum(spread, _FLAT)
     inverse = vectors[:, fixed] / values[fixed] @ vectors[:, fixed].T
     loose = (vectors[:, ~fixed] ** 2).sum(axis=1) > _LOOSE
-    sources = {}
+    sources = Sources()
     for source, covariance in scatter.items():
         propagated = inverse @ covariance @ inverse
         propagated[loose, :] = np.nan
         propagated[:, loose] = np.nan
         sources[source] = propagated * np.outer(width, width)
     loose_names = [name for name, is_loose in zip(names, loose, strict=True) if is_loose]
-    return sources, [f"not identified: {loose_names}"] if loose_names else []
+    if not loose_names:
+        return sources, []
+    return sources, [Message(f"not identified: {loose_names}", IdentifiabilityWarning)]

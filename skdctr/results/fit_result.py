@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.typing import FloatArray
+from skdctr.results.errors import Sources
+from skdctr.results.messages import Message
 
 __all__ = ["FitResult", "round_to_error"]
 
@@ -55,7 +57,8 @@ class FitResult:
     converged : bool
         Whether the search ended by its own criterion.
     messages : list of str
-        What the user should know; empty where all is well.
+        What the user should know; empty where all is well. Each is a
+        :class:`~skdctr.results.messages.Message`, a string that knows its warning.
     method : str
         Objective and search.
     expected_auc : float
@@ -67,7 +70,7 @@ class FitResult:
     theta: FloatArray
     names: list[str]
     covariance: FloatArray
-    sources: dict[str, FloatArray]
+    sources: Sources
     auc: float
     auc_error: float
     n_evaluations: int
@@ -75,7 +78,7 @@ class FitResult:
     n_events: dict[str, int]
     converged: bool
     method: str
-    messages: list[str] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
     expected_auc: float = 0.5
 
     @property

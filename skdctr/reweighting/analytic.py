@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from skdctr._utils.rollback import all_or_nothing
@@ -15,17 +15,16 @@ from skdctr._utils.typing import FloatArray
 from skdctr.events.packed import PackedEvents
 from skdctr.events.scaling import Scaling
 from skdctr.events.validation import Events, check_estimator_events, check_weights, feature_names
-from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.parameters.interpolation import smooth_values
-from skdctr.parameters.space import ParameterSpace, check_bounds
+from skdctr.parameters.space import ParameterSpace
 from skdctr.reweighting.base import BaseReweighter
 from skdctr.weights.event_weights import EventWeights
+from skdctr.weights.function_weights import FunctionWeights
 
 __all__ = ["AnalyticReweighter"]
 
-# Range of the tilt in units of each feature's width, and the step of a numerical derivative.
+# Range of the tilt in units of each feature's width.
 _TILT_RANGE = 3.0
-_STEP = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,41 +56,6 @@ class ExponentialTilt:
 
     def _normaliser(self, theta: FloatArray) -> float:
         return float(logsumexp(self.z @ theta + self.log_share, b=self.sign))
-
-
-@dataclass(frozen=True, eq=False)
-class _FormulaWeights:
-    """`EventWeights` of a formula, whose gradient is taken numerically."""
-
-    log_weight: Callable[[Any, Any], Any]
-    X: Any
-    n_events: int
-    low: FloatArray
-    high: FloatArray
-
-    def log_weights(self, theta: FloatArray) -> FloatArray:
-        values = np.asarray(self.log_weight(self.X, theta), dtype=np.float64)
-        if values.shape != (self.n_events,):
-            raise ValueError(
-                f"log_weight returned shape {values.shape} for {self.n_events} events; expected "
-                f"({self.n_events},): one log-weight per event."
-            )
-        if np.isnan(values).any() or (values == np.inf).any():
-            raise ValueError(
-                f"log_weight returned NaN or +inf at θ = {np.asarray(theta).tolist()}: it must be "
-                "finite, or -inf where the density vanishes."
-            )
-        return values
-
-    def subset(self, rows: NDArray[np.intp]) -> _FormulaWeights:
-        return replace(self, X=self.X[rows], n_events=len(rows))
-
-    def gradient(self, theta: FloatArray) -> FloatArray:
-        largest = np.abs(theta).reshape(-1, theta.shape[-1]).max(axis=0)
-        # A unit that makes the range small makes the step small as well.
-        step = _STEP * np.minimum(np.maximum(1.0, largest), self.high - self.low)
-        step = positive_steps(np.abs(theta).reshape(-1, len(step)).min(axis=0), step, self.low)
-        return central_differences(self.log_weights, theta, step)
 
 
 class AnalyticReweighter(BaseReweighter):
@@ -131,6 +95,9 @@ class AnalyticReweighter(BaseReweighter):
     >>> bool(abs(np.average(x[:, 0], weights=exact.predict_weights(x, theta=0.5)) - 0.5) < 0.06)
     True
     """
+
+    # A formula has no use for generator events.
+    _learns = False
 
     def __init__(
         self, log_weight: Any = None, theta_nominal: Any = 0.0, *, theta_bounds: Any = None
@@ -208,8 +175,7 @@ class AnalyticReweighter(BaseReweighter):
                 f"theta_nominal={self.theta_nominal!r}: the exponential tilt (log_weight=None) has "
                 f"one parameter for each of the {n_features} features, all zero for nominal events."
             )
-        low, high = check_bounds(self.theta_bounds, space)
-        known = ParameterSpace(space.names, values, low, high)
+        known = replace(space.within(self.theta_bounds), nominal=values)
         if known.outside(values):
             raise ValueError(
                 f"theta_nominal={self.theta_nominal!r}: {'; '.join(known.outside(values))}, which "
@@ -218,4 +184,4 @@ class AnalyticReweighter(BaseReweighter):
         return known
 
     def _bind(self, X: Events) -> EventWeights:
-        return _FormulaWeights(self._function, X, len(X), self._space.low, self._space.high)
+        return FunctionWeights(self._function, X, self._space, is_exact=True)

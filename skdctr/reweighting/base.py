@@ -1,8 +1,8 @@
-"""What every reweighter offers: weights, log-weights and their gradient at any θ."""
+"""What every reweighter offers, and what a reweighter of one's own has to provide."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,28 +14,117 @@ from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import release, row_chunks
 from skdctr.events.packed import PackedEvents
 from skdctr.events.support import FeatureRange, SetRange
-from skdctr.events.validation import Events, check_estimator_events, feature_labels
-from skdctr.parameters.space import ParameterSpace, warn_if_outside
+from skdctr.events.validation import (
+    Events,
+    check_estimator_events,
+    check_same_rows,
+    check_weights,
+    feature_labels,
+)
+from skdctr.parameters.space import ParameterSpace, check_theta_rows, warn_if_outside
+from skdctr.weights.error import some_rows
 from skdctr.weights.event_weights import EventWeights, exponentiate
+from skdctr.weights.function_weights import FunctionWeights
+from skdctr.weights.noise import expected_auc
 
-__all__ = ["BaseReweighter"]
+__all__ = ["BaseReweighter", "parameter_space"]
+
+
+def parameter_space(reweighter: Any) -> ParameterSpace:
+    """Read names, nominal values and range of θ off the public attributes of a reweighter."""
+    bounds = reweighter.theta_bounds_
+    return ParameterSpace(
+        tuple(reweighter.theta_names_), reweighter.theta_nominal_, bounds[:, 0], bounds[:, 1]
+    )
 
 
 class BaseReweighter(BaseEstimator):
-    """Base of reweighters: a member binds a sample once, and evaluates it at any θ.
+    """Base of reweighters: the checks, the public methods, and what fits ask a reweighter for.
 
-    A fitted member has `_space`, the parameters and their trained range, `_range`, the support of
-    the features (or None), and the public attributes set by `_publish`.
+    A reweighter of your own derives from this class and has two methods. ``fit(X, y,
+    sample_weight=None)`` learns, says by :meth:`_set_parameters` which parameters there are, and
+    returns self; :meth:`_check_generator_sample` checks what it is given. ``_log_weights(X,
+    theta)`` returns log p(x|θ)/p(x|θ₀), shape (n,), of checked events at θ of shape (p,) or (n,
+    p). `SRGNFitter`, `DCTRFitter` and `closure_report` need no more. The gradient is taken
+    numerically, the weights count as learned with an unknown error, and the optimal observable
+    corrects them by the generator events.
+
+    What knows more overrides :meth:`_bind`, to return event weights of its own: with functions of
+    the events that serve every θ, an exact gradient, or the covariance of what it has learned.
+
+    Attributes
+    ----------
+    theta_names_ : list of str of length p
+        Names of the parameters.
+    theta_nominal_ : ndarray of shape (p,)
+        θ₀, of the nominal events that weights are for.
+    theta_bounds_ : ndarray of shape (p, 2)
+        Range of θ that the weights hold in; infinite where there is no limit.
+    discrete_ : bool
+        Whether there are two values of θ only, so that nothing in between can be fitted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdctr.reweighting import BaseReweighter
+    >>> class LogisticReweighter(BaseReweighter):
+    ...     def fit(self, X, y, sample_weight=None):
+    ...         X, theta, names, weight = self._check_generator_sample(X, y, sample_weight)
+    ...         varied = theta[:, 0] != 0
+    ...         drawn = np.random.default_rng(0).choice(theta[varied], len(theta))
+    ...         paired = np.where(varied[:, None], theta, drawn)
+    ...         self.classifier_ = LogisticRegression(C=np.inf, fit_intercept=False)
+    ...         self.classifier_.fit(self._terms(X, paired), varied, weight)
+    ...         self._set_parameters({names[0]: 0.0}, {names[0]: (theta.min(), theta.max())})
+    ...         return self
+    ...
+    ...     def _terms(self, X, theta):
+    ...         theta = np.broadcast_to(theta, (len(X), 1))
+    ...         return np.hstack([X * theta, theta**2])
+    ...
+    ...     def _log_weights(self, X, theta):
+    ...         return self.classifier_.decision_function(self._terms(X, theta))
+    >>> rng = np.random.default_rng(1)
+    >>> theta = np.r_[np.zeros(5000), rng.uniform(-1, 1, 5000)]
+    >>> reweighter = LogisticReweighter().fit(rng.normal(theta)[:, None], theta)
+    >>> x = rng.normal(size=(5000, 1))
+    >>> bool(abs(np.average(x[:, 0], weights=reweighter.predict_weights(x, 0.5)) - 0.5) < 0.1)
+    True
     """
 
+    theta_names_: list[str]
+    theta_nominal_: FloatArray
+    theta_bounds_: FloatArray
+    discrete_: bool = False
     _space: ParameterSpace
-    _range: FeatureRange | SetRange | None
+    # Support of the training events, beyond which a warning comes; None where there is no limit.
+    _range: FeatureRange | SetRange | None = None
+    # The form of the sets of particles that it was fitted on; None of rows of features.
+    _fitted_sets: PackedEvents | None = None
     # Whether a part of the events at a time will do, in single precision if they come in it.
     _in_parts = False
+    # Whether it is learned from generator events, and not a formula that has no use for them.
+    _learns = True
 
-    def _bind(self, X: Events) -> EventWeights:
-        """Bind the reweighter to checked events, so that every further θ is cheap."""
-        raise NotImplementedError
+    def _set_parameters(
+        self,
+        nominal: Mapping[str, float],
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        """Publish the parameters at the end of `fit`.
+
+        Parameters
+        ----------
+        nominal : mapping of str to float
+            θ₀ by name.
+        bounds : mapping of str to (float, float), default=None
+            Range of θ; a parameter that is left out has no limit.
+        """
+        limits = [(bounds or {}).get(name, (-np.inf, np.inf)) for name in nominal]
+        low, high = np.array(limits, dtype=np.float64).reshape(-1, 2).T
+        values = np.array(list(nominal.values()), dtype=np.float64)
+        self._publish(ParameterSpace(tuple(nominal), values, low, high))
 
     def _publish(self, space: ParameterSpace) -> None:
         self._space = space
@@ -43,14 +132,127 @@ class BaseReweighter(BaseEstimator):
         self.theta_nominal_ = space.nominal
         self.theta_bounds_ = np.stack([space.low, space.high], axis=1)
 
+    def _check_generator_sample(
+        self, X: Any, y: Any, sample_weight: Any = None
+    ) -> tuple[Events, FloatArray, list[str], FloatArray]:
+        """Check what `fit` was given, and note the features.
+
+        Returns
+        -------
+        X : ndarray of shape (n, f) or PackedEvents
+            Events.
+        theta : ndarray of shape (n, p)
+            The parameters of each.
+        names : list of str of length p
+            Names of the parameters.
+        weight : ndarray of shape (n,)
+            Event weights; ones where none were given.
+        """
+        check_same_rows(y, X, name="y", reference_name="X")
+        check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
+        events = check_estimator_events(self, X, keep_single=self._in_parts)
+        theta, names = check_theta_rows(y, len(events), name="y", keep_single=self._in_parts)
+        weight = check_weights(sample_weight, len(events), name="sample_weight")
+        return events, theta, names, weight
+
+    def _log_weights(self, X: Events, theta: FloatArray) -> FloatArray:
+        """Compute log p(x|θ)/p(x|θ₀) of checked events, (n,), at θ of shape (p,) or (n, p)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has neither _log_weights(X, theta) nor a _bind(X) of its own."
+        )
+
+    def _bind(self, X: Events) -> EventWeights:
+        """Bind checked events, so that every further θ is cheap."""
+        return FunctionWeights(
+            self._log_weights, X, self._space, name=f"{type(self).__name__}._log_weights"
+        )
+
+    def bind(
+        self, X: Events, *, name: str = "X (sim_gen)", feature_names: Sequence[str] | None = None
+    ) -> EventWeights:
+        """Bind checked events to what was fitted, for weights at one θ after another.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f) or PackedEvents
+            Generator-level events, finite.
+        name : str
+            What the caller calls the events, for messages.
+        feature_names : sequence of str, default=None
+            Their column names, where they have some.
+
+        Returns
+        -------
+        EventWeights
+            With methods ``log_weights(theta)``, ``gradient(theta)`` and ``subset(rows)``.
+
+        Raises
+        ------
+        ValueError
+            If the features are not those of the fit.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If events lie outside the support of the training events.
+        """
+        self._check_form(X, name)
+        known = getattr(self, "feature_names_in_", None)
+        if feature_names is not None and known is not None and list(feature_names) != list(known):
+            raise ValueError(
+                f"The columns of {name} are {list(feature_names)}, the reweighter was fitted on "
+                f"{list(known)}: reorder or rename them."
+            )
+        self._warn_if_outside(X, feature_names)
+        return self._bind(X)
+
+    def _check_form(self, X: Events, name: str) -> None:
+        """Refuse sets of particles for rows of features, and another number of features."""
+        n_features = getattr(self, "n_features_in_", None)
+        if isinstance(X, PackedEvents):
+            if self._fitted_sets is not None:
+                X.check_like(self._fitted_sets, name=name, known_name="the fit of the reweighter")
+            elif n_features is not None:
+                raise ValueError(
+                    f"{name} holds sets of particles, the reweighter was fitted on rows of "
+                    "features: give both in the same form."
+                )
+        elif self._fitted_sets is not None:
+            raise ValueError(
+                f"{name} holds rows of features, the reweighter was fitted on sets of particles: "
+                "give both in the same form."
+            )
+        elif n_features is not None and n_features != X.shape[1]:
+            raise ValueError(
+                f"{name} has {X.shape[1]} features, the reweighter was fitted on {n_features}: "
+                "give the same generator-level features, in the same order."
+            )
+
+    def _warn_if_outside(self, X: Events, feature_names: Sequence[str] | None) -> None:
+        # Which of the two forms the support has was checked before.
+        support: Any = self._range
+        if support is not None:
+            support.warn_if_outside(X, feature_labels(X, feature_names))
+
+    def unseen_folds(self, X: Events) -> np.ndarray[Any, Any] | None:
+        """Return the part of a cross-fit whose networks have not seen each of these events.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f) or PackedEvents
+            Checked generator events.
+
+        Returns
+        -------
+        ndarray of int of shape (n,), or None
+            None where there are no parts, or these are not the events of the fit.
+        """
+        return None
+
     def _check_events(self, X: Any) -> Events:
         check_is_fitted(self)
         events = check_estimator_events(self, X, reset=False, keep_single=self._in_parts)
-        names = getattr(self, "feature_names_in_", None)
-        if self._range is not None:
-            # Which of the two forms it is has just been checked.
-            support: Any = self._range
-            support.warn_if_outside(events, feature_labels(events, names))
+        self._warn_if_outside(events, getattr(self, "feature_names_in_", None))
         return events
 
     def _check_theta(self, theta: Any, n_events: int) -> FloatArray:
@@ -162,6 +364,52 @@ class BaseReweighter(BaseEstimator):
         events = self._check_events(X)
         point = self._check_theta(theta, len(events))
         return self._evaluate(events, point, lambda weights, at: weights.gradient(at))
+
+    def expected_auc(
+        self, X: ArrayLike, theta: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        r"""Compute the AUC that the weights' own error gives a perfect classifier.
+
+        Between events generated at θ and `X` with these weights. A classifier that sees more has
+        found something wrong with the weights, beside their noise; one that sees less may have too
+        few events to learn the noise, and to be a test of much else.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Nominal events.
+        theta : scalar, array-like of shape (p,), dict or Series
+            Parameters; may be left out in the discrete case.
+        sample_weight : array-like of shape (n,), default=None
+            Event weights before any reweighting.
+
+        Returns
+        -------
+        float
+            From the differences between the parts of a cross-fit, or from the covariance of the
+            refitted couplings and the spread of an ensemble; 0.5, as if exact, where there is none
+            of these.
+
+        Raises
+        ------
+        ValueError
+            If events or weights do not fit or are not finite, or θ is more than one.
+
+        Notes
+        -----
+        An error of log w that is Gaussian, with variance v over the weighted events, gives an AUC
+        of :math:`\Phi(\sqrt{v/2})`.
+        """
+        events = self._check_events(X)
+        weight = check_weights(sample_weight, len(events), name="sample_weight")
+        point = self._check_theta(theta, len(events))
+        if point.ndim != 1:
+            raise ValueError(
+                f"theta has shape {point.shape}, expected ({len(self.theta_nominal_)},): events "
+                "are compared with those generated at one θ."
+            )
+        rows = some_rows(weight)
+        return expected_auc(self._bind(events[rows]), weight[rows], point)
 
 
 def _check_out(out: Any, n_events: int) -> None:

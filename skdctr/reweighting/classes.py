@@ -1,4 +1,4 @@
-"""The events that a reweighter learns from, as two classes, and how much training suits them."""
+"""The events that a reweighter learns from, as two classes, and the training that suits them."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ import torch
 from numpy.typing import NDArray
 from skorch.callbacks import GradientNormClipping
 
-from skdctr.events.packed import PackedEvents
-from skdctr.events.tensors import EventTensors, PackedTensors
-from skdctr.events.validation import Events
+from skdctr.events.kinds import Events, holds_sets
+from skdctr.events.tensors import EventTensors
 from skdctr.reweighting.couplings.choices import ChoiceSample
 from skdctr.training.batches import EventDataset
 from skdctr.training.folds import make_folds
 from skdctr.training.options import TrainingOptions
 
-__all__ = ["ReweightingEvents", "auto_epochs", "deal", "limit_gradients"]
+__all__ = ["ReweightingEvents", "assign_folds", "auto_epochs", "limit_gradients"]
 
-# Steps of gradient descent that max_epochs="auto" aims at, and the epochs it stays between. Sets
-# have so many features that more epochs than these only learn the fluctuations of the sample: of
-# 5·10⁴ jets each validation loss is lowest after 10 to 20, of few sets after the least steps.
+# Steps of gradient descent that max_epochs="auto" aims at, and the least and the largest number of
+# epochs that it takes.
 _AUTO_STEPS, _AUTO_EPOCHS = 2500, (5, 100)
+# The same for sets: the least number of steps and the one aimed at; the least number of epochs, the
+# number that is enough unless it gives too few steps, and the largest. Sets have so many features
+# that more epochs only learn the fluctuations of the sample: with 5·10⁴ jets the validation loss is
+# lowest after 10 to 20 epochs, with few sets after the least number of steps.
 _AUTO_STEPS_OF_SETS, _AUTO_EPOCHS_OF_SETS = (300, 1000), (5, 12, 60)
-# Parts of the cross-fit of sets: halves take no more time than all events at once.
+# Parts of the cross-fit of sets. Two halves take no more time than all events at once.
 _FOLDS_OF_SETS = 2
-# Twice the usual norm of a gradient, in the default network, times the root of the batch's size.
-# Particles have features tens of widths off, and one batch with such can throw a network out of the
-# reach of all later steps.
+# Largest norm of a gradient, times the root of the batch's size: twice what is usual in the default
+# network. Some particles have features tens of widths off, and one batch with such a particle can
+# throw a network out of the reach of all later steps.
 _LARGEST_GRADIENT_OF_SETS = 3.2
 
 
@@ -37,8 +39,19 @@ _LARGEST_GRADIENT_OF_SETS = 3.2
 class ReweightingEvents:
     """Scaled events and parameters on the device, and which of them are in either class.
 
-    Without a nominal class the reference is the mixture of all θ: the same events, with θ drawn
-    anew.
+    Without a nominal class the reference is the mixture of all θ, which is made of the same events
+    with θ drawn anew.
+
+    Attributes
+    ----------
+    x : Tensor of shape (n, f) or PackedTensors
+        Scaled events.
+    theta : Tensor of shape (n, p)
+        Scaled parameters that each event was generated with.
+    weight : Tensor of shape (n,)
+        Event weights.
+    varied, reference : Tensor of bool of shape (n,)
+        Whether each event is in the class of varied θ, and in the reference class.
     """
 
     x: EventTensors
@@ -48,8 +61,13 @@ class ReweightingEvents:
     reference: torch.Tensor
 
     def only(self, keep: torch.Tensor) -> ReweightingEvents:
-        """Leave the events out of both classes that a mask does not keep; nothing is copied."""
+        """Return the classes without the events that a mask, (n,), does not keep, with no copy."""
         return replace(self, varied=self.varied & keep, reference=self.reference & keep)
+
+    @property
+    def are_sets(self) -> bool:
+        """Whether the events are sets of particles."""
+        return holds_sets(self.x)
 
     @property
     def has_both_classes(self) -> bool:
@@ -70,9 +88,17 @@ class ReweightingEvents:
         return math.log(float(next(totals) / next(totals)))
 
     def dataset(self, seed: int, *, redraw: bool) -> EventDataset:
-        """Make the two classes, the reference events paired with θ of the varied ones."""
+        """Make the data set of both classes, reference events paired with θ of varied ones.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the pairing, where it is made here.
+        redraw : bool
+            Whether the pairing is left to each epoch of a training, or is made once and here.
+        """
         classes = [mask.nonzero().squeeze(1) for mask in (self.varied, self.reference)]
-        # Half the memory, which is a fifth of all that training takes.
+        # Short integers take half the memory of these tables, a fifth of all that training takes.
         index = torch.int32 if len(self.weight) < 1 << 31 else torch.int64
         rows = torch.cat([each.to(index) for each in classes])
         n_varied, n = len(classes[0]), len(rows)
@@ -100,13 +126,13 @@ class ReweightingEvents:
         return data
 
     def _weight_of(self, rows: torch.Tensor) -> torch.Tensor:
-        """Take the weights of some rows; of equal ones a single number is kept."""
+        """Take the weights of some rows; equal weights stay a single number in memory."""
         if self.weight.stride() == (0,):
             return self.weight[:1].expand(len(rows))
         return self.weight.index_select(0, rows)
 
     def choices(self) -> ChoiceSample:
-        """Return the events with the θ that made them; of a mixture there is no nominal class."""
+        """Return the events with the θ that made them; a mixture has no nominal class."""
         rows = [
             mask.nonzero().squeeze(1).to(torch.int32)
             for mask in (self.varied, self.reference & ~self.varied)
@@ -125,28 +151,48 @@ class ReweightingEvents:
 
 
 def _with_mean_one(weight: torch.Tensor) -> torch.Tensor:
-    """Scale weights to mean 1; of equal ones a single number is kept."""
+    """Scale weights to mean 1; equal weights become a single number in memory."""
     if weight.stride() == (0,) or bool((weight == weight[0]).all()):
         return torch.ones_like(weight[:1]).expand(len(weight))
     return weight / weight.mean()
 
 
 def auto_epochs(events: ReweightingEvents, n_events: int, batch_size: int) -> int:
-    """Choose the number of passes over a training sample of n events."""
-    of_an_epoch = math.ceil(n_events / batch_size)
-    if not isinstance(events.x, PackedTensors):
-        return int(np.clip(math.ceil(_AUTO_STEPS / of_an_epoch), *_AUTO_EPOCHS))
-    least, wanted = (math.ceil(steps / of_an_epoch) for steps in _AUTO_STEPS_OF_SETS)
+    """Choose the number of passes over a training sample.
+
+    Parameters
+    ----------
+    events : ReweightingEvents
+        Events, for their kind.
+    n_events, batch_size : int
+        Number of events in the training sample and in a batch.
+    """
+    steps_per_epoch = math.ceil(n_events / batch_size)
+    if not events.are_sets:
+        return int(np.clip(math.ceil(_AUTO_STEPS / steps_per_epoch), *_AUTO_EPOCHS))
+    least, wanted = (math.ceil(steps / steps_per_epoch) for steps in _AUTO_STEPS_OF_SETS)
     fewest, enough, most = _AUTO_EPOCHS_OF_SETS
     return int(np.clip(min(wanted, max(least, enough)), fewest, most))
 
 
-def deal(X: Events, n_folds: int | str) -> NDArray[np.signedinteger] | None:
-    """Deal the events to the parts of a cross-fit; None where there is one part only.
+def assign_folds(X: Events, n_folds: int | str) -> NDArray[np.signedinteger] | None:
+    """Deal the events to the parts of a cross-fit.
 
-    Alike for all seeds, so that members of an ensemble can be trained one by one.
+    The parts do not depend on a seed, so that members of an ensemble can be trained one by one.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, f) or PackedEvents
+        Checked events.
+    n_folds : int or "auto"
+        Number of parts; "auto" is two for sets, and one for rows of features.
+
+    Returns
+    -------
+    ndarray of int of shape (n,), or None
+        The part that each event is in; None where there is one part only.
     """
-    auto = _FOLDS_OF_SETS if isinstance(X, PackedEvents) else 1
+    auto = _FOLDS_OF_SETS if holds_sets(X) else 1
     n = auto if n_folds == "auto" else int(n_folds)
     if n == 1:
         return None
@@ -155,9 +201,17 @@ def deal(X: Events, n_folds: int | str) -> NDArray[np.signedinteger] | None:
 
 
 def limit_gradients(events: ReweightingEvents, options: TrainingOptions) -> TrainingOptions:
-    """Limit the norm of the gradients of the default network of sets."""
-    if not isinstance(events.x, PackedTensors):
+    """Return options that limit the norm of gradients, if the events are sets.
+
+    Parameters
+    ----------
+    events : ReweightingEvents
+        Events, for their kind.
+    options : TrainingOptions
+        Options of a training of the default network.
+    """
+    if not events.are_sets:
         return options
-    # Most of a gradient is noise, which falls with the size of a batch.
+    # Most of a gradient is noise, which falls as the root of the batch's size.
     largest = _LARGEST_GRADIENT_OF_SETS / math.sqrt(options.batch_size)
     return replace(options, callbacks=(GradientNormClipping(largest), *options.callbacks))

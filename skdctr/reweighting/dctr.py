@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -16,15 +17,20 @@ from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-from skdctr.events.identity import event_sums
+from skdctr.events.identity import are_seen, event_sums
 from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
-from skdctr.events.validation import Events, check_estimator_events, check_same_rows, check_weights
+from skdctr.events.validation import Events, check_same_rows, check_weights
 from skdctr.exceptions import NominalWarning
 from skdctr.parameters.scaling import ParameterScaling
-from skdctr.parameters.space import ParameterSpace, check_theta_rows, warn_if_outside
+from skdctr.parameters.space import ParameterSpace, warn_if_outside
 from skdctr.reweighting.base import BaseReweighter
-from skdctr.reweighting.classes import ReweightingEvents, auto_epochs, deal, limit_gradients
+from skdctr.reweighting.classes import (
+    ReweightingEvents,
+    assign_folds,
+    auto_epochs,
+    limit_gradients,
+)
 from skdctr.reweighting.nominal import (
     LEAST_SHARE,
     Frequencies,
@@ -32,19 +38,23 @@ from skdctr.reweighting.nominal import (
     repeated_near,
     same_theta,
 )
-from skdctr.reweighting.scoring import check_scored, thin
+from skdctr.reweighting.scoring import check_scored, representative_theta
 from skdctr.reweighting.training import network_builds, train_members
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import scaled_tensor, to_tensor
-from skdctr.training.settings import NETWORK_CONSTRAINTS, NetworkEstimator
-from skdctr.weights.event_weights import NetworkWeights, RatioNetwork
-from skdctr.weights.noise import expected_auc_of
+from skdctr.training.settings import (
+    NETWORK_CONSTRAINTS,
+    NetworkSettings,
+    PrefixedParametersMixin,
+)
+from skdctr.weights.bound_network import bind_network
+from skdctr.weights.network_weights import NetworkWeights
 
 __all__ = ["DCTRReweighter"]
 
 
-class DCTRReweighter(NetworkEstimator, BaseReweighter):
+class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     """Learn event weights that turn the nominal sample into one generated at any θ.
 
     A classifier f(x, θ) learns to tell events generated at θ from nominal events (DCTR). Its
@@ -157,6 +167,8 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
     _in_parts = True
+    members_parameter = "n_estimators"
+    nets_: list[EventNet]
 
     def __init__(
         self,
@@ -247,6 +259,49 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             self._fit(X, y, sample_weight, spawn_seeds(self.random_state, self.n_estimators))
         return self
 
+    def fit_member(self, number: int, seed: int, inputs: Mapping[str, Any]) -> Self:
+        """Train one member of the ensemble, and leave this estimator as it is.
+
+        Parameters
+        ----------
+        number : int
+            Which of the `n_estimators`.
+        seed : int
+            Its seed.
+        inputs : mapping of str to array-like
+            The arguments of `fit` by name; those that are None may be left out.
+
+        Returns
+        -------
+        DCTRReweighter
+            A fitted reweighter of one network for each part of a cross-fit.
+        """
+        member = copy.copy(self).set_params(verbose=0, n_estimators=1)
+        member._fit(inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"), [seed])
+        return member
+
+    def assemble(self, members: Sequence[Self], inputs: Mapping[str, Any]) -> Self:
+        """Become what `fit` would have made of all members.
+
+        Parameters
+        ----------
+        members : sequence of DCTRReweighter
+            What :meth:`fit_member` has returned, in the order of their numbers.
+        inputs : mapping of str to array-like
+            Not used; present as for other estimators.
+
+        Returns
+        -------
+        self : DCTRReweighter
+        """
+        first = members[0]
+        learned = vars(first).keys() - first.get_params(deep=False).keys()
+        for name in learned:
+            setattr(self, name, getattr(first, name))
+        by_fold = zip(*(member.nets_ for member in members), strict=True)
+        self.nets_ = [net for nets in by_fold for net in nets]
+        return self
+
     def _fit(self, X: Any, y: Any, sample_weight: Any, seeds: Sequence[int]) -> None:
         if y is None:
             raise ValueError(
@@ -273,11 +328,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self, X: Any, y: Any, sample_weight: Any, device: torch.device
     ) -> tuple[ReweightingEvents, torch.Tensor]:
         """Check and scale the events and θ₀; what was copied on the way ends with this call."""
-        check_same_rows(y, X, name="y", reference_name="X")
-        check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
-        X = check_estimator_events(self, X, keep_single=True)
-        theta, names = check_theta_rows(y, len(X), name="y", keep_single=True)
-        weight = check_weights(sample_weight, len(X), name="sample_weight")
+        X, theta, names, weight = self._check_generator_sample(X, y, sample_weight)
         nominal, n_distinct = self._nominal(theta, names)
         low, high = (edge.astype(np.float64) for edge in (theta.min(axis=0), theta.max(axis=0)))
         space = ParameterSpace(tuple(names), nominal, low, high)
@@ -299,12 +350,12 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         self._parameters = ParameterScaling.of_range(space.low, space.high)
         self._range = support_of(X)
         self._against_mixture = mixture
-        self.folds_ = deal(X, self.n_folds)
+        self.folds_ = assign_folds(X, self.n_folds)
         # By which a fit recognises the events that the networks of each part were dealt.
-        self._seen_sums = None if self.folds_ is None else event_sums(X)
+        self._seen_sums = np.empty(0) if self.folds_ is None else event_sums(X)
         everything = np.ones(len(X), dtype=bool)
         varied = everything if mixture else ~is_nominal
-        self._pool, self._pool_sign = thin(theta[varied], weight[varied])
+        self._pool, self._pool_sign = representative_theta(theta[varied], weight[varied])
         mean = weight.mean()
         events = ReweightingEvents(
             x=scaled_tensor(self._features, X, device),
@@ -347,11 +398,11 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
         mixture: bool,
         seeds: Sequence[int],
     ) -> list[EventNet]:
+        settings = NetworkSettings.of(self)
+
         def options(n_events: int, member: int) -> TrainingOptions:
-            chosen = self._training_options(
-                auto_epochs(events, n_events, self.batch_size)
-                if self.max_epochs == "auto"
-                else int(self.max_epochs),
+            chosen = settings.options(
+                auto_epochs(events, n_events, self.batch_size),
                 patience=self.patience,
                 description=f"reweighter {member + 1} of {self.n_estimators}",
             )
@@ -359,15 +410,7 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
 
         return train_members(
             events,
-            network_builds(
-                self.module,
-                events,
-                theta_nominal,
-                hidden_layer_sizes=self._hidden_layer_sizes,
-                activation=self.activation,
-                further=self._prefixed("module__"),
-                mixture=mixture,
-            ),
+            network_builds(settings, events, theta_nominal, mixture=mixture),
             options,
             validation_fraction=self.validation_fraction,
             refit=self.refit,
@@ -376,21 +419,35 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
 
     def _bind(self, X: Events) -> NetworkWeights:
         """Bind the networks to checked events, so that every further θ is cheap."""
-        scaled_nominal = to_tensor(
-            self._parameters(self.theta_nominal_[None]), self._fitted_device()
-        )
-        networks = [
-            RatioNetwork(net.module_, scaled_nominal if self._against_mixture else None)
-            for net in self.nets_
-        ]
-        return NetworkWeights(
-            networks,
-            X,
-            features=self._features,
-            parameters=self._parameters,
-            device=self._fitted_device(),
-            n_folds=self._n_parts,
-        )
+        device = self._fitted_device()
+        nominal = None
+        if self._against_mixture:
+            nominal = to_tensor(self._parameters(self.theta_nominal_[None]), device)
+        x = scaled_tensor(self._features, X, device)
+        networks = [bind_network(net.module_, x, nominal) for net in self.nets_]
+        return NetworkWeights(networks, self._parameters, device, self._n_parts)
+
+    def unseen_folds(self, X: Events) -> NDArray[np.signedinteger] | None:
+        """Return the part of a cross-fit whose networks have not seen each of these events.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f) or PackedEvents
+            Checked generator events.
+
+        Returns
+        -------
+        ndarray of int of shape (n,), or None
+            None where there is one part, or these are not the events of the fit.
+
+        Raises
+        ------
+        ValueError
+            If they are those of the fit in another order.
+        """
+        if self.folds_ is None or len(X) != len(self.folds_) or not are_seen(X, self._seen_sums):
+            return None
+        return self.folds_
 
     @property
     def _n_parts(self) -> int:
@@ -440,51 +497,6 @@ class DCTRReweighter(NetworkEstimator, BaseReweighter):
             return of_members
 
         return self._evaluate(events, point, spread)
-
-    def expected_auc(
-        self, X: ArrayLike, theta: Any = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        r"""Compute the AUC that the weights' own error gives a perfect classifier.
-
-        Between events generated at θ and `X` with these weights. A classifier that sees more has
-        found something wrong with the weights, beside their noise; one that sees less may have too
-        few events to learn the noise, and to be a test of much else.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, f), or n sets of particles
-            Nominal events.
-        theta : scalar, array-like of shape (p,), dict or Series
-            Parameters; may be left out in the discrete case.
-        sample_weight : array-like of shape (n,), default=None
-            Event weights before any reweighting.
-
-        Returns
-        -------
-        float
-            From the differences between the parts of a cross-fit, or from the covariance of the
-            refitted couplings and the spread of an ensemble; 0.5, as if exact, where there is none
-            of these.
-
-        Raises
-        ------
-        ValueError
-            If events or weights do not fit or are not finite, or θ is more than one.
-
-        Notes
-        -----
-        An error of log w that is Gaussian, with variance v over the weighted events, gives an AUC
-        of :math:`\Phi(\sqrt{v/2})`.
-        """
-        events = self._check_events(X)
-        weight = check_weights(sample_weight, len(events), name="sample_weight")
-        point = self._check_theta(theta, len(events))
-        if point.ndim != 1:
-            raise ValueError(
-                f"theta has shape {point.shape}, expected ({len(self.theta_nominal_)},): events "
-                "are compared with those generated at one θ."
-            )
-        return expected_auc_of(self, events, weight, point)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute minus the weighted cross-entropy of the classifier on the rows given.

@@ -1,4 +1,4 @@
-"""Which values of θ a sample has, and how often, found a part of the rows at a time."""
+"""The most frequent values of θ of a sample, which are found a part of the rows at a time."""
 
 from __future__ import annotations
 
@@ -19,36 +19,49 @@ __all__ = [
     "same_theta",
 ]
 
-# A value in fewer rows than this is not looked for: it would be no class of its own.
+# Least share of the rows that a value makes up; with fewer it would be no class of its own.
 LEAST_SHARE = 0.05
-# Difference of two numbers in errors that is chance.
+# Difference of two numbers of rows, in units of its error, that still is chance.
 _CHANCE = 4.0
-# Counters, so many that no value of such a share can get lost.
+# Number of counters; with more than 1/LEAST_SHARE of them no value of that share can get lost.
 _COUNTERS = 64
+# Rows that are counted at once.
 _ROWS = 1 << 17
 
 
 def same_theta(theta: FloatArray, known: FloatArray) -> NDArray[np.bool_]:
-    """Compare rows of θ to within the digits that float32 keeps."""
+    """Say which rows of θ are equal to within the digits that float32 keeps.
+
+    Parameters
+    ----------
+    theta, known : ndarray of shapes (..., p) that broadcast
+        Rows to be compared.
+
+    Returns
+    -------
+    ndarray of bool of shape (...)
+    """
     equal: NDArray[np.bool_] = np.all(np.isclose(theta, known, rtol=1e-6, atol=0), axis=-1)
     return equal
 
 
 @dataclass(frozen=True)
 class Frequencies:
-    """What is known of the rows of θ.
+    """The two most frequent rows of θ.
 
     Attributes
     ----------
     row : ndarray of shape (p,), or None
-        The most frequent one, of several as frequent the smallest. None where no row occurs twice
-        and makes up 5% of all.
+        The most frequent row; the smallest of several that are as frequent. None where no row
+        occurs at least twice and makes up 5% of all.
     count : int
-        Its number; 0 where there is none.
-    second, second_count : ndarray of shape (p,) or None, int
-        The next most frequent one; likewise.
+        How often the row occurs; 0 where there is none.
+    second : ndarray of shape (p,), or None
+        The next most frequent row, or None as above.
+    second_count : int
+        How often the second row occurs; 0 where there is none.
     n_distinct : int
-        1, 2, or 3 for more.
+        Number of distinct rows: 1, 2, or 3 for three or more.
     """
 
     row: FloatArray | None
@@ -59,13 +72,16 @@ class Frequencies:
 
     @property
     def has_two_alike(self) -> bool:
-        """Whether there are two values, as often but for chance, such as in a fold of a sample."""
+        """Whether there are two values, whose numbers differ by no more than chance.
+
+        A fold of a sample that has both in equal numbers is such a case.
+        """
         by_chance = _CHANCE * math.sqrt(self.count + self.second_count)
         return self.n_distinct == 2 and self.count - self.second_count <= by_chance
 
 
 def most_frequent(theta: FloatArray) -> Frequencies:
-    """Find the most frequent rows, and how many distinct ones there are.
+    """Find the two most frequent rows, and how many distinct ones there are.
 
     Parameters
     ----------
@@ -103,18 +119,19 @@ def most_frequent(theta: FloatArray) -> Frequencies:
 
 
 def repeated_near(theta: FloatArray, point: FloatArray) -> FloatArray:
-    """Return the row that is the same as a point but for rounding, where it occurs twice or more.
+    """Find the repeated row that equals a point but for rounding.
 
     Parameters
     ----------
     theta : ndarray of shape (n, p)
         Parameters of each event.
     point : ndarray of shape (p,)
-        What to look for; returned where there is no such row.
+        What to look for.
 
     Returns
     -------
     ndarray of shape (p,)
+        The row, if it occurs twice or more; otherwise the point itself.
     """
     near = [_count(part[same_theta(part, point)]) for part in _parts(theta)]
     rows, counts = _count(*(np.concatenate(each) for each in zip(*near, strict=True)))
@@ -124,7 +141,22 @@ def repeated_near(theta: FloatArray, point: FloatArray) -> FloatArray:
 def _count(
     rows: FloatArray, numbers: NDArray[np.int64] | None = None
 ) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Return distinct rows in ascending order, and how often each occurs, or the sum of numbers."""
+    """Count the distinct rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Rows.
+    numbers : ndarray of int of shape (n,), optional
+        How often each row counts; once by default.
+
+    Returns
+    -------
+    distinct : ndarray of shape (m, p)
+        Distinct rows in ascending order.
+    counts : ndarray of int of shape (m,)
+        Sum of the numbers of each.
+    """
     order = np.lexsort(rows.T[::-1])
     rows = rows[order]
     numbers = np.ones(len(rows), dtype=np.int64) if numbers is None else numbers[order]
@@ -135,5 +167,6 @@ def _count(
 
 
 def _parts(theta: FloatArray) -> Iterator[FloatArray]:
+    """Go through rows of θ a part at a time, in double precision."""
     for start in range(0, len(theta), _ROWS):
         yield theta[start : start + _ROWS].astype(np.float64)

@@ -1,4 +1,4 @@
-"""What a reweighter is scored on: the rows given, with θ of training events for nominal ones."""
+"""Scoring of a reweighter, where nominal events are paired with θ of training events."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from skdctr.events.support import FeatureRange
 from skdctr.exceptions import ExtrapolationWarning
 from skdctr.parameters.space import ParameterSpace
 
-__all__ = ["check_scored", "thin"]
+__all__ = ["check_scored", "representative_theta"]
 
-# Values of θ kept of the training events.
+# Largest number of values of θ that are kept of the training events.
 _POOL_ROWS = 4096
 _CURE = (
     "In cross-validation shuffle the events, cv=KFold(shuffle=True), or split them by "
@@ -28,13 +28,23 @@ def check_scored(
     Parameters
     ----------
     theta : ndarray of shape (n, p)
-        Of the rows to be scored.
+        Parameters of the events to be scored.
     space : ParameterSpace
-        What was trained.
+        Names and trained range of the parameters.
     nominal : ndarray of shape (p,), or None
-        θ₀; None where the reference is the mixture of all θ.
+        Nominal θ₀; None where the reference is the mixture of all θ.
     n_trained : int
         Number of training events.
+
+    Raises
+    ------
+    ValueError
+        If all events are of one class.
+
+    Warns
+    -----
+    ExtrapolationWarning
+        If more θ lie outside of the trained range than by chance.
     """
     classes = theta if nominal is None else (theta == nominal).all(axis=1)
     if (classes == classes[0]).all():
@@ -53,14 +63,23 @@ def check_scored(
         )
 
 
-def thin(theta: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Choose rows of θ evenly through the sample by the size of their weights.
+def representative_theta(theta: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Choose rows of θ evenly through a sample, by the size of their weights.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n, p)
+        The sample.
+    weight : ndarray of shape (n,)
+        Weights, whose sum is positive.
 
     Returns
     -------
     rows : ndarray of shape (m, p)
+        The chosen rows, m ≤ 4096.
     sign : ndarray of shape (m,)
-        The sign of each row's weight, times what gives the signs a mean of 1.
+        The sign of each row's weight, times the number that gives the signs of the whole sample a
+        mean of 1.
     """
     cumulative = np.abs(weight).cumsum()
     n_rows = min(_POOL_ROWS, len(theta))

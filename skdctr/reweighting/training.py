@@ -25,6 +25,7 @@ from skdctr.reweighting.couplings.refit import Refit, refit_again, refit_couplin
 from skdctr.training.batches import EventDataset
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
+from skdctr.training.settings import NetworkSettings
 from skdctr.training.together import train_together, trains_together
 from skdctr.training.train import train
 
@@ -56,30 +57,25 @@ _PHI: dict[Any, dict[str, Any]] = {
 
 
 def network_builds(
-    module: type[nn.Module] | None,
+    settings: NetworkSettings,
     events: ReweightingEvents,
     theta_nominal: torch.Tensor,
     *,
-    hidden_layer_sizes: Callable[[tuple[int, ...] | None], tuple[int, ...]],
-    activation: str,
-    further: dict[str, Any],
     mixture: bool,
 ) -> list[Callable[[], nn.Module]]:
     """Say how to make the networks that are to be trained, the preferred one first.
 
     Parameters
     ----------
-    module : type or None
-        Class of the network; None are those that suit the events and take the further arguments.
-    events, theta_nominal, further, mixture
+    settings : NetworkSettings
+        Class, layers and further arguments of the network; with no class those that suit the
+        events and take the further arguments.
+    events, theta_nominal, mixture
         As in `make_module`.
-    hidden_layer_sizes : callable
-        Gives the layers, from the default of a network.
-    activation : str
-        Of the hidden layers.
     """
-    if module is not None:
-        modules = [module]
+    further = dict(settings.module_params)
+    if settings.module is not None:
+        modules = [settings.module]
     else:
         offered = _NETWORKS_OF_SETS if isinstance(events.x, PackedTensors) else _NETWORKS
         suited = [m for m in offered if further.keys() <= inspect.signature(m).parameters.keys()]
@@ -90,11 +86,7 @@ def network_builds(
             each,
             events,
             theta_nominal,
-            layers={
-                "hidden_layer_sizes": hidden_layer_sizes(_LAYERS.get(each)),
-                "activation": activation,
-                **_PHI.get(each, {}),
-            },
+            layers={**settings.layers(_LAYERS.get(each, (50, 50))), **_PHI.get(each, {})},
             further=further,
             mixture=mixture,
         )

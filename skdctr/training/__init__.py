@@ -1,5 +1,6 @@
 """Internal: one training loop for all networks, on weighted events that lie on the device.
 
-Tensors of events, weights and targets come in; fitted skorch nets go out. Knows `networks` and
-`events`, neither θ of a fit nor what a network is for.
+What comes in: a network, tensors of events, weights and targets, and options of the training.
+What goes out: a fitted skorch net, and its outputs on whole samples.
+What it must not import: what trains networks, such as `reweighting`, `comparison`, `observable`.
 """

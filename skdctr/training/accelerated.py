@@ -1,4 +1,4 @@
-"""One network over several GPUs: skorch's support of accelerate, on batches that are shared out."""
+"""Training of one network on several GPUs, by skorch's support of accelerate."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ __all__ = ["AcceleratedNet"]
 
 
 class AcceleratedNet(AccelerateMixin, EventNet):
-    """A net whose batches are shared by the processes; the weights are those of one process.
+    """A net whose batches are shared by several processes.
 
-    Every process holds all events and draws the same batches, of which it takes its part: the mean
-    of the gradients is that of the whole batch.
+    Every process holds all events and draws the same batches, of which it takes its part. The mean
+    of the processes' gradients is that of the whole batch, so that the network becomes the one that
+    a single process trains.
     """
 
     accelerator: Any
@@ -25,11 +26,12 @@ class AcceleratedNet(AccelerateMixin, EventNet):
     _criteria: list[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Callbacks that restore the best weights come after the net's own end of training.
+        # The net must stay wrapped until callbacks have restored the best weights, which they do
+        # after the net's own end of training.
         super().__init__(*args, unwrap_after_train=False, **kwargs)
 
     def _initialize_accelerator(self) -> AcceleratedNet:
-        # Torch distributes no module without parameters, and a loss has none.
+        # Torch distributes no module without parameters, and a loss has none, so that it is hidden.
         criteria, self._criteria = self._criteria, []
         try:
             super()._initialize_accelerator()
@@ -38,16 +40,17 @@ class AcceleratedNet(AccelerateMixin, EventNet):
         return self
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
-        """Take a step on the part of a batch that is this process's."""
-        return super().train_step(self._part(batch), **fit_params)
+        """Take a step on this process's part of a batch."""
+        return super().train_step(self._own_part(batch), **fit_params)
 
-    def _part(self, batch: Any) -> Any:
+    def _own_part(self, batch: Any) -> Any:
+        """Cut this process's part of a batch; batches too small to be shared stay whole."""
         inputs, (target, weight) = batch
         n, index = self.accelerator.num_processes, self.accelerator.process_index
         if n == 1 or len(target) < n:
             return batch
         rows = slice(len(target) * index // n, len(target) * (index + 1) // n)
-        # Parts may differ by an event, and their losses are means.
+        # Parts may differ by an event and their losses are means, so that weights even them out.
         share = (rows.stop - rows.start) * n / len(target)
         part = {name: value[rows] for name, value in inputs.items()}
         return part, (target[rows], weight[rows] * share)
@@ -55,7 +58,7 @@ class AcceleratedNet(AccelerateMixin, EventNet):
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
-        """Run one pass; the losses are those of all processes, so that all stop together."""
+        """Run one pass; its losses are means over the processes, so that all stop together."""
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         if iterator is not None:
             name = prefix + "_loss"

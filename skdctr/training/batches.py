@@ -18,9 +18,9 @@ from skdctr.events.tensors import EventTensors
 
 __all__ = ["BatchLoader", "EventDataset", "signs"]
 
-# Rows gathered at once: large enough to make the gather cheap, small enough to stay in cache.
+# Rows gathered at once: so many that the gather is cheap, and so few that they stay in cache.
 _BLOCK_ROWS = 1 << 16
-# Values of θ drawn at once.
+# Values of θ drawn at once, so that the numbers of the drawing take little memory.
 _DRAWN_ROWS = 1 << 18
 
 
@@ -30,24 +30,24 @@ class EventDataset(Dataset[Any]):
     Parameters
     ----------
     x : Tensor of shape (n, f) or PackedTensors
-        Features, or sets of particles.
+        Rows of features, or sets of particles.
     target : Tensor of shape (n,) or (n, k)
-        Class of each event, as a truth value or 0 and 1; or the values of a regression.
+        Class of each event as a truth value or as 0 and 1, or the values of a regression.
     weight : Tensor of shape (n,)
         Event weights.
     theta : Tensor of shape (n, p), optional
         Parameters that go into the network beside the features.
     rows : Tensor of int of shape (n,), optional
-        Which rows of `x` the events are, where data sets share one x; left out, all of them.
+        Which rows of `x` the events are, where data sets share one x. By default they are all.
     redraw : Tensor of bool of shape (n,) or slice, optional
-        Events whose θ is drawn anew at every epoch: their pairing with θ is artificial, so that
+        Events whose θ is drawn anew at every epoch. Their pairing with θ is artificial, so that
         each new draw is new data.
     pool : Tensor of shape (m, p), optional
-        Where θ is drawn from.
+        Values of θ to draw from.
     pool_weight : Tensor of shape (m,), optional
-        Weights of the drawing; uniform where left out. Where some are negative, θ is drawn by
-        their size and its sign goes to the weight of the event, so that the drawn θ have the
-        signed distribution.
+        Weights of these values in the drawing, which are equal by default. If some are negative,
+        θ is drawn by the size of its weight, and the sign goes to the weight of the event, so that
+        the drawn θ have the signed distribution.
     """
 
     def __init__(
@@ -83,7 +83,13 @@ class EventDataset(Dataset[Any]):
         return tuple(column[rows] for column in self.tensors())
 
     def start_epoch(self, generator: torch.Generator) -> None:
-        """Draw θ anew for the events that have none of their own."""
+        """Draw θ anew for the events that have none of their own.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Source of random numbers, on the device of the events.
+        """
         if self.redraw is None or self.pool is None or self.theta is None:
             return
         n = len(self.target[self.redraw])
@@ -100,7 +106,7 @@ class EventDataset(Dataset[Any]):
                 self.weight[events] = self.redraw_weight[part] * self.pool_sign[drawn]
 
     def _draw(self, n: int, n_pool: int, generator: torch.Generator) -> Tensor:
-        """Draw n rows of the pool."""
+        """Draw n numbers of rows of a pool of n_pool, by weight."""
         device = self.x.device
         if self.cumulative is None and not self.equally:
             return torch.randint(n_pool, (n,), generator=generator, device=device)
@@ -110,22 +116,37 @@ class EventDataset(Dataset[Any]):
         return torch.searchsorted(self.cumulative, uniform).clamp_max(n_pool - 1)
 
     def tensors(self) -> tuple[Any, ...]:
-        """Return what a batch is cut from: x, target, weight and, where there is one, θ."""
+        """Return x, target, weight and, where there is one, θ of all events."""
         x = self.x if self.rows is None else self.x.index_select(0, self.rows)
         columns = (x, self.target, self.weight)
         return columns if self.theta is None else (*columns, self.theta)
 
     def select(self, events: Tensor) -> list[Any]:
-        """Return the same of some of the events, by index."""
+        """Return what `tensors` returns, of some of the events.
+
+        Parameters
+        ----------
+        events : Tensor of int of shape (k,)
+            Numbers of the events.
+        """
         rows = events if self.rows is None else self.rows.index_select(0, events)
         columns = [self.target, self.weight, *([] if self.theta is None else [self.theta])]
         return [self.x.index_select(0, rows), *(each.index_select(0, events) for each in columns)]
 
 
 def signs(weight: Tensor) -> Tensor | None:
-    """Return what turns a drawing by size into one by signed weight, or None if none is needed.
+    """Find the factors that turn a drawing by the size of weights into one by signed weights.
 
-    The signs, times what gives them a mean of 1 in the drawing.
+    Parameters
+    ----------
+    weight : Tensor of shape (n,)
+        Weights, whose sum is positive.
+
+    Returns
+    -------
+    Tensor of shape (n,), or None
+        The sign of each weight, times the number that makes the signs' mean 1 in the drawing. None
+        where no weight is negative, so that nothing is needed.
     """
     if not bool((weight < 0).any()):
         return None
@@ -133,6 +154,7 @@ def signs(weight: Tensor) -> Tensor | None:
 
 
 def _normalised_cumsum(weight: Tensor) -> Tensor:
+    """Sum the sizes of weights up to each row, as a share of the total, (n,)."""
     cumulative = weight.abs().double().cumsum(0)
     return cumulative / cumulative[-1]
 
@@ -145,11 +167,11 @@ class BatchLoader:
     dataset : EventDataset
         The events.
     batch_size : int
-        Events in a batch; the last one may be smaller.
+        Number of events in a batch; the last one may be smaller.
     shuffle : bool
-        Draw a new order, and new artificial θ, at every pass.
+        Whether to draw a new order, and new artificial θ, at every pass.
     seed : int
-        Seed of those draws.
+        Seed of these drawings.
     """
 
     def __init__(
@@ -181,6 +203,7 @@ class BatchLoader:
     def _slices(
         self, columns: Sequence[Any]
     ) -> Iterator[tuple[dict[str, Any], tuple[Tensor, Tensor]]]:
+        """Cut columns into batches of network inputs and of target and weight."""
         for x, target, weight, *theta in zip(
             *(column.split(self.batch_size) for column in columns), strict=True
         ):

@@ -1,4 +1,4 @@
-"""The skorch net of all trainings: batches of weighted events that are on the device already."""
+"""The skorch net that all trainings use, on batches of weighted events that lie on the device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ __all__ = ["EventNet", "Interrupted"]
 
 
 class Interrupted(BaseException):
-    """The user's Ctrl-C, under a name that skorch does not take for a callback's wish to stop."""
+    """A Ctrl-C of the user.
+
+    skorch takes a KeyboardInterrupt for a callback's wish to stop, and carries on; it does not know
+    this one.
+    """
 
 
 class EventNet(NeuralNet):
@@ -40,7 +44,7 @@ class EventNet(NeuralNet):
         return self
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
-        """Call the network; what it is given is on the device, and skorch knows no sets."""
+        """Call the network on inputs as they are: they lie on the device, and may be sets."""
         output: Tensor = self.module_(**x, **fit_params)
         return output
 
@@ -51,7 +55,7 @@ class EventNet(NeuralNet):
         return loss
 
     def release(self) -> None:
-        """Let go of what only training needs."""
+        """Let go of what only training needs, where a subclass has something like that."""
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -60,7 +64,7 @@ class EventNet(NeuralNet):
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
-        """Run one pass; sums stay on the device until the pass ends."""
+        """Run one pass; the sum of losses stays on the device until the pass ends."""
         if iterator is None:
             return
         total: Tensor | float = 0.0
@@ -79,10 +83,10 @@ class EventNet(NeuralNet):
         return len(batch[1][0])
 
     def loss_of(self, step: Any) -> Tensor:
-        """Return what is summed over the batches: the mean loss of one."""
+        """Return the mean loss of a batch, which is averaged over the batches."""
         loss: Tensor = step["loss"]
         return loss
 
     def record_losses(self, prefix: str, total: Tensor | float, rows: int) -> None:
-        """Write the mean over all events into the history."""
+        """Write the mean loss over all events into the history."""
         self.history.record(prefix + "_loss", float(total) / rows)

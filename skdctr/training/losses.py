@@ -1,4 +1,4 @@
-"""What training minimises, weighted by event."""
+"""The losses that training minimises, in which every event counts by its weight."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class WeightedCrossEntropy(nn.Module):
     ----------
     prior_logit : float
         Logarithm of the ratio of the classes' total weights. It is added to the network's output,
-        which then is the logarithm of the density ratio itself.
+        which thereby becomes the logarithm of the density ratio itself.
     """
 
     def __init__(self, prior_logit: float = 0.0) -> None:
@@ -23,15 +23,30 @@ class WeightedCrossEntropy(nn.Module):
         self.prior_logit = prior_logit
 
     def forward(self, logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Average the loss over a batch; the weights have mean 1 over the whole sample."""
+        """Average the loss over a batch.
+
+        Parameters
+        ----------
+        logit, target, weight : Tensor of shape (n,)
+            Output of the network, class (0 or 1) and weight of each event. Over the whole sample
+            the weights have mean 1.
+        """
         if self.prior_logit:
             logit = logit + self.prior_logit
         return functional.binary_cross_entropy_with_logits(logit, target, weight=weight)
 
 
 class WeightedSquaredError(nn.Module):
-    """Squared distance of vectors, weighted by event: its minimum is the conditional mean."""
+    """Squared distance of vectors, weighted by event, which the conditional mean minimises."""
 
     def forward(self, prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Average over a batch and over the components; the weights have mean 1 overall."""
+        """Average the loss over a batch and over the components.
+
+        Parameters
+        ----------
+        prediction, target : Tensor of shape (n, k)
+            Output of the network, and the values that it is to learn.
+        weight : Tensor of shape (n,)
+            Weight of each event. Over the whole sample the weights have mean 1.
+        """
         return (weight[:, None] * (prediction - target).square()).mean()

@@ -1,4 +1,4 @@
-"""How a network is trained: the options, the optimizer and the course of its learning rate."""
+"""The options of a training, its optimizer and the course of its learning rate."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["TrainingOptions", "optimizer_arguments", "schedule"]
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a network is trained; the names are skorch's.
+    """The options of a training, under skorch's names.
 
     Attributes
     ----------
     max_epochs : int
-        Passes over the events.
+        Number of passes over the events.
     batch_size : int
-        Events in a batch.
+        Number of events in a batch.
     lr : float
         Largest learning rate.
     optimizer : type or str
@@ -30,11 +30,11 @@ class TrainingOptions:
     optimizer_params : mapping
         Further arguments of the optimizer.
     lr_schedule : {"one_cycle", "constant"}
-        "one_cycle" rises over the first quarter and decays to nearly nothing; the momentum, unless
-        given, goes the other way.
+        "one_cycle" lets the learning rate rise over the first quarter of all steps and decay to
+        nearly nothing; the momentum goes the other way, unless the user gave one.
     patience : int or None
-        Epochs without a better validation loss after which training stops; None never stops.
-        The best weights are restored either way.
+        Number of epochs without a better validation loss after which training stops. With None it
+        never stops early. The best weights are restored either way.
     callbacks : sequence
         Further skorch callbacks.
     verbose : int
@@ -59,27 +59,41 @@ class TrainingOptions:
 
     @property
     def longest_wait(self) -> int:
-        """Epochs without a better loss that training bears; more than there are if it waits."""
+        """Largest number of epochs without a better loss; beyond `max_epochs` if it never stops."""
         return self.max_epochs + 1 if self.patience is None else self.patience
 
 
 def optimizer_arguments(options: TrainingOptions) -> dict[str, Any]:
-    """Return what a skorch net takes of the optimizer."""
+    """Collect the arguments of a skorch net that concern the optimizer."""
     optimizer, params = _optimizer_class(options), dict(options.optimizer_params)
     if optimizer in (torch.optim.Adam, torch.optim.AdamW):
-        # One kernel for all parameters: small networks spend half their time in the update else.
+        # Without one kernel for all parameters, small networks spend half their time in the update.
         params.setdefault("fused", True)
     prefixed = {f"optimizer__{key}": value for key, value in params.items()}
     return {"optimizer": optimizer, "lr": options.lr, **prefixed}
 
 
 def _optimizer_class(options: TrainingOptions) -> Any:
+    """Return the class of the optimizer, which may be given by its name in `torch.optim`."""
     optimizer = options.optimizer
     return getattr(torch.optim, optimizer) if isinstance(optimizer, str) else optimizer
 
 
 def schedule(options: TrainingOptions, steps_of_epoch: int) -> list[Callback]:
-    """Return the callback that moves the learning rate, if there is one."""
+    """Make the callback that moves the learning rate.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+        Options of the training.
+    steps_of_epoch : int
+        Number of batches in an epoch.
+
+    Returns
+    -------
+    list of Callback
+        The callback; the list is empty where the learning rate is constant.
+    """
     steps = options.max_epochs * steps_of_epoch
     if options.lr_schedule != "one_cycle" or steps <= 1:
         return []
@@ -99,6 +113,6 @@ def schedule(options: TrainingOptions, steps_of_epoch: int) -> list[Callback]:
 
 
 def _cycles_momentum(optimizer: Any, given: Mapping[str, Any]) -> bool:
-    """Say whether a one-cycle schedule moves the momentum too: where the user gave none."""
+    """Say whether a one-cycle schedule moves the momentum too, as it does where none is given."""
     names = {"momentum", "betas"}
     return bool(names & inspect.signature(optimizer).parameters.keys()) and not names & given.keys()

@@ -1,4 +1,4 @@
-"""Networks evaluated on whole samples, in parts that suit the device."""
+"""Evaluation of networks on whole samples, in parts that suit the device."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import torch
 from torch import Tensor
 
 from skdctr.events.chunks import row_chunks
+from skdctr.events.kinds import feature_table
 from skdctr.events.packed import PackedEvents
 from skdctr.events.tensors import EventTensors, PackedTensors, event_chunks
 
 __all__ = ["event_functions", "events_at_once", "predict_logits", "scaled_tensor", "to_tensor"]
 
-# Rows predicted at once: on a processor a hidden layer has to stay in cache, which is worth a
-# factor 1.6 to 2.4 between 4096 and 16384 rows of 128 nodes; elsewhere few large batches win.
-# Of sets it is the particles that count.
+# Rows of features, or particles, predicted at once. On a processor a hidden layer has to stay in
+# cache: with 128 nodes, 4096 rows at a time are 1.6 to 2.4 times as fast as 16384. On other devices
+# few large batches are the fastest.
 _PREDICTION_ROWS = {"cpu": 1 << 12}
 _PREDICTION_ROWS_ELSEWHERE = 1 << 18
 
 
 def _prediction_rows(device: torch.device) -> int:
+    """Return the number of rows, or of particles, to predict at once on a device."""
     return _PREDICTION_ROWS.get(device.type, _PREDICTION_ROWS_ELSEWHERE)
 
 
 def events_at_once(x: EventTensors) -> int:
-    """Say how many events of a kind to predict at once."""
+    """Find how many events like these to predict at once; those of a set count by its particles."""
     rows = _prediction_rows(x.device)
-    if isinstance(x, PackedTensors):
-        return max(1, rows * len(x) // max(len(x.features), len(x)))
-    return rows
+    return max(1, rows * len(x) // max(len(feature_table(x)), len(x), 1))
 
 
 @torch.no_grad()
@@ -42,7 +42,7 @@ def predict_logits(
     *,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Evaluate a network batch by batch, as large batches fall out of the processor's cache.
+    """Evaluate a network batch by batch, so that a batch stays in the processor's cache.
 
     Parameters
     ----------
@@ -51,13 +51,14 @@ def predict_logits(
     x : Tensor of shape (n, f) or PackedTensors
         Events on the network's device.
     theta : Tensor of shape (n, p) or (1, p), optional
-        One θ per event, or one for all.
+        One θ for each event, or one for all.
     batch_size : int, optional
-        Events at a time, of sets particles; left out, what suits the device.
+        Number of events, or of particles of sets, at a time. By default it suits the device.
 
     Returns
     -------
     Tensor of shape (n,), or (n, k) for a network of k outputs
+        The outputs, without their gradient.
     """
     if batch_size is None:
         batch_size = _prediction_rows(x.device)
@@ -75,7 +76,7 @@ def predict_logits(
 
 
 def event_functions(module: Any, x: EventTensors) -> Tensor:
-    """Evaluate what a network computes of the events alone, for any θ, to (n, k)."""
+    """Evaluate a network's functions of the events, which serve any θ: n events to (n, k)."""
     return predict_logits(module.event_functions, x)
 
 
@@ -99,20 +100,21 @@ def to_tensor(
 def scaled_tensor(
     scaling: Callable[[Any], Any], array: np.ndarray[Any, Any] | PackedEvents, device: torch.device
 ) -> Any:
-    """Scale in double precision and copy to the device, rows a part at a time.
+    """Scale events, or other numbers, and copy them to a device, rows a part at a time.
 
     Parameters
     ----------
     scaling : callable
-        Map of rows, or of sets of particles.
+        Map of rows, or of sets of particles, in double precision.
     array : ndarray of shape (n, ...) or PackedEvents
-        What is scaled.
+        The numbers to be scaled.
     device : torch.device
-        Where it goes.
+        Where the tensors are to live.
 
     Returns
     -------
-    Tensor of the shape of `array`, float32, or PackedTensors
+    Tensor of the shape of `array`, or PackedTensors
+        The scaled numbers in float32.
     """
     if isinstance(array, PackedEvents):
         return to_tensor(scaling(array), device)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -14,7 +16,7 @@ from skdctr._utils.spelling import did_you_mean
 from skdctr.networks import ACTIVATIONS
 from skdctr.training.options import TrainingOptions
 
-__all__ = ["NETWORK_CONSTRAINTS", "PREFIXES", "NetworkEstimator", "NetworkParametersMixin"]
+__all__ = ["NETWORK_CONSTRAINTS", "PREFIXES", "NetworkSettings", "PrefixedParametersMixin"]
 
 NETWORK_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), None],
@@ -35,7 +37,7 @@ NETWORK_CONSTRAINTS: dict[str, list[Any]] = {
 PREFIXES = ("module__", "optimizer__")
 
 
-class NetworkParametersMixin(BaseEstimator):
+class PrefixedParametersMixin(BaseEstimator):
     """Let an estimator take arguments of its module and optimizer by prefix, under `clone` too."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -51,6 +53,7 @@ class NetworkParametersMixin(BaseEstimator):
         )
 
     def _set_prefixed(self, prefixed: dict[str, Any]) -> None:
+        """Store the arguments of module and optimizer that the constructor was given."""
         for name in prefixed:
             if not name.startswith(PREFIXES):
                 known = inspect.signature(type(self)).parameters
@@ -60,7 +63,7 @@ class NetworkParametersMixin(BaseEstimator):
         self.__dict__.update(prefixed)
 
     def _prefixed(self, prefix: str) -> dict[str, Any]:
-        """Return the arguments given with one prefix, the prefix stripped."""
+        """Return the arguments that were given with a prefix, under their names without it."""
         return {
             name.removeprefix(prefix): value
             for name, value in vars(self).items()
@@ -74,6 +77,11 @@ class NetworkParametersMixin(BaseEstimator):
         ----------
         deep : bool, default=True
             Whether to add the parameters of nested estimators.
+
+        Returns
+        -------
+        dict
+            Names and values.
         """
         params: dict[str, Any] = super().get_params(deep=deep)
         params |= {k: v for k, v in vars(self).items() if k.startswith(PREFIXES)}
@@ -86,6 +94,10 @@ class NetworkParametersMixin(BaseEstimator):
         ----------
         **params : dict
             Names and new values.
+
+        Returns
+        -------
+        self
         """
         prefixed = {k: params.pop(k) for k in list(params) if k.startswith(PREFIXES)}
         super().set_params(**params)
@@ -93,48 +105,92 @@ class NetworkParametersMixin(BaseEstimator):
         return self
 
 
-class NetworkEstimator(NetworkParametersMixin):
-    """Base of estimators that train networks, with training knobs under skorch's names."""
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What an estimator's parameters say of its networks and their training.
 
-    hidden_layer_sizes: Any
+    Attributes
+    ----------
+    hidden_layer_sizes : tuple of int, or None
+        Nodes of each hidden layer; None leaves them to the network's default.
+    activation : str
+        Activation of the hidden layers.
+    module : type or None
+        Class of the network; None is the default of its use.
+    module_params : mapping
+        Further arguments of the network, given as ``module__name``.
+    max_epochs : int or "auto"
+        Passes over the events.
+    batch_size : int
+        Events in a batch.
+    device : str or torch.device
+        As the user gave it.
+    training : TrainingOptions
+        All that one training has in common with the next, the number of epochs left open.
+    """
+
+    hidden_layer_sizes: tuple[int, ...] | None
     activation: str
-    max_epochs: Any
+    module: Any
+    module_params: Mapping[str, Any]
+    max_epochs: int | str
     batch_size: int
-    lr: float
-    optimizer: Any
-    lr_schedule: str
-    callbacks: Any
     device: Any
-    verbose: int
+    training: TrainingOptions
 
-    def _training_options(self, max_epochs: int, **further: Any) -> TrainingOptions:
-        if isinstance(self.optimizer, str) and not hasattr(torch.optim, self.optimizer):
-            known = [name for name in dir(torch.optim) if name[0].isupper()]
-            raise ValueError(
-                f"optimizer={self.optimizer!r} is not in torch.optim; "
-                + did_you_mean(self.optimizer, known)
-            )
-        return TrainingOptions(
-            max_epochs=max_epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            optimizer=self.optimizer,
-            optimizer_params=self._prefixed("optimizer__"),
-            lr_schedule=self.lr_schedule,
-            callbacks=() if self.callbacks is None else tuple(self.callbacks),
-            verbose=int(self.verbose),
-            accelerate=self.device == "accelerate",
-            **further,
+    @classmethod
+    def of(cls, estimator: Any) -> NetworkSettings:
+        """Read and check the parameters of an estimator.
+
+        Raises
+        ------
+        ValueError
+            If a layer has no nodes, or torch has no such optimizer.
+        """
+        return cls(
+            hidden_layer_sizes=_layer_sizes(estimator.hidden_layer_sizes),
+            activation=estimator.activation,
+            module=estimator.module,
+            module_params=estimator._prefixed("module__"),
+            max_epochs=estimator.max_epochs,
+            batch_size=estimator.batch_size,
+            device=estimator.device,
+            training=TrainingOptions(
+                batch_size=estimator.batch_size,
+                lr=estimator.lr,
+                optimizer=_known_optimizer(estimator.optimizer),
+                optimizer_params=estimator._prefixed("optimizer__"),
+                lr_schedule=estimator.lr_schedule,
+                callbacks=() if estimator.callbacks is None else tuple(estimator.callbacks),
+                verbose=int(estimator.verbose),
+                accelerate=estimator.device == "accelerate",
+            ),
         )
 
-    def _hidden_layer_sizes(self, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
-        sizes = self.hidden_layer_sizes
-        if sizes is None:
-            sizes = (50, 50) if default is None else default
-        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(int(size) for size in sizes)
-        if not all(size > 0 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r}: every layer needs at least one "
-                "node."
-            )
-        return sizes
+    def layers(self, default: tuple[int, ...] = (50, 50)) -> dict[str, Any]:
+        """Return sizes and activation of the hidden layers as arguments of a network."""
+        sizes = default if self.hidden_layer_sizes is None else self.hidden_layer_sizes
+        return {"hidden_layer_sizes": sizes, "activation": self.activation}
+
+    def options(self, auto_epochs: int, **changes: Any) -> TrainingOptions:
+        """Return the options of a training, of `auto_epochs` where the user has set none."""
+        epochs = auto_epochs if self.max_epochs == "auto" else int(self.max_epochs)
+        return replace(self.training, max_epochs=epochs, **changes)
+
+
+def _known_optimizer(optimizer: Any) -> Any:
+    if isinstance(optimizer, str) and not hasattr(torch.optim, optimizer):
+        known = [name for name in dir(torch.optim) if name[0].isupper()]
+        raise ValueError(
+            f"optimizer={optimizer!r} is not in torch.optim; " + did_you_mean(optimizer, known)
+        )
+    return optimizer
+
+
+def _layer_sizes(given: Any) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    sizes = (int(given),) if isinstance(given, Integral) else tuple(int(size) for size in given)
+    if not all(size > 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes={given!r}: every layer needs at least one node.")
+    return sizes

@@ -1,4 +1,4 @@
-"""Networks of one shape trained at once, each on batches of its own.
+"""Training of several networks of one shape at once, each on batches of its own.
 
 On a GPU one step of many small networks costs little more than that of one, as the time goes into
 starting operations rather than into arithmetic. Losses are summed over the networks, so that each
@@ -33,7 +33,18 @@ __all__ = ["StackedModule", "train_together", "trains_together"]
 
 
 class StackedDataset(Dataset[Any]):
-    """Data sets of equal length, one for each network."""
+    """Data sets of equal length, one for each network.
+
+    Parameters
+    ----------
+    members : sequence of EventDataset
+        The data sets.
+
+    Raises
+    ------
+    ValueError
+        If their lengths differ.
+    """
 
     def __init__(self, members: Sequence[EventDataset]) -> None:
         lengths = {len(each) for each in members}
@@ -46,16 +57,16 @@ class StackedDataset(Dataset[Any]):
 
 
 class StackedLoader:
-    """Batches of all networks side by side.
+    """Loader that puts the batches of all networks side by side.
 
     Parameters
     ----------
     dataset : StackedDataset
         The events.
     batch_size : int
-        Events in the batch of each network.
+        Number of events in the batch of each network.
     shuffle : bool
-        As in `BatchLoader`.
+        Whether to draw a new order at every pass, as in `BatchLoader`.
     seeds : sequence of int
         A seed for each network.
     """
@@ -86,17 +97,17 @@ class StackedLoader:
 
 
 class StackedModule(nn.Module):
-    """Networks of one shape as one: m batches of b events to (m, b).
+    """Networks of one shape as a single one, which maps m batches of b events to (m, b).
 
     Parameters
     ----------
     members : sequence of nn.Module
-        Their parameters are where training starts, and where `unstack` puts what it found.
+        The networks. Training starts from their parameters, and `unstack` puts its result there.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
-        # Not a ModuleList: what is trained are the stacked copies.
+        # A ModuleList would add their parameters, while the stacked copies are what is trained.
         self._members = list(members)
         state, self._buffers_of_all = stack_module_state(self._members)
         self._names = list(state)
@@ -122,12 +133,12 @@ class StackedModule(nn.Module):
 
 
 class StackedCrossEntropy(nn.Module):
-    """Weighted binary cross-entropy of every network; see `training.WeightedCrossEntropy`.
+    """Weighted binary cross-entropy of every network; see `WeightedCrossEntropy`.
 
     Parameters
     ----------
     prior_logits : Tensor of shape (m,)
-        Logarithm of the ratio of the classes' total weights.
+        Logarithm of the ratio of the classes' total weights, for each network.
     """
 
     def __init__(self, prior_logits: Tensor) -> None:
@@ -136,7 +147,7 @@ class StackedCrossEntropy(nn.Module):
         self.register_buffer("prior_logits", prior_logits[:, None])
 
     def forward(self, logit: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Average over the batch of each network: (m, b) to (m,)."""
+        """Average the loss over the batch of each network: (m, b) to (m,)."""
         loss = functional.binary_cross_entropy_with_logits(
             logit + self.prior_logits, target, weight=weight, reduction="none"
         )
@@ -144,7 +155,11 @@ class StackedCrossEntropy(nn.Module):
 
 
 class StackedNet(EventNet):
-    """The skorch net of a `StackedModule`; ``train_losses`` and ``valid_losses`` are by network."""
+    """The skorch net of a `StackedModule`.
+
+    Its history has the losses of each network as ``train_losses`` and ``valid_losses``, beside
+    their means.
+    """
 
     def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Sum the criterion over the networks."""
@@ -170,19 +185,20 @@ class StackedNet(EventNet):
 
 
 class BestOfMembers(Callback):
-    """Keep each network's parameters of its best epoch, and end it after a time without a better.
+    """Early stopping of each network by itself, which restores the parameters of its best epoch.
 
     Parameters
     ----------
     patience : int
-        Epochs of a network without a better validation loss after which it has ended.
+        Number of epochs without a better validation loss after which a network has ended. Training
+        stops when all have.
     """
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Start anew."""
+        """Forget the losses of an earlier training."""
         self.best_: list[float] = []
         self.misses_: list[int] = []
         self.n_epochs_: list[int] = []
@@ -221,20 +237,21 @@ class BestOfMembers(Callback):
         del self._kept
 
 
-# Optimizers that treat every parameter by itself, so that stacking changes nothing.
+# Optimizers that update every number by itself, so that stacking changes nothing.
 _ELEMENTWISE = tuple(
     getattr(torch.optim, name)
     for name in ("Adam", "AdamW", "SGD", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad")
 )
-# Networks whose forward pass can be mapped over their parameters.
+# Networks whose forward pass can be vectorised over their parameters.
 _STACKABLE = (SeparableNetwork, MLP)
 
 
 def trains_together(module: nn.Module, options: TrainingOptions, device: torch.device) -> bool:
-    """Say whether several such networks train at once, by their settings and device alone.
+    """Say whether several networks like this one train at once.
 
-    A processor trains them one by one: rounding would depend on how many there are, and so the
-    members of an ensemble on its size and on the number of threads.
+    It depends on their settings and on the device alone. A processor trains them one by one, as
+    otherwise rounding would depend on their number, and thus the members of an ensemble on its
+    size and on the number of threads.
     """
     return (
         type(module) in _STACKABLE
@@ -255,18 +272,40 @@ def train_together(
     device: torch.device,
     seeds: Sequence[int],
 ) -> list[EventNet]:
-    """Train networks of one shape at once; arguments as of `training.train`, one for each network.
+    """Train networks of one shape at once.
+
+    Parameters
+    ----------
+    modules : sequence of nn.Module
+        Initialised networks; they are trained in place.
+    data, valid : sequence of EventDataset
+        For each network events to train on, and events to judge the epochs by. Each sequence has
+        data sets of one length.
+    options : TrainingOptions
+        Options of all trainings.
+    prior_logits : sequence of float
+        Argument of `WeightedCrossEntropy` for each network.
+    device : torch.device
+        Where the data sets live.
+    seeds : sequence of int
+        For each network the seed of the order of its events.
 
     Returns
     -------
     list of EventNet
-        As if each had been trained by itself, but for rounding.
+        The nets as if each had been trained by itself, but for rounding.
+
+    Raises
+    ------
+    ValueError
+        If the lengths of data sets differ, or parameters are no longer finite.
     """
     stacked = StackedModule(modules)
     batch_size = min(options.batch_size, len(data[0]))
     callbacks: list[Any] = []
-    if valid is not None:
-        callbacks.append(BestOfMembers(options.longest_wait))
+    best = None if valid is None else BestOfMembers(options.longest_wait)
+    if best is not None:
+        callbacks.append(best)
     callbacks += schedule(options, math.ceil(len(data[0]) / batch_size))
     bar = ProgressBar(options.description)
     if options.verbose:
@@ -300,18 +339,16 @@ def train_together(
             **common,
             **optimizer_arguments(options),
         ).initialize()
-        own.history = _history_of(net, k)
+        own.history = _own_history(net.history, k, None if best is None else best.n_epochs_[k])
         own.module_.eval()
         nets.append(own)
     return nets
 
 
-def _history_of(net: NeuralNet, k: int) -> History:
-    """Return the losses of one network, up to the epoch that it ended with."""
-    best = next((each for _, each in net.callbacks_ if isinstance(each, BestOfMembers)), None)
-    rows = list(net.history)[: None if best is None else best.n_epochs_[k]]
+def _own_history(shared: History, k: int, n_epochs: int | None) -> History:
+    """Return the losses of network k alone, up to the epoch that it ended with."""
     history = History()
-    for row in rows:
+    for row in list(shared)[:n_epochs]:
         history.new_epoch()
         history.record("epoch", row["epoch"])
         for name in ("train_loss", "valid_loss"):

@@ -1,4 +1,4 @@
-"""Training of networks on weighted events: skorch around batches from tensors on the device."""
+"""Training of a network on weighted events, by skorch with batches from tensors on the device."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["train"]
 
 
 class ProgressBar(Callback):
-    """A bar over the epochs, with both losses."""
+    """A progress bar over the epochs that shows the training and the validation loss."""
 
     def __init__(self, description: str) -> None:
         self.description = description
@@ -70,15 +70,20 @@ def train(
     data, valid : EventDataset
         Events to train on, and events to judge the epochs by.
     options : TrainingOptions
-        How to train.
+        Options of the training.
     prior_logit : float
-        See `WeightedCrossEntropy`.
+        Argument of `WeightedCrossEntropy`, which is the loss by default.
     criterion : nn.Module, optional
         Another loss of output, target and weight.
     device : torch.device
         Where the data sets live.
     seed : int
         Seed of the order of events and of all else that is random in training.
+
+    Returns
+    -------
+    EventNet
+        The net, whose module has the weights of the epoch with the best validation loss.
 
     Raises
     ------
@@ -118,14 +123,14 @@ def train(
         run(net, data, bar)
     net.release()
     check_finite(module, options)
-    # Loaders and optimizer state hold the events; a fitted estimator must not carry them along.
+    # The split holds the validation events, which a fitted estimator must not carry along.
     net.set_params(train_split=None)
     net.module_.eval()
     return net
 
 
 def run(net: EventNet, data: Any, bar: ProgressBar) -> None:
-    """Fit a net, and close its bar whatever happens; Ctrl-C is the user's again."""
+    """Fit a net and close its bar whatever happens; a Ctrl-C of the user is raised as such."""
     try:
         net.fit(data, None)
     except Interrupted:
@@ -135,7 +140,7 @@ def run(net: EventNet, data: Any, bar: ProgressBar) -> None:
 
 
 def check_finite(module: nn.Module, options: TrainingOptions) -> None:
-    """Refuse a network that training drove to infinity."""
+    """Raise ValueError if training drove the parameters of a network to infinity."""
     if not all(bool(parameter.isfinite().all()) for parameter in module.parameters()):
         raise ValueError(
             f"training diverged: the network's parameters are not finite. Lower lr={options.lr:g}, "

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr.weights.event_weights import Couplings, EventWeights, NetworkWeights
+from skdctr.weights.couplings import Couplings
+from skdctr.weights.event_weights import EventWeights
 
 __all__ = [
     "DERIVATIVE_ROWS",
@@ -88,10 +89,7 @@ def coupling_covariance(samples: Sequence[DependsOnWeights]) -> FloatArray | Non
         None where the weights do not know their error. Members of an ensemble have learned from
         the same events: the mean of theirs, times what the parts of a cross-fit have in common.
     """
-    every = [
-        sample.weights.couplings() if isinstance(sample.weights, NetworkWeights) else []
-        for sample in samples
-    ]
+    every = [sample.weights.couplings() for sample in samples]
     if not every[0]:
         return None
     of_members = []
@@ -104,7 +102,7 @@ def coupling_covariance(samples: Sequence[DependsOnWeights]) -> FloatArray | Non
             axis=0,
         )
         of_members.append(slopes @ member[0].covariance @ slopes.T)
-    n_folds = max(getattr(sample.weights, "n_folds", 1) for sample in samples)
+    n_folds = max(sample.weights.n_folds for sample in samples)
     covariance: FloatArray = common_share(n_folds) * np.mean(of_members, axis=0)
     return covariance
 
@@ -139,7 +137,7 @@ def mean_covariance(
         "generator", of weights that know what the finite generator sample leaves open; else
         "training", from the spread of an ensemble's members; else empty.
     """
-    if not isinstance(weights, NetworkWeights):
+    if weights.is_exact:
         return {}
     rows = some_rows(event_weight)
     part, values = weights.subset(rows), values[rows]
@@ -194,7 +192,7 @@ def some_rows(event_weight: FloatArray) -> NDArray[np.intp]:
 
 
 def members_and_weight(
-    weights: NetworkWeights, event_weight: FloatArray, theta: FloatArray
+    weights: EventWeights, event_weight: FloatArray, theta: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return log w of every member, (m, n), and the weights by their mean, (n,), on any scale."""
     members = weights.member_log_weights(theta)

@@ -9,24 +9,15 @@ the weights are off, and so does one behind a detector, which blurs the error.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from skdctr._utils.typing import FloatArray
-from skdctr.events.validation import Events
+from skdctr.weights.couplings import Couplings
 from skdctr.weights.error import common_share, members_and_weight, some_rows
-from skdctr.weights.event_weights import Couplings, EventWeights, NetworkWeights
+from skdctr.weights.event_weights import EventWeights
 
-__all__ = ["expected_auc", "expected_auc_of"]
-
-
-def expected_auc_of(
-    reweighter: Any, events: Events, event_weight: FloatArray, theta: FloatArray
-) -> float:
-    """Do what `expected_auc` does, for checked events that need not be bound as a whole."""
-    rows = some_rows(event_weight)
-    return expected_auc(reweighter._bind(events[rows]), event_weight[rows], theta)
+__all__ = ["expected_auc"]
 
 
 def expected_auc(weights: EventWeights, event_weight: FloatArray, theta: FloatArray) -> float:
@@ -46,7 +37,7 @@ def expected_auc(weights: EventWeights, event_weight: FloatArray, theta: FloatAr
     float
         As far as the weights know their error; 0.5, as if exact, where they do not.
     """
-    if not isinstance(weights, NetworkWeights):
+    if weights.is_exact:
         return 0.5
     rows = some_rows(event_weight)
     part = weights.subset(rows)
@@ -58,7 +49,7 @@ def expected_auc(weights: EventWeights, event_weight: FloatArray, theta: FloatAr
 
 
 def _variance(
-    weights: NetworkWeights, members: FloatArray, share: FloatArray, theta: FloatArray
+    weights: EventWeights, members: FloatArray, share: FloatArray, theta: FloatArray
 ) -> float:
     """Estimate the variance over the weighted sample of the error of the mean log w."""
     n_folds = weights.n_folds

@@ -1,5 +1,6 @@
 """Internal: the refit of a separable network's couplings, with their error.
 
-A trained network and events of both classes come in; its most probable couplings and their
-covariance go out. Knows `networks` and `training`, not the reweighters that use it.
+What comes in: a trained network, and events of both classes with the θ that made them.
+What goes out: the network's most probable couplings, their prior and their covariance.
+What it must not import: the reweighters that use it, and what lies above `training`.
 """

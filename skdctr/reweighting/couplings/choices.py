@@ -16,14 +16,16 @@ from skdctr.training.prediction import event_functions, predict_logits
 
 __all__ = ["CHUNK_GROUPS", "GROUP", "ChoiceSample", "Groups", "choice_losses"]
 
-# Events that share their competing values of θ, and the number of these. Each value serves once
-# where both classes are of one size: as often as an event stands for it, so that the
-# distribution of θ adds no noise.
+# Number of events in a group, and of the competing values of θ that they share. Where both classes
+# are of one size, the θ of each varied event is shared by one group, so that the distribution of θ
+# adds no noise.
 GROUP = 64
 _SHARED = 32
+# How often nominal events take part where weights are negative.
 _SIGNED_REPEATS = 4
+# Groups that are compared at once, so that they stay in the processor's cache.
 CHUNK_GROUPS = 256
-# Events placed in their groups at once.
+# Events that are placed in their groups at once, so that the work takes little memory.
 _PART = 1 << 20
 
 
@@ -36,10 +38,14 @@ class ChoiceSample:
     x : Tensor of shape (n, f) or PackedTensors
         Events.
     varied : Tensor of int of shape (n1,)
-        Which of them are varied, with `varied_theta` of shape (n1, p) and `varied_weight`.
+        Which of the events are varied.
+    varied_theta, varied_weight : Tensor of shape (n1, p) and (n1,)
+        The θ that made each varied event, and its weight.
     reference : Tensor of int of shape (n0,)
-        Which are nominal, with `reference_weight`. May be empty: then the varied values of θ
-        compete with each other alone.
+        Which of the events are nominal. If there are none, the varied values of θ compete with each
+        other alone.
+    reference_weight : Tensor of shape (n0,)
+        Weights of the nominal events.
     prior_logit : float
         Logarithm of the ratio of total weights, varied over nominal; infinite without the latter.
     """
@@ -55,24 +61,24 @@ class ChoiceSample:
 
 @dataclass(frozen=True)
 class Groups:
-    """Events in groups of m, each with its own value of θ and k that its group shares.
+    """Events in groups of m, each with a value of θ of its own and k that its group shares.
 
     Attributes
     ----------
     x : Tensor or PackedTensors
-        The events.
+        All events.
     rows : Tensor of int of shape (g, m)
-        Which of them.
+        Which events the groups have.
     weight : Tensor of shape (g, m)
-        Of the events; see `weights`.
+        Weights of the events, which the method `weights` returns without those of the padding.
     n_events : int
-        The last group is padded beyond these.
+        Number of events in the groups; beyond them the last group is padded.
     varied : Tensor of bool of shape (g, m)
         Whether the event's own θ made it; otherwise θ₀ did.
     own, shared : Tensor of int of shape (g, m) and (g, k)
-        Which of the varied values of θ.
+        Which varied values of θ compete for each event and for each group.
     prior : float
-        Log-odds of one value of θ against θ₀.
+        Logarithm of the prior odds of one value of θ against θ₀.
     """
 
     x: EventTensors
@@ -86,26 +92,33 @@ class Groups:
 
     @classmethod
     def draw(cls, sample: ChoiceSample, seed: int) -> Groups:
-        """Mix the classes, and draw the values of θ by weight."""
+        """Mix the classes, and draw the competing values of θ by weight.
+
+        Parameters
+        ----------
+        sample : ChoiceSample
+            The events.
+        seed : int
+            Seed of the order of events and of the values of θ.
+        """
         device = sample.x.device
         generator = torch.Generator(device=device)
         generator.manual_seed(seed)
-        n1, n0 = len(sample.varied), len(sample.reference)
         sign = signs(sample.varied_weight)
-        k = _SHARED
-        reference, reference_weight = sample.reference, sample.reference_weight
+        n_shared, reference, reference_weight = _SHARED, sample.reference, sample.reference_weight
         if sign is not None:
-            # The product of many signs has too large a variance: one value of θ competes at a
-            # time, and nominal events stand in several times.
-            k, n0 = 0, n0 * _SIGNED_REPEATS
+            # The product of many signs has too large a variance. So one value of θ competes at a
+            # time, and nominal events take part several times.
+            n_shared = 0
             reference = reference.repeat(_SIGNED_REPEATS)
             reference_weight = reference_weight.repeat(_SIGNED_REPEATS) / _SIGNED_REPEATS
-        total = n1 + n0
-        if n0 == 0:
-            # Never chosen, but there has to be something to choose.
+        n_varied, n_reference = len(sample.varied), len(reference)
+        total = n_varied + n_reference
+        if n_reference == 0:
+            # It is never chosen, but there has to be something to choose from.
             reference, reference_weight = sample.varied[:1], sample.varied_weight[:1]
         order = torch.randperm(total, generator=generator, device=device, dtype=torch.int32)
-        partner = _resample(sample.varied_weight, max(n0, 1), generator)
+        partner = _resample(sample.varied_weight, max(n_reference, 1), generator)
         n_groups = math.ceil(total / GROUP)
         padded = n_groups * GROUP
         equal = _all_equal(sample.varied_weight, reference_weight)
@@ -116,35 +129,33 @@ class Groups:
         if not equal:
             weight = torch.zeros(padded, device=device)
         for start in range(0, total, _PART):
-            at = order[start : start + _PART]
-            part = slice(start, start + len(at))
-            is_varied = at < n1
-            first, second = at.clamp(max=n1 - 1), (at - n1).clamp_(min=0)
+            place = order[start : start + _PART]
+            part = slice(start, start + len(place))
+            is_varied = place < n_varied
+            first, second = place.clamp(max=n_varied - 1), (place - n_varied).clamp_(min=0)
             varied[part] = is_varied
             rows[part] = torch.where(is_varied, sample.varied[first], reference[second]).int()
             own[part] = torch.where(is_varied, first, partner[second])
             if not equal:
-                of_nominal = reference_weight[second]
+                nominal_weight = reference_weight[second]
                 if sign is not None:
-                    of_nominal = of_nominal * sign[partner[second]]
-                weight[part] = torch.where(is_varied, sample.varied_weight[first], of_nominal)
+                    nominal_weight = nominal_weight * sign[partner[second]]
+                weight[part] = torch.where(is_varied, sample.varied_weight[first], nominal_weight)
         del order, partner
-        shape = (n_groups, GROUP)
+        shared = _resample(sample.varied_weight, n_groups * n_shared, generator)
         return cls(
             x=sample.x,
-            rows=rows.unflatten(0, shape),
-            weight=weight.unflatten(0, shape),
+            rows=rows.unflatten(0, (n_groups, GROUP)),
+            weight=weight.unflatten(0, (n_groups, GROUP)),
             n_events=total,
-            varied=varied.unflatten(0, shape),
-            own=own.unflatten(0, shape),
-            shared=_resample(sample.varied_weight, n_groups * k, generator).unflatten(
-                0, (n_groups, k)
-            ),
-            prior=sample.prior_logit - math.log(1 + k),
+            varied=varied.unflatten(0, (n_groups, GROUP)),
+            own=own.unflatten(0, (n_groups, GROUP)),
+            shared=shared.unflatten(0, (n_groups, n_shared)),
+            prior=sample.prior_logit - math.log(1 + n_shared),
         )
 
     def weights(self, rows: slice) -> Tensor:
-        """Return the weights of some groups, zero where the last one is padded."""
+        """Return the weights of some groups, (g, m), which are zero for the padding of the last."""
         weight = self.weight[rows]
         beyond = rows.stop * GROUP - self.n_events
         if beyond > 0:
@@ -155,52 +166,68 @@ class Groups:
     @property
     def total_weight(self) -> float:
         """Sum of the weights of all events."""
-        # Equal weights take no memory; flat they would.
+        # Equal weights are one number in memory; summed at once they would be copied.
         parts = [self.weights(rows).sum(dtype=torch.float64) for rows in self.chunks()]
         return float(torch.stack(parts).sum())
 
     def first(self, n_groups: int) -> Groups:
-        """Return the first groups, which are as random as any."""
+        """Return the first groups, which are as random a choice as any."""
         names = ("rows", "weight", "varied", "own", "shared")
         parts: dict[str, Any] = {name: getattr(self, name)[:n_groups] for name in names}
         return replace(self, **parts, n_events=min(self.n_events, n_groups * GROUP))
 
     def chunks(self) -> Iterator[slice]:
-        """Go through the groups in pieces that stay in the processor's cache."""
+        """Go through the groups in parts that stay in the processor's cache."""
         for start in range(0, len(self.rows), CHUNK_GROUPS):
             yield slice(start, min(start + CHUNK_GROUPS, len(self.rows)))
 
     def log_probabilities(self, own: Tensor, shared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Compare the log-ratios of the values of θ.
+        """Turn the log-ratios at the competing values of θ into their log-probabilities.
 
         Parameters
         ----------
         own, shared : Tensor of shape (g, m) and (g, m, k)
-            log w at each event's own θ and at those that its group shares.
+            Values of log w at each event's own θ, and at those that its group shares.
 
         Returns
         -------
-        own, shared : Tensor
-            Log-probability of each value of θ.
+        own, shared : Tensor of shape (g, m) and (g, m, k)
+            Log-probability of each of these values of θ.
         nominal : Tensor of shape (g, m)
-            That of θ₀.
+            Log-probability of θ₀.
         """
-        every = [own[..., None], shared]
+        odds = [own[..., None], shared]
         if math.isinf(self.prior):
-            at_own, at_shared = _log_softmax(every).split([1, shared.shape[2]], dim=2)
+            at_own, at_shared = _log_softmax(odds).split([1, shared.shape[2]], dim=2)
             return at_own.squeeze(2), at_shared, torch.full_like(own, -torch.inf)
-        # The odds of a value of θ against θ₀, whose own are 1.
-        every.append(torch.full_like(own, -self.prior)[..., None])
-        at_own, at_shared, nominal = _log_softmax(every).split([1, shared.shape[2], 1], dim=2)
+        # The prior enters as the odds of θ₀ against one value of θ.
+        odds.append(torch.full_like(own, -self.prior)[..., None])
+        at_own, at_shared, nominal = _log_softmax(odds).split([1, shared.shape[2], 1], dim=2)
         return at_own.squeeze(2), at_shared, nominal.squeeze(2)
 
 
 def _log_softmax(parts: list[Tensor]) -> Tensor:
+    """Normalise the log-odds of values of θ, given in several parts along the last axis."""
     return torch.cat(parts, dim=2).log_softmax(dim=2)
 
 
 def _resample(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Draw n rows by the size of their weight, each as often as expected or once more or less."""
+    """Draw n rows by the size of their weight, so evenly that no row is off by more than one.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (m,)
+        Weights, which may be negative.
+    n : int
+        Number of rows to draw.
+    generator : torch.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    Tensor of int of shape (n,)
+        Numbers of the rows, in random order.
+    """
     device, index = weight.device, torch.int32
     drawn = torch.zeros(n, dtype=index, device=device)
     offset = torch.rand(1, generator=generator, device=device, dtype=torch.float64)
@@ -216,12 +243,13 @@ def _resample(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
         drawn[start:stop] = found.clamp_(max=len(weight) - 1)
     order = torch.randperm(n, generator=generator, device=device, dtype=index)
     for part in order.split(_PART):
-        # In its place: one table of all events less.
+        # The result takes the place of the order, which saves a table of all events.
         part.copy_(drawn[part])
     return order
 
 
 def _all_equal(*weights: Tensor) -> bool:
+    """Say whether all weights are one number."""
     return all(bool((weight == weights[0][:1]).all()) for weight in weights)
 
 
@@ -235,40 +263,41 @@ def choice_losses(
     ----------
     log_ratio : callable
         Maps n events and θ (n, p) to log w, (n,). Without nominal events any function of x alone
-        may be added.
+        may be added to it.
     sample : ChoiceSample
         Events to judge by.
     seed : int
-        Seed of the values of θ.
+        Seed of the drawing of competing values of θ.
 
     Returns
     -------
     Tensor of shape (n,)
-        In double precision, times the weights; events in the order of the drawing.
+        The losses in double precision, times the weights of the events. Events are in the order of
+        the drawing, and those of weight zero are left out.
     """
     groups = Groups.draw(sample, seed)
     theta = sample.varied_theta
     network: Any = log_ratio
-    # What is a function of x alone is computed once for all values of θ.
+    # Functions of x alone are computed once for all values of θ.
     separate = getattr(network, "has_event_functions", False)
-    of_theta = network.from_functions if separate else log_ratio
+    at_theta = network.from_functions if separate else log_ratio
     losses = []
     for rows in groups.chunks():
         shape = groups.rows[rows].shape
         x: Any = groups.x[groups.rows[rows].flatten()]
         if separate:
             x = event_functions(network, x)
-        own = predict_logits(of_theta, x, theta[groups.own[rows].flatten()]).reshape(shape)
+        own = predict_logits(at_theta, x, theta[groups.own[rows].flatten()]).reshape(shape)
         shared = groups.shared[rows]
         columns = [
             predict_logits(
-                of_theta, x, theta[shared[:, k]].repeat_interleave(shape[1], dim=0)
+                at_theta, x, theta[shared[:, k]].repeat_interleave(shape[1], dim=0)
             ).reshape(shape)
             for k in range(shared.shape[1])
         ]
         others = torch.stack(columns, dim=2) if columns else own[..., None][..., :0]
-        at_own, _, at_nominal = groups.log_probabilities(own, others)
-        chosen = torch.where(groups.varied[rows], at_own, at_nominal)
+        log_own, _, log_nominal = groups.log_probabilities(own, others)
+        chosen = torch.where(groups.varied[rows], log_own, log_nominal)
         weight = groups.weights(rows)
         losses.append((-chosen * weight)[weight != 0].double())
     return torch.cat(losses)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,21 +19,23 @@ from skdctr.training.prediction import predict_logits
 
 __all__ = ["ChoiceLikelihood"]
 
-# Functions that take more than this, and more than what they are functions of, are not kept.
+# Tables of functions of more bytes than this, and of more than what they are functions of, are not
+# kept but computed again.
 _HELD_BYTES = 1 << 26
-# Groups whose products of functions are at work at once: what a cache holds, and on a GPU.
+# Groups whose products of functions are computed at once, on a processor (as many as its cache
+# holds) and on a GPU.
 _PAIRED_GROUPS = {False: 16, True: 256}
 
 
-class _Functions:
-    """Functions of rows: kept where they are few, otherwise computed whenever asked for.
+class _FunctionTable:
+    """Functions of rows, kept where they take little memory and otherwise computed when needed.
 
     Parameters
     ----------
     compute : callable
         Maps n rows to functions, (n, k).
     given : Tensor or PackedTensors of length n
-        What they are functions of.
+        The rows that they are functions of.
     """
 
     def __init__(self, compute: Callable[[Any], Tensor], given: EventTensors) -> None:
@@ -54,60 +57,128 @@ class _Functions:
         return predict_logits(self._compute, self._given[rows.flatten()]).unflatten(0, rows.shape)
 
 
+@dataclass(frozen=True)
+class _Choices:
+    """Groups of events, and how probable each competing value of θ is for them.
+
+    Attributes
+    ----------
+    events : Tensor of shape (g, m, b)
+        B(x) of the events.
+    weight : Tensor of shape (g, m)
+        Weights of the events.
+    own : Tensor of shape (g, m, a)
+        A of each event's own θ.
+    shared : Tensor of shape (g, k, a)
+        A of the θ that the events of a group share.
+    p_own, p_shared : Tensor of shape (g, m) and (g, m, k)
+        Probabilities of these values of θ.
+    shared_mean : Tensor of shape (g, m, a)
+        Sum of A of the shared θ, times their probabilities.
+    log_chosen : Tensor of shape (g, m)
+        Log-probability of the θ that made the event.
+    """
+
+    events: Tensor
+    weight: Tensor
+    own: Tensor
+    shared: Tensor
+    p_own: Tensor
+    p_shared: Tensor
+    shared_mean: Tensor
+    log_chosen: Tensor
+
+    @property
+    def weighted_events(self) -> Tensor:
+        """B(x) times the weights of the events, (g, m, b)."""
+        return self.events * self.weight[..., None]
+
+    @property
+    def mean(self) -> Tensor:
+        """Expectation of A over the competing values of θ, (g, m, a)."""
+        return self.p_own[..., None] * self.own + self.shared_mean
+
+    def split(self, n_groups: int) -> Iterator[_Choices]:
+        """Cut into parts of so many groups, the last one smaller."""
+        columns = (values.split(n_groups) for values in vars(self).values())
+        for part in zip(*columns, strict=True):
+            yield _Choices(*part)
+
+
 class ChoiceLikelihood:
     """The weighted log-likelihood of the choices as a function of the flattened couplings.
 
     Parameters
     ----------
     network : SeparableNetwork
-        Its functions of x and θ stay as they are.
+        Trained network, whose functions of x and θ stay as they are.
     sample : ChoiceSample
         The events.
     seed : int
-        Of the values of θ that compete.
+        Seed of the drawing of the values of θ that compete.
 
     Attributes
     ----------
     scale : float
-        Information of an event for a unit of weight.
+        Information that an event carries for a unit of its weight.
     shape : tuple of int
-        Numbers of functions of x and of θ.
+        Numbers of functions of x and of θ, (b, a).
     """
 
     @torch.no_grad()
     def __init__(self, network: SeparableNetwork, sample: ChoiceSample, seed: int) -> None:
         self._groups = Groups.draw(sample, seed)
         self._network, self._theta = network, sample.varied_theta
-        self._events = _Functions(network.event_functions, self._groups.x)
-        self._pool = _Functions(network.parameter_functions, self._theta)
-        # Weighted events carry less information than their number; evidence must know.
+        self._events = _FunctionTable(network.event_functions, self._groups.x)
+        self._pool = _FunctionTable(network.parameter_functions, self._theta)
+        # Weighted events carry less information than their number, which the evidence must know.
         weights = (sample.varied_weight, sample.reference_weight)
         total = sum(float(weight.sum(dtype=torch.float64)) for weight in weights)
-        of_squares = sum(float(weight.square().sum(dtype=torch.float64)) for weight in weights)
-        self.scale = total / of_squares
+        squares = sum(float(weight.square().sum(dtype=torch.float64)) for weight in weights)
+        self.scale = total / squares
         self._rotation: Tensor | None = None
         self.shape = (self._events.width, self._pool.width)
 
     def rotated(self, rotation: Tensor) -> ChoiceLikelihood:
-        """Return the same for functions B(x)·rotation, of those that the network has."""
+        """Return the likelihood of the couplings in another basis of the functions of x.
+
+        Parameters
+        ----------
+        rotation : Tensor of shape (b, b)
+            The functions B(x)·rotation take the place of B(x).
+        """
         other = copy.copy(self)
         other._rotation = rotation
         return other
 
     @torch.no_grad()
-    def of(self, n: int, columns: Tensor) -> ChoiceLikelihood:
-        """Return the same for the first n functions of x and some of those of θ."""
+    def restricted(self, n_functions: int, columns: Tensor) -> ChoiceLikelihood:
+        """Return the likelihood of the couplings of some functions alone.
+
+        Parameters
+        ----------
+        n_functions : int
+            The first so many functions of x are coupled.
+        columns : Tensor of int of shape (k,)
+            Which functions of θ are coupled.
+        """
         other, network = copy.copy(self), self._network
         learned = int(columns.max()) >= len(network.polynomials)
-        other._pool = _Functions(
+        other._pool = _FunctionTable(
             lambda theta: network.parameter_functions(theta, learned=learned)[:, columns],
             self._theta,
         )
-        other.shape = (n, len(columns))
+        other.shape = (n_functions, len(columns))
         return other
 
     def part(self, n_events: float) -> ChoiceLikelihood:
-        """Return the likelihood of the first groups, raised to that of all."""
+        """Return the likelihood of a part of the events, raised to that of all.
+
+        Parameters
+        ----------
+        n_events : float
+            Least number of events in the part, which is made of the first groups.
+        """
         if n_events > GROUP * (len(self._groups.rows) - 1):
             return self
         n_groups = math.ceil(n_events / GROUP)
@@ -116,7 +187,8 @@ class ChoiceLikelihood:
         other.scale *= self._groups.total_weight / other._groups.total_weight
         return other
 
-    def _probabilities(self, rows: slice, coupling: Tensor) -> tuple[Tensor, ...]:
+    def _choices(self, rows: slice, coupling: Tensor) -> _Choices:
+        """Compare the competing values of θ, for some groups of events."""
         groups = self._groups
         events = self._events(groups.rows[rows])[..., : self.shape[0]]
         own, shared = self._pool(groups.own[rows]), self._pool(groups.shared[rows])
@@ -124,26 +196,35 @@ class ChoiceLikelihood:
         log_own, log_shared, log_nominal = groups.log_probabilities(
             (functions * own).sum(dim=2), functions @ shared.transpose(1, 2)
         )
-        chosen = torch.where(groups.varied[rows], log_own, log_nominal)
-        return events, own, shared, log_own.exp(), log_shared.exp(), chosen
+        p_shared = log_shared.exp()
+        return _Choices(
+            events=events,
+            weight=groups.weights(rows) * self.scale,
+            own=own,
+            shared=shared,
+            p_own=log_own.exp(),
+            p_shared=p_shared,
+            shared_mean=p_shared @ shared,
+            log_chosen=torch.where(groups.varied[rows], log_own, log_nominal),
+        )
 
     def _coupling(self, beta: Tensor) -> Tensor:
+        """Return flattened couplings as a table for the network's own functions of x."""
         table = beta.reshape(self.shape)
         return (table if self._rotation is None else self._rotation @ table).float()
 
     @torch.no_grad()
     def __call__(self, beta: Tensor) -> tuple[float, Tensor]:
-        """Return the log-likelihood and its gradient."""
+        """Compute the log-likelihood and its gradient at couplings β, both for β of shape (k,)."""
         value = 0.0
         coupling = self._coupling(beta)
         gradient = torch.zeros_like(coupling, dtype=torch.float64)
         for rows in self._groups.chunks():
-            events, own, shared, p_own, p_shared, chosen = self._probabilities(rows, coupling)
-            weight = self._groups.weights(rows) * self.scale
-            value += float((weight * chosen).double().sum())
-            excess = self._groups.varied[rows].float() - p_own
-            residual = excess[..., None] * own - p_shared @ shared
-            weighted = events * weight[..., None]
+            choices = self._choices(rows, coupling)
+            value += float((choices.weight * choices.log_chosen).double().sum())
+            excess = self._groups.varied[rows].float() - choices.p_own
+            residual = excess[..., None] * choices.own - choices.shared_mean
+            weighted = choices.weighted_events
             gradient += (weighted.flatten(0, 1).T @ residual.flatten(0, 1)).double()
         if self._rotation is not None:
             gradient = self._rotation.T @ gradient
@@ -151,25 +232,20 @@ class ChoiceLikelihood:
 
     @torch.no_grad()
     def curvature(self, beta: Tensor) -> Tensor:
-        """Return minus the Hessian."""
+        """Compute minus the Hessian of the log-likelihood, (k, k), at couplings β, (k,)."""
         coupling = self._coupling(beta)
         n_x, n_theta = self.shape
-        # It is symmetric in the functions of x, and in those of θ.
+        # The Hessian is symmetric in the functions of x, and in those of θ.
         i, j = torch.triu_indices(n_x, n_x, device=beta.device)
         k, m = torch.triu_indices(n_theta, n_theta, device=beta.device)
         pairs = beta.new_zeros(len(i), len(k))
-        at_once = _PAIRED_GROUPS[beta.is_cuda]
         for rows in self._groups.chunks():
-            events, own, shared, p_own, p_shared, _ = self._probabilities(rows, coupling)
-            weight = self._groups.weights(rows) * self.scale
-            mean = p_own[..., None] * own + p_shared @ shared
-            parts = (events * weight[..., None], events, own, mean, shared, p_own, p_shared)
-            for some in zip(*(part.split(at_once) for part in parts), strict=True):
-                pairs += _paired_sum(*some).double()
-        of_theta = beta.new_zeros(len(i), n_theta, n_theta)
-        of_theta[:, k, m] = of_theta[:, m, k] = pairs
+            for choices in self._choices(rows, coupling).split(_PAIRED_GROUPS[beta.is_cuda]):
+                pairs += _paired_sum(choices).double()
+        blocks = beta.new_zeros(len(i), n_theta, n_theta)
+        blocks[:, k, m] = blocks[:, m, k] = pairs
         table = beta.new_zeros(n_x, n_theta, n_x, n_theta)
-        table[i, :, j] = table[j, :, i] = of_theta
+        table[i, :, j] = table[j, :, i] = blocks
         if self._rotation is not None:
             turn = self._rotation
             table = torch.einsum("ik,iajb,jl->kalb", turn, table, turn)
@@ -177,45 +253,48 @@ class ChoiceLikelihood:
 
 
 def _products(first: Tensor, second: Tensor) -> Tensor:
-    """Multiply rows with rows at or behind them, (k, n) to (k (k + 1)/2, n)."""
+    """Multiply each row of one with the same row, and those behind it, of another.
+
+    Parameters
+    ----------
+    first, second : Tensor of shape (k, n)
+        The rows.
+
+    Returns
+    -------
+    Tensor of shape (k (k + 1)/2, n)
+    """
     return torch.cat([row * second[number:] for number, row in enumerate(first)])
 
 
-def _paired_sum(
-    weighted: Tensor,
-    events: Tensor,
-    own: Tensor,
-    mean: Tensor,
-    shared: Tensor,
-    p_own: Tensor,
-    p_shared: Tensor,
-) -> Tensor:
+def _paired_sum(choices: _Choices) -> Tensor:
     """Sum over events the products of pairs of B(x) with the covariance of pairs of A(θ).
 
     Parameters
     ----------
-    weighted, events : Tensor of shape (g, m, b)
-        B(x) of g groups, with the events' weights and without.
-    own, mean : Tensor of shape (g, m, a)
-        A of the events' own θ, and expected over those that compete.
-    shared : Tensor of shape (g, k, a)
-        A of those that a group shares.
-    p_own, p_shared : Tensor of shape (g, m) and (g, m, k)
-        Probabilities.
+    choices : _Choices
+        The events, with b functions of x and a functions of θ.
 
     Returns
     -------
     Tensor of shape (b (b + 1)/2, a (a + 1)/2)
     """
     # Events come last, so that every product runs along contiguous memory.
-    x, xw, at_own, at_mean, at_shared = (
-        part.flatten(0, 1).T.contiguous() for part in (events, weighted, own, mean, shared)
+    events, weighted, own, mean, shared = (
+        part.flatten(0, 1).T.contiguous()
+        for part in (
+            choices.events,
+            choices.weighted_events,
+            choices.own,
+            choices.mean,
+            choices.shared,
+        )
     )
-    spread = _products(at_own * p_own.flatten(), at_own) - _products(at_mean, at_mean)
-    n_groups, n_own, n_shared = p_shared.shape
+    covariance = _products(own * choices.p_own.flatten(), own) - _products(mean, mean)
+    n_groups, n_own, n_shared = choices.p_shared.shape
     if n_shared:
         # The events of a group share these values of θ.
-        of_shared = _products(at_shared, at_shared).unflatten(1, (n_groups, n_shared))
-        expected = of_shared.transpose(0, 1) @ p_shared.transpose(1, 2)
-        spread.unflatten(1, (n_groups, n_own)).add_(expected.transpose(0, 1))
-    return _products(xw, x) @ spread.T
+        squares = _products(shared, shared).unflatten(1, (n_groups, n_shared))
+        expected = squares.transpose(0, 1) @ choices.p_shared.transpose(1, 2)
+        covariance.unflatten(1, (n_groups, n_own)).add_(expected.transpose(0, 1))
+    return _products(weighted, events) @ covariance.T

@@ -1,0 +1,135 @@
+"""The two ways to θ*: a search with classifiers, and the equation of the optimal observable."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.surrogate import statistical_errors
+from skdctr.exceptions import PopulationWarning
+from skdctr.fitting.constraints import constrain
+from skdctr.observable.fit import fit_observable
+from skdctr.observable.generator import Correction
+from skdctr.observable.populations import differing_populations
+from skdctr.observable.problem import ObservableProblem
+from skdctr.observable.regression import RegressionOptions
+from skdctr.parameters.constraints import Constraints
+from skdctr.parameters.space import ParameterSpace
+from skdctr.results.errors import Sources
+from skdctr.results.found import Found
+from skdctr.results.messages import Message
+
+__all__ = ["ObservableRoute", "Route", "SearchRoute"]
+
+_NO_CORRECTION = (Correction(-1, 1.0),)
+# Learned weights that do not know their error have a bias of first order in θ at the least.
+_CORRECTIONS = (Correction(1, 1.0), Correction(2, 1.0))
+
+
+class Route(ABC):
+    """A way to θ*."""
+
+    @abstractmethod
+    def solve(self) -> Found:
+        """Find θ* and its covariance by source."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchRoute(Route):
+    """A search for the θ at which a classifier tells data and simulation apart least.
+
+    Attributes
+    ----------
+    objective : ClassifierObjective
+        What is evaluated at one θ after another.
+    kind : {"auc", "loss"}
+        What θ is read from.
+    space : ParameterSpace
+        The range that is searched.
+    constraints : Constraints
+        What is known of parameters beforehand.
+    search : callable
+        ``search(objective, kind, space, report=report)`` returns a `Found`: `powell`, `scan` or
+        `surrogate` with their settings.
+    report : callable
+        Told of every evaluation.
+    """
+
+    objective: ClassifierObjective
+    kind: str
+    space: ParameterSpace
+    constraints: Constraints
+    search: Callable[..., Found]
+    report: Callable[[Evaluation], Any]
+
+    def solve(self) -> Found:
+        """Search, add the statistical errors where the search has none, then the constraints."""
+        found = self.search(self.objective, self.kind, self.space, report=self.report)
+        if "data" not in found.sources:
+            statistical, notes = statistical_errors(self.objective, found.theta, self.space)
+            sources = Sources({**statistical, **found.sources})
+            found = replace(found, sources=sources, messages=[*found.messages, *notes])
+        return constrain(found, self.space, self.constraints) if self.constraints else found
+
+
+@dataclass(frozen=True, eq=False)
+class ObservableRoute(Route):
+    """The θ at which the simulation predicts the mean of the optimal observable in data.
+
+    Attributes
+    ----------
+    problem : ObservableProblem
+        The samples, constraints and range.
+    options : RegressionOptions
+        Networks of the regressions.
+    n_folds : int
+        Parts of the cross-fit.
+    seed : int
+        Seed of all that is random.
+    """
+
+    problem: ObservableProblem
+    options: RegressionOptions
+    n_folds: int
+    seed: int
+
+    def solve(self) -> Found:
+        """Fit θ, with the generator sample where it is of the simulation's population."""
+        problem, notes = self.problem, []
+        difference = differing_populations(problem)
+        if difference is not None:
+            notes.append(_of_two_populations(difference))
+            problem = problem.without_generator()
+        found = fit_observable(
+            problem,
+            problem.space.clip(problem.space.nominal),
+            self.options,
+            corrections=_corrections(problem),
+            n_folds=self.n_folds,
+            seed=self.seed,
+        )
+        return replace(found, messages=[*found.messages, *notes])
+
+
+def _of_two_populations(difference: str) -> Message:
+    return Message(
+        "another population: the simulation and the generator events at θ₀ differ, "
+        f"{difference}. The generator events do not correct the weights; select both alike, "
+        "give θ₀ of the simulation as the reweighter's theta_nominal, and events that the "
+        "reconstruction lost as rows of NaN",
+        PopulationWarning,
+    )
+
+
+def _corrections(problem: ObservableProblem) -> tuple[Correction, ...]:
+    """Say by which polynomials in θ the generator events may correct the weights."""
+    if problem.parts[0].sim.is_exact:
+        return _NO_CORRECTION
+    generator, n_parts = problem.parts[0].generator, len(problem.parts)
+    if n_parts == 1 and generator is not None and generator.sample.knows_weights:
+        return _NO_CORRECTION + _CORRECTIONS
+    # Events that have not been seen correct weights whatever these know of their error.
+    return _CORRECTIONS

@@ -1,0 +1,40 @@
+"""What a way to θ* hands over: the point, its covariance by source, and what speaks against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from skdctr._utils.typing import FloatArray
+from skdctr.results.errors import Sources
+from skdctr.results.messages import Message
+
+__all__ = ["Found"]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Where a search or an equation ended.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (p,)
+        The best θ.
+    sources : Sources
+        Covariance of θ by source; empty where none is known.
+    converged : bool
+        Whether the way ended by its own criterion.
+    messages : list of Message
+        What the user should know.
+    equation : EstimatingEquation or None
+        The equations that θ solves, for χ² after the fit, where there are some.
+    n_evaluations : int
+        References of an equation, or steps; 0 where the objective counts its own evaluations.
+    """
+
+    theta: FloatArray
+    sources: Sources
+    converged: bool
+    messages: list[Message] = field(default_factory=list)
+    equation: Any = None
+    n_evaluations: int = 0

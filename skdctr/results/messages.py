@@ -1,0 +1,42 @@
+"""What a result says beside its numbers, and the warning that says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from skdctr._utils.warn import warn_user
+from skdctr.exceptions import ConvergenceWarning
+
+__all__ = ["Message", "warn_of"]
+
+
+class Message(str):
+    """A sentence of a result, which knows the warning that issues it.
+
+    Parameters
+    ----------
+    text : str
+        The sentence.
+    category : type of Warning or None
+        Class of the warning; None is a remark that stands in the result only.
+    """
+
+    __slots__ = ("category",)
+    category: type[Warning] | None
+
+    def __new__(cls, text: str, category: type[Warning] | None = ConvergenceWarning) -> Self:
+        """Attach the category to a string."""
+        message = super().__new__(cls, text)
+        message.category = category
+        return message
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, type[Warning] | None]]:
+        return type(self), (str(self), self.category)
+
+
+def warn_of(messages: Iterable[Message]) -> None:
+    """Issue the messages of a result as warnings of their categories."""
+    for message in messages:
+        if message.category is not None:
+            warn_user(str(message), message.category)

@@ -1,0 +1,102 @@
+"""Event weights that an ensemble of networks has learned."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skdctr._utils.typing import FloatArray
+from skdctr.parameters.scaling import ParameterScaling
+from skdctr.training.prediction import to_tensor
+from skdctr.weights.bound_network import BoundNetwork
+from skdctr.weights.couplings import Couplings
+from skdctr.weights.event_weights import EventWeights
+
+__all__ = ["NetworkWeights"]
+
+
+class NetworkWeights(EventWeights):
+    """The mean of the log-weights of an ensemble of networks.
+
+    Parameters
+    ----------
+    networks : sequence of BoundNetwork
+        All bound to the same events. With `n_folds` above 1 as many networks each come from the
+        events that one part of a cross-fit leaves, part by part.
+    parameters : ParameterScaling
+        The scale of θ.
+    device : torch.device
+        Where the networks are.
+    n_folds : int
+        Parts of the cross-fit.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[BoundNetwork],
+        parameters: ParameterScaling,
+        device: torch.device,
+        n_folds: int = 1,
+    ) -> None:
+        self.networks, self.parameters, self.device = list(networks), parameters, device
+        self.n_folds = n_folds
+
+    def _with(self, networks: Sequence[BoundNetwork]) -> Self:
+        other = copy.copy(self)
+        other.networks = list(networks)
+        return other
+
+    def subset(self, rows: NDArray[np.intp]) -> Self:
+        """Return the weights of some of the events."""
+        index = torch.as_tensor(rows, device=self.device)
+        return self._with([network.subset(index) for network in self.networks])
+
+    def by_fold(self) -> list[Self]:
+        """Return the weights of the networks of each part of the cross-fit by themselves."""
+        return self._divided(len(self.networks) // self.n_folds)
+
+    def by_member(self) -> list[Self]:
+        """Return the weights of each network by itself."""
+        return self._divided(1)
+
+    def _divided(self, size: int) -> list[Self]:
+        parts = []
+        for first in range(0, len(self.networks), size):
+            part = self._with(self.networks[first : first + size])
+            part.n_folds = 1
+            parts.append(part)
+        return parts
+
+    def couplings(self) -> list[Couplings]:
+        """Return what is known of each network's couplings; empty where one's are not known."""
+        found = [network.couplings(self.parameters) for network in self.networks]
+        known = [each for each in found if each is not None]
+        return known if len(known) == len(found) else []
+
+    def _scaled(self, theta: FloatArray) -> Tensor:
+        return to_tensor(self.parameters(np.atleast_2d(theta)), self.device)
+
+    def member_log_weights(self, theta: FloatArray) -> FloatArray:
+        """Return log w of every member, (n_members, n)."""
+        given = self._scaled(theta)
+        rows = [network.log_weights(given) for network in self.networks]
+        return np.stack([row.cpu().numpy().astype(np.float64) for row in rows])
+
+    def log_weights(self, theta: FloatArray) -> FloatArray:
+        """Return the mean log w of the members, (n,)."""
+        mean: FloatArray = self.member_log_weights(theta).mean(axis=0)
+        return mean
+
+    def gradient(self, theta: FloatArray) -> FloatArray:
+        """Return ∇_θ of the mean log w, (n, p)."""
+        given = self._scaled(theta)
+        total = np.zeros((len(self.networks[0]), given.shape[1]))
+        for network in self.networks:
+            total += network.gradient(given)
+        return total / len(self.networks) * self.parameters.derivative(theta)
