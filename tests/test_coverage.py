@@ -309,7 +309,8 @@ def test_foreign_and_damaged_files_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"n_toys": 0}, ValueError, "n_toys=0"),
+        ({"n_toys": 0}, ValueError, "n_toys must be at least 1, got 0"),
+        ({"n_toys": 1.5}, TypeError, "n_toys must be an int, got 1.5"),
         ({"theta": np.zeros((3, 1))}, ValueError, r"shape \(3, 1\); expected \(p,\).*\(12, p\)"),
         ({"theta": np.zeros((12, 1, 1))}, ValueError, r"shape \(12, 1, 1\)"),
         ({"theta": [np.nan]}, ValueError, "NaN or infinity"),

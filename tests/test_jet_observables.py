@@ -112,7 +112,7 @@ def test_regular_polygons():
 def test_products_of_matrices(n):
     for counts in ([1], [2], [3], [4], [9], [30]):
         (jet,) = make_jets(counts, seed=counts[0])
-        found = observables._ecf_of_one(*jet[:, :3].T, n)
+        found = observables._energy_correlation(*jet[:, :3].T, n)
         assert found == pytest.approx(brute_force(jet, n), rel=1e-12)
 
 

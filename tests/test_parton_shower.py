@@ -15,16 +15,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skdctr._utils import optional
+from skdctr.datasets import PARAMETERS, make_parton_shower, make_parton_shower_tuning
 from skdctr.datasets.files import cache as cache_module
 from skdctr.datasets.generator import blocks as blocks_module
 from skdctr.datasets.generator import pythia as pythia_module
 from skdctr.datasets.jets import parton_shower
 from skdctr.datasets.jets.observables import jet_observables
-from skdctr.datasets.jets.parton_shower import (
-    PARAMETERS,
-    make_parton_shower,
-    make_parton_shower_tuning,
-)
 
 PACKAGES = ["pythia8mc", "fastjet", "awkward"]
 BOUNDS = {name: parameter.bounds for name, parameter in PARAMETERS.items()}
@@ -200,7 +196,7 @@ def test_observables_are_cached(monkeypatch, cache_dir):
     monkeypatch.setattr(
         parton_shower, "jet_observables", counting(computed, parton_shower.jet_observables)
     )
-    monkeypatch.setattr(parton_shower, "run", counting(generated, parton_shower.run))
+    monkeypatch.setattr(parton_shower, "run_blocks", counting(generated, parton_shower.run_blocks))
     first = make_parton_shower(30, random_state=0)
     assert len(list(cache_dir.iterdir())) == 1
     for names, constituents in ((["tau21"], True), (["ecf3"], False), (["tau32"], True)):
@@ -290,7 +286,7 @@ def test_multiplicity_rises_with_a_lund():
 
 def test_every_theta_is_drawn_uniformly():
     limits = {"alphaS": (0.10, 0.18), "aLund": (0.68, 0.68), "probStoUD": (0.1, 0.3)}
-    theta, blocks = blocks_module.plan(limits, 20_000, 10, [1, 2])
+    theta, blocks = blocks_module.plan_blocks(limits, 20_000, 10, [1, 2])
     assert theta.shape == (2000, 3)
     assert_array_equal(theta[:, 1], 0.68)
     for column, (low, high) in ((0, (0.10, 0.18)), (2, (0.1, 0.3))):
@@ -308,7 +304,7 @@ def test_every_theta_is_drawn_uniformly():
 
 @pytest.mark.parametrize(("total", "per_theta"), [(1, 1), (7, 3), (2500, 2500), (5000, 1700)])
 def test_blocks_add_up(total, per_theta):
-    theta, blocks = blocks_module.plan(BOUNDS, total, per_theta, [0])
+    theta, blocks = blocks_module.plan_blocks(BOUNDS, total, per_theta, [0])
     sizes = pd.Series([block.n_events for block in blocks])
     by_theta = sizes.groupby([str(block.settings) for block in blocks], sort=False).sum().tolist()
     assert sum(by_theta) == total
@@ -345,7 +341,9 @@ def test_samples_of_one_seed_and_other_parameters_are_independent():
     fixed = [{name: (value, value) for name, value in NOMINAL.items()} for _ in range(2)]
     fixed[1]["alphaS"] = (0.16, 0.16)
     seeds = [
-        block.seed for ranges in fixed for block in blocks_module.plan(ranges, 9000, 9000, [1])[1]
+        block.seed
+        for ranges in fixed
+        for block in blocks_module.plan_blocks(ranges, 9000, 9000, [1])[1]
     ]
     assert len(set(seeds)) == len(seeds) == 18
 
@@ -376,7 +374,7 @@ def test_events_do_not_depend_on_the_number_of_processes(capfd):
 
 @needs_extra
 def test_a_pythia_used_before_gives_the_events_of_a_fresh_one():
-    _, blocks = blocks_module.plan(BOUNDS, 60, 20, [3])
+    _, blocks = blocks_module.plan_blocks(BOUNDS, 60, 20, [3])
     together = pythia_module.generate(blocks, 1, ["jets", "pid"])
     apart = [pythia_module.generate([block], 1, ["jets", "pid"]) for block in blocks]
     for name, values in together.items():
@@ -438,7 +436,9 @@ def test_cache_is_read_instead_of_generating(cache_dir, monkeypatch):
     arguments = {"alphaS": (0.10, 0.18), "random_state": 8}
     first = make_parton_shower(150, **arguments)
     assert len(list(cache_dir.iterdir())) == 1
-    monkeypatch.setattr(parton_shower, "run", lambda *args, **kwargs: pytest.fail("generated"))
+    monkeypatch.setattr(
+        parton_shower, "run_blocks", lambda *args, **kwargs: pytest.fail("generated")
+    )
     second = make_parton_shower(150, **arguments)
     assert_same_events(first, second)
     assert first.settings == second.settings
@@ -722,13 +722,13 @@ def test_tuning_samples():
 @needs_extra
 def test_tuning_of_several_parameters(monkeypatch):
     generated = []
-    original = parton_shower.run
+    original = parton_shower.run_blocks
 
     def counting(*args, **kwargs):
         generated.append(args)
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(parton_shower, "run", counting)
+    monkeypatch.setattr(parton_shower, "run_blocks", counting)
     names = ["probStoUD", "alphaS"]
     bunch = make_parton_shower_tuning(
         20, vary=names, bounds={"probStoUD": (0.2, 0.3)}, events_per_theta=5, random_state=0

@@ -62,7 +62,7 @@ def labels(ax):
         ({"nominal": [1.0, np.nan, 2.0]}, "nominal has 1 of 3 values that are NaN or infinite"),
         ({"target": [1.0, np.inf, 2.0]}, "target has 1 of 3 values"),
         ({"weights": [1.0, np.nan, 2.0]}, "weights has 1 of 3 values"),
-        ({"bins": 0}, "bins=0; expected a whole number, one at least"),
+        ({"bins": 0}, "bins must be at least 1, got 0"),
         ({"bins": "auto"}, "bins='auto'; expected a number of bins"),
         ({"bins": [1.0, 0.0]}, "two edges or more in ascending order"),
         ({"nominal": np.ones((3, 2)), "feature": 2}, "feature=2: nominal has 2 columns"),
@@ -183,6 +183,13 @@ def test_scans_overlay_in_other_colours(scan):
     assert [tick.get_text() for tick in rows.ax_.get_yticklabels()] == ["one", "two"]
 
 
+def test_cleared_axes_start_with_the_first_colour(scan):
+    ax = ScanDisplay.from_estimator(scan).ax_
+    before = ax.get_lines()[0].get_color()
+    ax.clear()
+    assert ScanDisplay.from_estimator(scan, ax=ax).ax_.get_lines()[0].get_color() == before
+
+
 def test_scan_of_the_loss(scan):
     display = ScanDisplay.from_estimator(scan, quantity="loss")
     np.testing.assert_array_equal(np.sort(display.value), np.sort(scan.scan_["loss"]))
@@ -248,9 +255,9 @@ def test_weights_of_an_exact_reweighter_lie_on_the_diagonal(toy, exact):
 
 
 def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     display = WeightDisplay(exact=np.zeros(2), learned=np.zeros(2), rms=0.0)
     with pytest.raises(
-        ImportError, match=r'Plots need matplotlib(.|\n)*pip install "skdctr\[plot\]"'
+        ImportError, match=r'matplotlib is not installed, and plots.*pip install "skdctr\[plot\]"'
     ):
         display.plot()

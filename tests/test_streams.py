@@ -72,8 +72,11 @@ def test_what_is_wrong_is_said_before_the_first_part(file, table, tmp_path):
         iterate_events([file, other])
     with pytest.raises(FileNotFoundError, match="is no file"):
         iterate_events([file, tmp_path / "third.root"])
-    for chunk_size in (0, -1, 0.5, None):
-        with pytest.raises(ValueError, match="chunk_size="):
+    for chunk_size in (0, -1):
+        with pytest.raises(ValueError, match="chunk_size must be at least 1"):
+            iterate_events(file, chunk_size=chunk_size)
+    for chunk_size in (0.5, None):
+        with pytest.raises(TypeError, match="chunk_size must be an int"):
             iterate_events(file, chunk_size=chunk_size)
     with pytest.raises(ValueError, match="path is an empty sequence"):
         iterate_events([])

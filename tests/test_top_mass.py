@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skdctr import DCTRReweighter, SRGNFitter
+from skdctr import DCTRReweighter, SRGNFitter, datasets
 from skdctr._utils import optional
 from skdctr.datasets import (
     ParametricDetector,
@@ -926,7 +926,7 @@ def test_the_mass_of_the_generator():
     for mass in (165.0, 182.0):
         assert pythia.readString(f"6:m0 = {mass!r}")
         assert pythia.init()
-        record = events_module._next(pythia, 20)
+        record = events_module._generate_record(pythia, 20)
         tops = (record.pid == 6) & (record.status == -62)
         assert tops.sum() == 40
         # A Breit-Wigner of 1.1 to 1.6 GeV: its median is that of the middle.
@@ -937,7 +937,7 @@ def test_the_mass_of_the_generator():
 @needs_extra
 def test_a_pythia_used_before_gives_the_events_of_a_fresh_one():
     names = {"mt": "6:m0"}
-    _, blocks = blocks_module.plan({"mt": (165.0, 182.0)}, 10, 5, [3], pythia_names=names)
+    _, blocks = blocks_module.plan_blocks({"mt": (165.0, 182.0)}, 10, 5, [3], pythia_names=names)
     detector = ParametricDetector()
     together = events_module.generate(blocks, detector)
     apart = [events_module.generate([block], detector) for block in blocks]
@@ -953,7 +953,7 @@ def test_seeds_and_cache(cache_dir, monkeypatch):
     assert more.theta["mt"].nunique() == 3
     first = make_top_mass_events(12, random_state=2, cache=False, **arguments)
     assert len(list(cache_dir.iterdir())) == 1
-    monkeypatch.setattr(top_mass, "run", lambda *args, **kwargs: pytest.fail("generated"))
+    monkeypatch.setattr(top_mass, "run_blocks", lambda *args, **kwargs: pytest.fail("generated"))
     again = make_top_mass_events(20, random_state=2, **arguments)
     for name in ("theta", "gen", "reco"):
         pd.testing.assert_frame_equal(more[name], again[name])
@@ -1029,8 +1029,8 @@ def test_bad_input(function, arguments, error, match):
 
 
 def test_all_that_is_public_is_documented():
-    for name in top_mass.__all__:
-        documented = getattr(top_mass, name)
+    for name in datasets.__all__:
+        documented = getattr(datasets, name)
         if inspect.isfunction(documented):
             for parameter in inspect.signature(documented).parameters:
                 assert parameter in documented.__doc__

@@ -1,4 +1,5 @@
 """Internal: small tools that know nothing of physics, for every other package.
 
-What comes in and goes out are plain values; nothing of the package is imported but `exceptions`.
+Plain values, files and jobs come in; the same, checked or done, go out.
+Nothing of the package may be imported here but `exceptions`.
 """

@@ -1,4 +1,4 @@
-"""The one place that resolves devices and owns torch's random state."""
+"""Devices, and torch's random state, which nothing else in the package may set."""
 
 from __future__ import annotations
 
@@ -10,18 +10,32 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from skdctr._utils.optional import require
+
 __all__ = ["accelerator", "process_device", "resolve_device", "spawn_seeds", "torch_seed"]
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Turn ``"auto"`` into CUDA where there is one, and anything else into a torch device.
+    """Find the device that a name stands for.
 
-    ``"accelerate"`` is the device that ``accelerate launch`` gave to this process.
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"`` stands for CUDA where there is one and for the CPU elsewhere, ``"accelerate"``
+        for the device that ``accelerate launch`` gave to this process; all other names are
+        torch's.
+
+    Returns
+    -------
+    torch.device
+        A device that this machine has.
 
     Raises
     ------
     ValueError
-        If the device is not one that torch knows or this machine has.
+        If torch does not know the device, or sees no CUDA device where one is asked for.
+    ImportError
+        If accelerate is asked for and not installed.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -50,7 +64,20 @@ def torch_seed(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def spawn_seeds(random_state: object, n_seeds: int) -> list[int]:
-    """Draw independent seeds from what scikit-learn accepts as ``random_state``."""
+    """Draw independent seeds.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        What scikit-learn accepts as a seed. A RandomState instance moves on.
+    n_seeds : int
+        Number of seeds.
+
+    Returns
+    -------
+    list of int
+        Seeds from 0 to 2³¹ − 2.
+    """
     generator: np.random.RandomState = check_random_state(random_state)
     return [int(seed) for seed in generator.randint(0, 2**31 - 1, size=n_seeds)]
 
@@ -63,18 +90,18 @@ def accelerator() -> Any:
     ImportError
         If accelerate is not installed.
     """
-    try:
-        from accelerate import Accelerator
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "device='accelerate' needs accelerate, which is not installed: pip install "
-            '"skdctr[accelerate]"'
-        ) from error
-    return Accelerator()
+    return require("accelerate").Accelerator()
 
 
 def process_device() -> torch.device:
-    """Return the device of this process."""
+    """Return the device that ``accelerate launch`` gave to this process.
+
+    Raises
+    ------
+    ImportError
+        If accelerate is not installed.
+    """
     device: torch.device = accelerator().device
-    # Several processes number the CPU, whose name is read back without a number only.
+    # Accelerate numbers the CPU where there are several processes. Torch saves such a name, but
+    # reads back only one without a number.
     return torch.device("cpu") if device.type == "cpu" else device

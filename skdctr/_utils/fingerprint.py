@@ -1,11 +1,10 @@
-"""Short names for settings and data, by which a campaign knows its own again."""
+"""Fingerprints of settings and data, by which a campaign recognises its own."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,31 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from skdctr._utils.optional import is_awkward
+from skdctr._utils.optional import is_awkward, require
 
 __all__ = ["describe", "fingerprint"]
 
 _CHUNK_BYTES = 1 << 24
+# Lists and dictionaries with more entries are not spelled out.
 _LONGEST = 20
-# What changes how a fit runs, not what it finds.
+# Attributes that change how a fit runs, but not what it finds.
 _IMMATERIAL = {"n_jobs", "verbose"}
 
 
 def describe(value: Any) -> Any:
-    """Return a value as JSON has it, or the name of its class and its fingerprint.
+    """Describe a setting so that a file of JSON can hold it.
 
-    Numbers, texts, short lists and dictionaries of them, classes and functions can be read; of
-    all else one sees whether it is the same.
+    Parameters
+    ----------
+    value : object
+        Any setting or data.
+
+    Returns
+    -------
+    object
+        Numbers, texts, and short lists and dictionaries of such stay as they are; classes and
+        functions become their names. Everything else becomes a text with its class, shape and
+        fingerprint, which tells whether two values are the same.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -46,10 +55,18 @@ def describe(value: Any) -> Any:
 
 
 def fingerprint(value: Any) -> str:
-    """Return 16 hexadecimal digits that tell a value from others, in every process the same.
+    """Compute 16 hexadecimal digits that tell a value from others, the same in every process.
 
-    Arrays, tables, tensors, networks, estimators with what they have learned, and whatever has
-    attributes are known by their content; functions by their name only.
+    Parameters
+    ----------
+    value : object
+        Arrays, tables, tensors, networks, fitted estimators and whatever has attributes count by
+        their content, functions by their name only.
+
+    Returns
+    -------
+    str
+        The first 16 digits of a SHA-256 sum.
     """
     digest = hashlib.sha256()
     _feed(digest, value, [])
@@ -57,7 +74,8 @@ def fingerprint(value: Any) -> str:
 
 
 def _feed(digest: Any, value: Any, above: list[Any]) -> None:
-    """Add a value to the digest; `above` are the objects that it is a part of."""
+    """Add a value to the digest; `above` holds the objects that it is a part of."""
+    # An object may contain itself.
     if any(value is other for other in above):
         return
     inside = [*above, value]
@@ -72,7 +90,7 @@ def _feed(digest: Any, value: Any, above: list[Any]) -> None:
             _feed(digest, str(name), inside)
             _feed(digest, column.to_numpy(), inside)
     elif is_awkward(value):
-        ak: Any = import_module("awkward")
+        ak = require("awkward")
         form, length, buffers = ak.to_buffers(ak.to_packed(value))
         _feed(digest, [form.to_json(), length, buffers], inside)
     elif isinstance(value, Mapping):
@@ -90,7 +108,7 @@ def _feed(digest: Any, value: Any, above: list[Any]) -> None:
     elif isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
         digest.update(f"{value.__module__}.{value.__qualname__}".encode())
     elif isinstance(value, NeuralNet):
-        # Of a net that is trained, its weights; history and optimizer do not predict.
+        # The weights of a trained net count; its history and optimizer do not predict.
         _feed(digest, getattr(value, "module_", value.module), inside)
     elif isinstance(value, torch.nn.Module):
         _feed(digest, dict(value.state_dict()), inside)
@@ -100,12 +118,12 @@ def _feed(digest: Any, value: Any, above: list[Any]) -> None:
         state = {k: v for k, v in vars(value).items() if k not in _IMMATERIAL}
         _feed(digest, state, inside)
     else:
-        # An address differs from one process to the next.
+        # The address in a repr differs from one process to the next.
         digest.update(repr(value).partition(" at 0x")[0].encode())
 
 
 def _feed_array(digest: Any, array: Any, inside: list[Any]) -> None:
-    """Add an array in parts, so that one on disk need not fit into memory."""
+    """Add an array in parts, so that a mapped one need not fit into memory."""
     if array.dtype == object:
         _feed(digest, array.tolist(), inside)
         return

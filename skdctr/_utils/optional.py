@@ -1,21 +1,32 @@
-"""Optional packages, imported where they are used."""
+"""Optional packages, imported where they are used; an error says how to install what is missing."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 __all__ = ["is_awkward", "require"]
 
-# Names to try, and the extra that brings the package.
-_MODULES: Final = {
-    "pythia8mc": (("pythia8mc", "pythia8"), "pythia"),
-    "fastjet": (("fastjet",), "pythia"),
-    "awkward": (("awkward",), "pythia"),
-    "pyarrow": (("pyarrow",), "io"),
-    "uproot": (("uproot",), "io"),
-    "pooch": (("pooch",), "download"),
+
+class _OptionalPackage(NamedTuple):
+    """A package that skdctr can do without, until somebody asks for what needs it."""
+
+    names: tuple[str, ...]
+    extra: str
+    use: str
+
+
+_PACKAGES: Final = {
+    "accelerate": _OptionalPackage(("accelerate",), "accelerate", "device='accelerate' needs it"),
+    "awkward": _OptionalPackage(("awkward",), "pythia", "events of varying length need it"),
+    "fastjet": _OptionalPackage(("fastjet",), "pythia", "the clustering of jets needs it"),
+    "iminuit": _OptionalPackage(("iminuit",), "minuit", "method='minuit' needs it"),
+    "matplotlib": _OptionalPackage(("matplotlib",), "plot", "plots need it"),
+    "pooch": _OptionalPackage(("pooch",), "download", "downloads need it"),
+    "pyarrow": _OptionalPackage(("pyarrow",), "io", "parquet files need it"),
+    "pythia8mc": _OptionalPackage(("pythia8mc", "pythia8"), "pythia", "the generation needs it"),
+    "uproot": _OptionalPackage(("uproot",), "io", "ROOT files need it"),
 }
 
 
@@ -24,8 +35,9 @@ def require(package: str) -> Any:
 
     Parameters
     ----------
-    package : {"pythia8mc", "fastjet", "awkward", "pyarrow", "uproot", "pooch"}
-        ``pythia8mc`` is Pythia's name on PyPI; other builds call the same module ``pythia8``.
+    package : str
+        The name of the package on PyPI. Pythia is ``pythia8mc`` there; other builds call the same
+        module ``pythia8``, which is tried too.
 
     Returns
     -------
@@ -35,18 +47,18 @@ def require(package: str) -> Any:
     Raises
     ------
     ImportError
-        If it is not installed; the message says how to install it.
+        If it is not installed; the message names the extra of skdctr that installs it.
     """
-    names, extra = _MODULES[package]
+    names, extra, use = _PACKAGES[package]
     for name in names:
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
+            # An installed package that lacks one of its own must not be called missing.
             if error.name != name:
                 raise
     raise ImportError(
-        f"{package} is not installed and this function of skdctr.datasets needs it. Install it "
-        f'with: pip install "skdctr[{extra}]"'
+        f'{package} is not installed, and {use}. Install it with: pip install "skdctr[{extra}]"'
     )
 
 

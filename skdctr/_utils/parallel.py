@@ -1,4 +1,4 @@
-"""Jobs over joblib: processes of this machine, or the backend of `joblib.parallel_config`."""
+"""Jobs in processes of this machine, or on the backend of `joblib.parallel_config`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ __all__ = ["run_jobs", "runs_here"]
 
 T = TypeVar("T")
 
-# Held by the job that a process is busy with; a job may start others in its own thread.
+# The job that a process is busy with holds this lock; it may start others in its own thread.
 _BUSY = threading.RLock()
 
 
 def _backend() -> str:
+    """Return the name of the class of joblib's active backend."""
     return type(get_active_backend()[0]).__name__
 
 
@@ -41,15 +42,15 @@ def run_jobs(
     Parameters
     ----------
     jobs : iterable of callable
-        Without arguments. They must be picklable by cloudpickle.
+        Functions without arguments, which cloudpickle can pickle.
     n_jobs : int or None
-        Processes of this machine, with one thread each. None is one, or what the surrounding
-        ``joblib.parallel_config`` says. Another backend than joblib's own is used as it is
-        configured there.
+        Number of processes on this machine, with one thread each. None is one, or what the
+        surrounding ``joblib.parallel_config`` says. Another backend than joblib's own is used as
+        it is configured there.
     ordered : bool, default=False
         Whether results come in the order of the jobs.
     batch_size : int or "auto", default="auto"
-        Jobs that are sent, and whose results come back, together.
+        How many jobs are sent, and come back with their results, together.
 
     Yields
     ------
@@ -60,12 +61,12 @@ def run_jobs(
         yield (job() for job in jobs)
         return
     if _backend() == "LokyBackend":
-        # Each with all threads would be slower than one alone.
+        # Several processes with all threads each would be slower than one alone.
         config = parallel_config("loky", n_jobs=effective_n_jobs(n_jobs), inner_max_num_threads=1)
         options = {}
     else:
         config = nullcontext()
-        # A cluster may still grow.
+        # A cluster may still grow, so that all jobs are handed over at once.
         options = {"pre_dispatch": "all"} | ({} if n_jobs is None else {"n_jobs": n_jobs})
     with config:
         parallel = Parallel(
@@ -73,12 +74,12 @@ def run_jobs(
             batch_size=batch_size,
             **options,
         )
-        with closing(parallel(delayed(_alone)(job) for job in jobs)) as results:
+        with closing(parallel(delayed(_run_alone)(job) for job in jobs)) as results:
             yield results
 
 
-def _alone(job: Callable[[], T]) -> T:
-    """Run a job in a process that has no other: torch's random state is one for all threads.
+def _run_alone(job: Callable[[], T]) -> T:
+    """Run a job where the process has no other, as threads share torch's random state.
 
     Raises
     ------

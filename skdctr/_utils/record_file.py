@@ -1,4 +1,4 @@
-"""A file of finished toys or members, one JSON line each, that survives an interruption."""
+"""A file of finished toys or members, a JSON line for each, that survives an interruption."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ try:
 except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+from skdctr._utils.atomic import synchronise
+
 __all__ = ["RecordFile", "claimed"]
 
 _START = b'{"format": "skdctr'
@@ -21,12 +23,17 @@ _START = b'{"format": "skdctr'
 
 @contextmanager
 def claimed(path: str | Path) -> Iterator[None]:
-    """Keep a file of records to this call; the claim ends with the process, however that ends.
+    """Keep a file of records to this call, until the block or the process ends.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; it is made where there is none.
 
     Raises
     ------
     RuntimeError
-        If another call is adding to it. File systems without locks cannot tell.
+        If another call is adding to the file. On file systems without locks this goes unnoticed.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(path).open("ab") as file:
@@ -42,28 +49,28 @@ def claimed(path: str | Path) -> Iterator[None]:
 
 
 class RecordFile:
-    """What a campaign has finished; the first line tells the settings.
+    """Records of what a campaign has finished, below a first line with its settings.
 
-    A record is one line, written and synchronised at once: a kill costs the last line at most, and
-    what is left of that is dropped on the next opening.
+    A record is one line, which is on the disk before the campaign goes on. A kill costs the last
+    line at most; what is left of it is dropped when the file is opened again.
 
     Parameters
     ----------
     path : str or Path
-        File; made where there is none.
+        The file; it is made where there is none.
     kind : {"toy", "member"}
-        What the records are of; under this name they have their number.
+        What a record is of. It has its number under this name.
     settings : mapping of str to JSON values, default=None
-        What all records must have in common; None reads whatever is there.
+        The settings that all records must have in common; None takes those of the file.
     free : collection of str, default=()
-        Settings that are taken from the file where it has them.
+        Names of settings for which the file decides, where it has them.
 
     Attributes
     ----------
     settings : dict
-        As in the file.
+        The settings in the file.
     rows : dict of int to dict
-        Records by their number; of several with one number, the last.
+        The records by their numbers. Where several have one number, the last counts.
 
     Raises
     ------
@@ -105,7 +112,15 @@ class RecordFile:
                 os.truncate(self.path, length)
 
     def _parse(self, text: bytes) -> tuple[list[dict[str, Any]], int]:
-        """Read the lines, and up to where they are whole: the last may be torn by a kill."""
+        """Read the lines, the last of which a kill may have torn.
+
+        Returns
+        -------
+        rows : list of dict
+            The lines that are whole.
+        length : int
+            How many bytes of the text they take.
+        """
         rows: list[dict[str, Any]] = []
         lines = text.splitlines(keepends=True)
         length = 0
@@ -125,10 +140,12 @@ class RecordFile:
         return rows, length
 
     def _foreign(self) -> ValueError:
+        """Make the error for a file that holds something else."""
         return ValueError(f"{self.path} is not a file of {self.kind}s: choose another path.")
 
     def _compare(self, settings: Mapping[str, Any]) -> None:
-        # As they come back from a file: tuples as lists.
+        """Refuse settings other than those of the file."""
+        # Settings come back from a file changed: tuples as lists.
         wanted = json.loads(json.dumps(settings))
         for key in sorted({*wanted, *self.settings}):
             if wanted.get(key) != self.settings.get(key):
@@ -139,18 +156,22 @@ class RecordFile:
                 )
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add a record, with its number under the name of its kind."""
+        """Add a record to the file; it has its number under the name of its kind."""
         row = dict(record)
         self._write(row, mode="ab")
         self.rows[int(row[self.kind])] = row
 
     def _write(self, row: Mapping[str, Any], *, mode: str) -> None:
+        """Write a line, and return once it is on the disk.
+
+        Even the first line is written in place: a new file in place of the old one would not have
+        the lock by which `claimed` keeps others out.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps(row).encode() + b"\n"
         with self.path.open(mode) as file:
             file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            synchronise(file)
 
     @classmethod
     def read(cls, path: str | Path, kind: str) -> Self:
@@ -159,7 +180,9 @@ class RecordFile:
         Raises
         ------
         FileNotFoundError
-            If there is none.
+            If there is no such file.
+        ValueError
+            If it holds no such records, or is damaged other than at its end.
         """
         if not Path(path).exists():
             raise FileNotFoundError(f"There is no file of {kind}s at {path}.")

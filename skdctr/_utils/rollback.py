@@ -1,4 +1,4 @@
-"""Fits that change an estimator as a whole or not at all."""
+"""The guard that makes a fit change an estimator as a whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the types that annotations use all over the package."""
+"""Types that annotations all over the package use."""
 
 from __future__ import annotations
 

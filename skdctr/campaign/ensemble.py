@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-import os
 import pickle
 import platform
 import time
@@ -27,6 +26,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from skdctr import exceptions
+from skdctr._utils.atomic import replacing
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.fingerprint import describe
 from skdctr._utils.parallel import run_jobs, runs_here
@@ -180,7 +180,8 @@ def _train(
         # One by one: what is lost with a process is the member that it was at.
         with run_jobs(jobs, n_jobs, batch_size=1) as results:
             for record, content in results:
-                _write(directory / record["file"], content)
+                with replacing(directory / record["file"]) as draft:
+                    draft.write_bytes(content)
                 manifest.append(record)
                 bar.update()
     return [manifest.rows[k] for k in range(n)]
@@ -231,10 +232,9 @@ def _handed_over(
         file.unlink(missing_ok=True)
         yield arguments
         return
-    draft = file.with_suffix(".draft")
-    joblib.dump(arguments, draft)
     # Whoever still reads those of an earlier call keeps them.
-    draft.replace(file)
+    with replacing(file) as draft:
+        joblib.dump(arguments, draft)
     try:
         yield file
     finally:
@@ -273,16 +273,6 @@ def _member(
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
     }
     return record, content
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there."""
-    draft = file.with_suffix(".draft")
-    with draft.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(file)
 
 
 def _category(name: str) -> type[Warning]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from skdctr._utils.device import spawn_seeds
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import reference_classifier
 from skdctr.comparison.objective import ClassifierObjective, ComparedSamples
@@ -128,8 +128,11 @@ def classifier_test(
     Raises
     ------
     ValueError
-        If a sample has fewer than ``2 * n_folds`` events, something is not finite, features or
-        weights do not fit, or permutations are asked for with weights.
+        If `n_folds` is below 2 or `n_permutations` below 1, a sample has fewer than
+        ``2 * n_folds`` events, something is not finite, features or weights do not fit, or
+        permutations are asked for with weights.
+    TypeError
+        If `n_folds` or `n_permutations` is no integer.
 
     Notes
     -----
@@ -149,7 +152,7 @@ def classifier_test(
     >>> bool(test.p_value < 1e-6)
     True
     """
-    _check_count("n_folds", n_folds, 2)
+    check_count("n_folds", n_folds, least=2)
     positive = check_sample(target, name="target")
     check_same_columns(sample, target, name="sample", reference_name="target")
     negative = check_sample(sample, name="sample")
@@ -163,7 +166,7 @@ def classifier_test(
     w = check_weights(weight_target, len(positive), name="weight_target")
     v = check_weights(weight_sample, len(negative), name="weight_sample")
     if n_permutations is not None:
-        _check_count("n_permutations", n_permutations, 1)
+        check_count("n_permutations", n_permutations)
         if weight_target is not None or weight_sample is not None:
             raise ValueError(
                 "n_permutations was given with weights, but weighted events cannot be exchanged "
@@ -201,8 +204,3 @@ def probability_above(auc: float, error: float, expected: float) -> float:
     """Compute the probability of as large an AUC where another one is expected."""
     # A perfect separation leaves no error to divide by.
     return float(stats.norm.sf((auc - expected) / error)) if error > 0 else float(auc <= expected)
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name}={value!r}; expected an integer of at least {least}.")

@@ -1,7 +1,7 @@
 """Do the errors of a fit cover? Toys with known truth, in parallel, resumable, and what they say.
 
-Functions that draw a sample and fit it come in; bias, spread, pulls and coverage go out. Knows
-nothing of the fits but that they have a θ and a covariance.
+Functions that draw a sample and fit it come in; bias, spread, pulls and coverage go out. No fitter
+is imported here: a fit is whatever has a θ and a covariance.
 """
 
 from skdctr.coverage.result import CoverageResult

@@ -1,4 +1,4 @@
-"""What many toys say of a fit: bias, spread, pulls and coverage, as text, HTML and table."""
+"""The result of many toys: bias, spread, pulls and coverage, as text, HTML and table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from skdctr.results.fit_result import round_to_error
 
 __all__ = ["CoverageResult"]
 
-_EXACT = tuple(math.erf(k / math.sqrt(2)) for k in (1, 2))
+# The confidence levels of one and of two standard errors.
+_LEVELS = tuple(math.erf(k / math.sqrt(2)) for k in (1, 2))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,15 +29,16 @@ class CoverageResult:
     Attributes
     ----------
     frame : DataFrame
-        A row for each toy, by its number: for every parameter its value, ``_true``, ``_error`` and
-        ``_pull``; then ``valid``, ``seconds``, ``warnings`` and ``failure`` (texts, empty where
-        there is none).
+        A row for each toy, by its number. For every parameter it has the fitted value and, with
+        ``_true``, ``_error`` and ``_pull`` appended to the name, the truth, the error and the
+        pull. Then come ``valid``, ``seconds``, and the texts ``warnings`` and ``failure``, which
+        are empty where there is none.
     names : list of str of length p
-        Parameters.
+        Names of the parameters.
     covariance : ndarray of shape (n_toys, p, p)
-        Of every toy; NaN where the fit failed.
+        Covariance that the fit of each toy quotes; NaN where the fit failed.
     seed : int
-        What all random numbers follow from.
+        The seed that all random numbers follow from.
     """
 
     frame: pd.DataFrame
@@ -46,18 +48,30 @@ class CoverageResult:
 
     @classmethod
     def from_rows(cls, rows: Sequence[dict[str, Any]], seed: int) -> Self:
-        """Make the result of finished toys, in any order, as a file of toys holds them.
+        """Make the result of finished toys.
+
+        Parameters
+        ----------
+        rows : sequence of dict
+            One row for each toy, in any order, as a file of toys holds them.
+        seed : int
+            The seed that all random numbers follow from.
+
+        Returns
+        -------
+        CoverageResult
+            The toys in the order of their numbers.
 
         Raises
         ------
         ValueError
-            If toys differ in their parameters.
+            If toys differ in the names of their parameters.
         """
         rows = sorted(rows, key=lambda row: row["toy"])
         fitted = [row for row in rows if not row["failure"]]
         names = next((list(row["names"]) for row in [*fitted, *rows] if row["names"]), None)
         if names is None:
-            # Every toy failed: only how many parameters there are may be known.
+            # Where every toy failed, no more is known than how many parameters there are.
             p = max((len(row["truth"] or []) for row in rows), default=0)
             names = [f"theta_{k}" for k in range(p)]
         if any(row["names"] != names for row in fitted):
@@ -86,33 +100,52 @@ class CoverageResult:
 
     @property
     def n_toys(self) -> int:
-        """How many toys were made."""
+        """The number of toys that were made."""
         return len(self.frame)
 
     @property
     def n_failed(self) -> int:
-        """How many ended with an error."""
+        """The number of toys that ended with an exception."""
         return int((self.frame["failure"] != "").sum())
 
     def pulls(self, name: str) -> FloatArray:
-        """Return (fitted − true) / error of one parameter where it has a finite one, (n,)."""
+        """Return the pulls (fitted − true) / error of one parameter.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            The pulls of the toys in which it has a finite error.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
         if name not in self.names:
             raise ValueError(f"There is no parameter {name!r}; {did_you_mean(name, self.names)}")
         values = self.frame[f"{name}_pull"].to_numpy(dtype=np.float64)
         return values[np.isfinite(values)]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row for each parameter.
+        """Make a table of bias, spread, pulls and coverage.
 
         Returns
         -------
         DataFrame
-            ``n`` (toys with a finite error), ``bias`` (mean of fitted − true) and ``spread`` (their
-            standard deviation), ``quoted`` (root mean square of the errors that the fits quote),
-            ``pull_mean``, ``pull_width``, each with ``_error``, which for spreads is that of a
-            Gaussian; ``coverage_68`` and ``coverage_95``, the share of toys within one and two
-            errors (68.27% and 95.45% are expected), with ``_low`` and ``_high``, the interval
-            of Clopper and Pearson at 68.27%.
+            A row for each parameter. ``n`` is the number of toys with a finite error; ``bias`` is
+            the mean of fitted − true, ``spread`` the standard deviation of these, and ``quoted``
+            the root mean square of the errors that the fits quote. ``pull_mean`` and
+            ``pull_width`` are mean and standard deviation of the pulls. All but ``n`` and
+            ``quoted`` have a statistical error, with ``_error`` appended, which for the widths is
+            that of a Gaussian. ``coverage_68`` and ``coverage_95`` are the shares of toys within
+            one and two errors, of which 68.27% and 95.45% are expected; with ``_low`` and
+            ``_high`` appended come the ends of their intervals after Clopper and Pearson at
+            68.27%.
         """
         rows = {}
         for name in self.names:
@@ -140,19 +173,27 @@ class CoverageResult:
         Returns
         -------
         Series
-            ``n``; ``coverage_68`` and ``coverage_95`` of the joint regions at 68.27% and 95.45%,
-            with ``_low`` and ``_high``; ``uniformity``, the p-value of a test of Kolmogorov and
-            Smirnov that the toys' p-values are uniform.
+            ``n`` is the number of toys with a regular covariance; ``coverage_68`` and
+            ``coverage_95``, with ``_low`` and ``_high``, are the coverage of the joint regions at
+            68.27% and 95.45%; ``uniformity`` is the p-value of the test of Kolmogorov and Smirnov
+            that the toys' p-values are uniform.
         """
         p_values = self.joint_p_values()
         row: dict[str, float] = {"n": len(p_values)}
-        for level, title in zip(_EXACT, ("coverage_68", "coverage_95"), strict=True):
+        for level, title in zip(_LEVELS, ("coverage_68", "coverage_95"), strict=True):
             row |= _share(title, int((p_values >= 1 - level).sum()), len(p_values))
         uniform = stats.kstest(p_values, "uniform").pvalue if len(p_values) else math.nan
         return pd.Series({**row, "uniformity": float(uniform)})
 
     def joint_p_values(self) -> FloatArray:
-        """Return the p-value of the truth in every toy with a regular covariance, (n,)."""
+        """Compute the p-value of the truth in each toy.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Probabilities of a larger χ² than that of the truth, uniform where the errors are right.
+            Toys without a regular covariance are left out.
+        """
         true = [f"{name}_true" for name in self.names]
         off = self.frame[self.names].to_numpy() - self.frame[true].to_numpy()
         chi2 = []
@@ -166,7 +207,7 @@ class CoverageResult:
         return p_values
 
     def _notes(self) -> list[str]:
-        """List what befell the toys, most frequent first."""
+        """List what went wrong in the toys, the most frequent warnings and failures first."""
         notes = []
         invalid = int((~self.frame["valid"] & (self.frame["failure"] == "")).sum())
         if invalid:
@@ -182,6 +223,7 @@ class CoverageResult:
         return notes
 
     def _title(self) -> str:
+        """Say how many toys there are, how many failed, how long they took, and the seed."""
         time = f"{self.frame['seconds'].mean():.3g} s each, " if self.n_toys else ""
         return f"{self.n_toys} toys, {self.n_failed} failed, {time}seed {self.seed}"
 
@@ -215,11 +257,12 @@ class CoverageResult:
 
 
 def _rms(values: FloatArray) -> float:
+    """Compute the root mean square; NaN where there are no values."""
     return float(np.sqrt(np.mean(values**2))) if len(values) else math.nan
 
 
 def _moments(centre: str, width: str, sample: FloatArray) -> dict[str, float]:
-    """Mean and standard deviation, with the errors that they have for a Gaussian."""
+    """Compute mean and standard deviation, with the errors that they have for a Gaussian."""
     n = len(sample)
     mean = float(sample.mean()) if n else math.nan
     deviation = float(sample.std(ddof=1)) if n > 1 else math.nan
@@ -232,18 +275,19 @@ def _moments(centre: str, width: str, sample: FloatArray) -> dict[str, float]:
 
 
 def _share(title: str, inside: int, n: int) -> dict[str, float]:
-    """Share of toys, with the exact interval of Clopper and Pearson."""
+    """Compute a share of toys, with the exact interval of Clopper and Pearson."""
     if not n:
         return {title: math.nan, f"{title}_low": math.nan, f"{title}_high": math.nan}
-    interval = stats.binomtest(inside, n).proportion_ci(_EXACT[0], method="exact")
+    interval = stats.binomtest(inside, n).proportion_ci(_LEVELS[0], method="exact")
     return {title: inside / n, f"{title}_low": interval.low, f"{title}_high": interval.high}
 
 
 def _percent(row: pd.Series[float]) -> str:
+    """Write the coverage of a row beside what is expected."""
     shown = [
         f"{100 * row[f'coverage_{short}']:.1f}% "
         f"[{100 * row[f'coverage_{short}_low']:.1f}, {100 * row[f'coverage_{short}_high']:.1f}] "
         f"of {100 * level:.2f}%"
-        for short, level in zip((68, 95), _EXACT, strict=True)
+        for short, level in zip((68, 95), _LEVELS, strict=True)
     ]
     return ", ".join(shown)

@@ -1,4 +1,4 @@
-"""Do the errors of a fit cover? Toys with known truth, in parallel, resumable, and what they say.
+"""Toys: samples with a known truth, drawn and fitted many times, in parallel and resumable.
 
 `run_toys` draws a sample, fits it, and does so again with other random numbers; bias, spread, pulls
 and coverage are in the `CoverageResult`.
@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from skdctr._utils.device import spawn_seeds
+from skdctr._utils.numbers import check_count
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.record_file import RecordFile, claimed
 from skdctr._utils.typing import FloatArray
@@ -54,18 +54,18 @@ def run_toys(
         ``fit(sample, random_state)`` returns a fitted `SRGNFitter` or `DCTRFitter`, a `FitResult`,
         or anything with ``theta`` (p,), ``covariance`` (p, p) and ``names``.
     n_toys : int
-        How many.
+        Number of toys.
     theta : float, array-like, mapping, DataFrame or callable, default=None
-        The truth: one θ for all, of shape (p,), by order or by name; one for each toy, of shape
-        (n_toys, p); or ``theta(rng)``, which draws one with a numpy Generator. None reads it
-        off the sample, as its ``theta_true``.
+        The truth. It is one θ for all toys, of shape (p,), in order or by name; or one for each
+        toy, of shape (n_toys, p); or ``theta(rng)``, which draws one with a numpy Generator. None
+        takes the ``theta_true`` of each sample.
     n_jobs : int, default=None
-        Processes, of one thread each; -1 takes as many as there are cores. None is one, or the
-        backend of ``joblib.parallel_config``, such as a Dask cluster.
+        Number of processes, of one thread each; -1 takes as many as there are cores. None is one,
+        or the backend of ``joblib.parallel_config``, such as a Dask cluster.
     random_state : int, RandomState instance or None, default=None
         Seed. None takes that of the file, where `path` has one already.
     path : str or Path, default=None
-        File that every finished toy is added to at once. Where it exists, only the toys that it
+        File to which every finished toy is added at once. Where it exists, only the toys that it
         lacks are made: after an interruption, call again.
     verbose : int, default=0
         1 shows a progress bar.
@@ -73,13 +73,14 @@ def run_toys(
     Returns
     -------
     CoverageResult
+        The toys, those of the file included.
 
     Raises
     ------
     ValueError
-        If shapes do not fit together, or `path` holds toys of other settings.
+        If `n_toys` is below 1, shapes do not fit together, or `path` holds toys of other settings.
     TypeError
-        If what `fit` returns is no fit, or there is no truth.
+        If `n_toys` is no integer, what `fit` returns is no fit, or there is no truth.
     RuntimeError
         If another call is adding toys to `path`.
 
@@ -103,15 +104,14 @@ def run_toys(
     >>> bool(abs(result.to_frame().loc["mu", "pull_mean"]) < 0.3)
     True
     """
-    if not isinstance(n_toys, Integral) or n_toys < 1:
-        raise ValueError(f"n_toys={n_toys!r}: expected a whole number, at least one.")
+    n_toys = check_count("n_toys", n_toys)
     with nullcontext() if path is None else claimed(path):
         settings = {"simulate": _describe(simulate), "fit": _describe(fit)}
-        file, seed = _open(path, settings, random_state)
+        file, seed = _open_record_file(path, settings, random_state)
         truths, names = _truths(theta, n_toys, seed)
-        rows = _finished(file, truths, path)
+        rows = _finished_toys(file, truths, path)
         missing = [toy for toy in range(n_toys) if toy not in rows]
-        jobs = (partial(_toy, simulate, fit, toy, seed, truths[toy], names) for toy in missing)
+        jobs = (partial(_run_toy, simulate, fit, toy, seed, truths[toy], names) for toy in missing)
         bar = tqdm(desc="toys", total=n_toys, initial=len(rows), disable=not verbose, unit="toy")
         with bar, run_jobs(jobs, n_jobs) as results:
             for row in results:
@@ -135,6 +135,7 @@ def read_toys(path: str | Path) -> CoverageResult:
     Returns
     -------
     CoverageResult
+        The toys that were finished when the file was read.
 
     Raises
     ------
@@ -149,12 +150,20 @@ def read_toys(path: str | Path) -> CoverageResult:
     return CoverageResult.from_rows(list(file.rows.values()), file.settings["seed"])
 
 
-def _open(
+def _open_record_file(
     path: str | Path | None, settings: dict[str, Any], random_state: Any
 ) -> tuple[RecordFile | None, int]:
-    """Open the file, and settle the seed: the given one, that of the file, or a fresh one."""
+    """Open the file, if there is to be one, and decide on the seed.
+
+    Returns
+    -------
+    file : RecordFile or None
+        The file of toys.
+    seed : int
+        The seed that was given, or else that of the file, or else a fresh one.
+    """
     if random_state is None:
-        # 53 bits, which every reader of JSON keeps.
+        # The file is JSON, of which every reader keeps 53 bits.
         seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(11))
     elif isinstance(random_state, (int, np.integer)):
         if random_state < 0:
@@ -174,19 +183,27 @@ def _describe(function: Callable[..., Any]) -> str:
     if isinstance(function, partial):
         bound = [repr(value) for value in function.args]
         bound += [f"{key}={value!r}" for key, value in sorted(function.keywords.items())]
-        # An address differs from one process to the next.
+        # The address in a repr differs from one process to the next.
         bound = [text.partition(" at 0x")[0] for text in bound]
         return f"{_describe(function.func)}({', '.join(bound)})"
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def _truths(theta: Any, n_toys: int, seed: int) -> tuple[list[FloatArray | None], list[str] | None]:
-    """Return the truth of every toy, (p,), None for that of its sample; and the names."""
+    """Settle the truth of every toy.
+
+    Returns
+    -------
+    truths : list of (ndarray of shape (p,) or None)
+        The truth of each toy; None where its sample tells it.
+    names : list of str or None
+        The names of the parameters, where `theta` has them.
+    """
     names = feature_names(theta) if isinstance(theta, pd.DataFrame) else None
     if theta is None:
         return [None] * n_toys, None
     if callable(theta):
-        rngs = (np.random.default_rng(_sequence(seed, toy, 1)) for toy in range(n_toys))
+        rngs = (np.random.default_rng(_seed_sequence(seed, toy, 1)) for toy in range(n_toys))
         drawn = [np.atleast_1d(np.asarray(theta(rng), dtype=np.float64)) for rng in rngs]
         if len({point.shape for point in drawn}) > 1 or drawn[0].ndim > 1:
             raise ValueError(f"theta(rng) returned shape {drawn[0].shape}; expected (p,) always.")
@@ -208,10 +225,16 @@ def _truths(theta: Any, n_toys: int, seed: int) -> tuple[list[FloatArray | None]
     return list(points), names
 
 
-def _finished(
+def _finished_toys(
     file: RecordFile | None, truths: list[FloatArray | None], path: Any
 ) -> dict[int, dict[str, Any]]:
-    """Take the toys of the file that are asked for, if they have the truth that is asked for."""
+    """Return the toys of the file that are asked for, by their numbers.
+
+    Raises
+    ------
+    ValueError
+        If one of them has another truth than is asked for.
+    """
     rows = {} if file is None else {k: row for k, row in file.rows.items() if k < len(truths)}
     for toy, row in rows.items():
         truth = truths[toy]
@@ -223,11 +246,12 @@ def _finished(
     return rows
 
 
-def _sequence(seed: int, toy: int, use: int) -> np.random.SeedSequence:
+def _seed_sequence(seed: int, toy: int, use: int) -> np.random.SeedSequence:
+    """Return the random numbers of a toy: use 0 is for its sample and fit, use 1 for its truth."""
     return np.random.SeedSequence(seed, spawn_key=(toy, use))
 
 
-def _toy(
+def _run_toy(
     simulate: Callable[[Any, int], Any],
     fit: Callable[[Any, int], Any],
     toy: int,
@@ -235,31 +259,31 @@ def _toy(
     truth: FloatArray | None,
     names: list[str] | None,
 ) -> dict[str, Any]:
-    """Make one toy: a row for the file."""
-    # 31 bits: what scikit-learn, numpy and torch all take.
-    seeds = [int(state) for state in _sequence(seed, toy, 0).generate_state(2) >> 1]
+    """Draw and fit one toy, and return its row for the file."""
+    # Seeds of 31 bits are what scikit-learn, numpy and torch all take.
+    seeds = [int(state) for state in _seed_sequence(seed, toy, 0).generate_state(2) >> 1]
     row: dict[str, Any] = {"toy": toy, "names": names, "valid": False, "failure": ""}
     row |= {"seconds": 0.0, "warnings": [], "truth": None if truth is None else truth.tolist()}
     sample = fitted = None
-    with _recorded(row):
+    with _recording(row):
         sample = simulate(None if truth is None else truth.copy(), seeds[0])
     if not row["failure"]:
-        known = _truth_of(sample) if truth is None else truth
+        known = _truth_in_sample(sample) if truth is None else truth
         row["truth"] = known.tolist()
-        with _recorded(row):
+        with _recording(row):
             fitted = fit(sample, seeds[1])
         if not row["failure"]:
-            row |= _read(fitted, known, names)
+            row |= _fitted_values(fitted, known, names)
     row["warnings"] = "\n".join(sorted(set(row["warnings"])))
     return row
 
 
 @contextmanager
-def _recorded(row: dict[str, Any]) -> Iterator[None]:
-    """Note the time, the warnings and the exception of a step: the others go on."""
+def _recording(row: dict[str, Any]) -> Iterator[None]:
+    """Note the time, the warnings and the exception of a step, so that other toys can go on."""
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
-        # Whatever the filters of the process are, which differ with `n_jobs`.
+        # The filters of the process do not count: they differ with `n_jobs`.
         warnings.simplefilter("always")
         try:
             yield
@@ -269,7 +293,7 @@ def _recorded(row: dict[str, Any]) -> Iterator[None]:
     row["warnings"] += [str(one.message).replace("\n", " ") for one in caught]
 
 
-def _truth_of(sample: Any) -> FloatArray:
+def _truth_in_sample(sample: Any) -> FloatArray:
     """Read the truth off a sample that carries it."""
     truth = getattr(sample, "theta_true", None)
     if truth is None and isinstance(sample, Mapping):
@@ -282,8 +306,18 @@ def _truth_of(sample: Any) -> FloatArray:
     return np.atleast_1d(np.asarray(truth, dtype=np.float64))
 
 
-def _read(fitted: Any, truth: FloatArray, names: list[str] | None) -> dict[str, Any]:
-    """Take from a fit what is kept of it; what is none is a mistake, which ends the campaign."""
+def _fitted_values(fitted: Any, truth: FloatArray, names: list[str] | None) -> dict[str, Any]:
+    """Take from a fit what is kept of it.
+
+    What is no fit is a mistake of the user's, and ends the whole campaign.
+
+    Raises
+    ------
+    TypeError
+        If it lacks θ, a covariance or names.
+    ValueError
+        If their shapes or names do not fit together or to the truth.
+    """
     result = getattr(fitted, "result_", fitted)
     found: dict[str, Any] = {
         key: getattr(fitted, estimator, getattr(result, key, None))

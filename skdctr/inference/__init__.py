@@ -1,7 +1,7 @@
 """χ²(θ) of estimating equations, and what follows from it: intervals, profiles and contours.
 
-Equations with their covariance, or a result, come in; intervals, profiles and contours go out.
-Knows `results`, not how the equations were made.
+Equations with their covariance, or the result of a fit, come in; intervals, profiles and contours
+go out. Nothing that makes equations is imported here: no fitter, no weights and no network.
 """
 
 from skdctr.inference.chi_square import ChiSquare

@@ -1,4 +1,4 @@
-"""χ²(θ) of estimating equations, and what follows from it: intervals, profiles and contours."""
+"""χ² of estimating equations as an object that profiles, and finds intervals and contours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
-from skdctr.inference.crossing import crossing, quantiles_of, star
+from skdctr.inference.crossing import chi2_quantiles, closed_lines, crossing_distance
 from skdctr.inference.minuit import check_method, minos_contour, minos_interval
 from skdctr.inference.whitened import STEP, WhitenedEquations
 from skdctr.results.errors import sandwich
@@ -27,24 +27,24 @@ __all__ = ["ChiSquare"]
 class ChiSquare:
     """χ²(θ) = U(θ)ᵀ V⁻¹ U(θ) of estimating equations U, with Gaussian constraints on parameters.
 
-    Every parameter that a method does not name is profiled, i.e. minimised over. The residual
-    may be expensive: its values are kept, and near-parabolic cases take few of them.
+    Every parameter that a method does not name is profiled: χ² is minimised over it. The residual
+    may be expensive. Its values are kept, and a χ² that is nearly a parabola takes few of them.
 
     Parameters
     ----------
     residual : callable
-        ``residual(theta)``, U, shape (k,) for θ of shape (p,), smooth in θ and zero in expectation
-        at the truth.
+        ``residual(theta)`` returns U, of shape (k,), for θ of shape (p,). It is smooth in θ, and
+        its expectation at the truth is zero.
     covariance : array-like of shape (k, k) or callable
-        V, the covariance of U; ``covariance(theta)`` where it depends on θ.
+        V, the covariance of U. Where it depends on θ, ``covariance(theta)`` returns it.
     names : sequence of str of length p
         Names of the parameters.
     theta : array-like of shape (p,)
-        Best fit, from which everything starts.
+        Best fit, from which every search starts.
     low, high : array-like of shape (p,), default=None
-        Bounds; None is no bound.
+        Lower and upper bounds of the parameters; None is no bound.
     constraints : mapping of str to tuple of float, default=None
-        (mean, σ) by parameter name: what is known from elsewhere, each adding
+        What is known from elsewhere, (mean, σ) by the name of the parameter. Each adds
         ((θ − mean) / σ)² to χ².
 
     Attributes
@@ -54,7 +54,7 @@ class ChiSquare:
     bounds : tuple of ndarray of shape (p,)
         Lower and upper bounds.
     n_calls : int
-        How many times `residual` was called.
+        Number of calls of `residual` so far.
 
     Raises
     ------
@@ -112,6 +112,7 @@ class ChiSquare:
         Returns
         -------
         ChiSquare
+            A χ² that is a parabola around the fitted values.
         """
         fitted = np.array(result.theta, dtype=np.float64)
         return cls(
@@ -130,11 +131,12 @@ class ChiSquare:
         Parameters
         ----------
         theta : array-like of shape (p,), mapping or Series
-            By order or by name.
+            The parameters, in order or by name.
 
         Returns
         -------
         float
+            χ², of which each constraint is a term.
         """
         whitened = self._equations(self._space.point(theta))
         return float(whitened @ whitened)
@@ -145,8 +147,9 @@ class ChiSquare:
         Returns
         -------
         theta : ndarray of shape (p,)
+            The parameters at the minimum.
         chi2 : float
-            χ² there, of k + (number of constraints) − p degrees of freedom.
+            χ² there, with k + (number of constraints) − p degrees of freedom.
         """
         if self._minimum is None:
             every = np.ones(len(self.names), dtype=bool)
@@ -161,11 +164,13 @@ class ChiSquare:
         Returns
         -------
         ndarray of shape (p, p)
-            NaN in rows and columns of parameters that are not identified, with a warning.
+            The covariance of the parameters. Rows and columns of those that are not identified
+            are NaN, with a warning.
         """
         curvature = self._hessian()
         width = self._space.high - self._space.low
-        # Unbounded: ten thousand times the error that is left where all others are known.
+        # A parameter without bounds may move by ten thousand times the error that it has where
+        # all others are known.
         width = np.where(np.isfinite(width), width, 1e4 * self._equations.scales())
         scaled = curvature * np.outer(width, width)
         sources, messages = sandwich(scaled, {"total": scaled}, width, self.names)
@@ -181,30 +186,32 @@ class ChiSquare:
         Parameters
         ----------
         name : str
-            Parameter.
+            The parameter.
         level : float, default=0.6827
             Confidence level; the quantile is that of one degree of freedom.
         method : {"profile", "minuit"}, default="profile"
-            "minuit" leaves it to MINOS of iminuit, with more calls: a second opinion where χ² is
-            far from a parabola.
+            "minuit" leaves the search to MINOS of iminuit, with more calls: a second opinion where
+            χ² is far from a parabola.
 
         Returns
         -------
         low, high : float
-            A bound of the parameter where χ² does not rise so far within it, with a warning.
+            The ends of the interval. Where χ² does not rise so far within a bound of the
+            parameter, that bound is the end, with a warning.
         """
-        k, quantile = self._index(name), quantiles_of(level, 1)[0]
+        k, quantile = self._index(name), chi2_quantiles(level, 1)[0]
         check_method(method)
         theta, _ = self.minimum()
         if method == "minuit":
-            ends, crossed = minos_interval(self, *self._problem(), name, float(level))
+            ends, crossed = minos_interval(self, *self._minuit_problem(), name, float(level))
         else:
-            spread = math.sqrt(self._spread([k])[0, 0])
+            spread = math.sqrt(self._guessed_covariance([k])[0, 0])
             ends, crossed = [], []
             for sign, bound in ((-1.0, self._space.low[k]), (1.0, self._space.high[k])):
-                rise = self._ray([k], np.array([sign]))
+                rise = self._rise_along([k], np.array([sign]))
                 limit = abs(bound - theta[k])
-                t, found = crossing(rise, quantile, spread * math.sqrt(quantile), limit)
+                guess = spread * math.sqrt(quantile)
+                t, found = crossing_distance(rise, quantile, guess, limit)
                 ends.append(float(theta[k] + sign * t) if found else float(bound))
                 crossed.append(found)
         for end, found in zip(ends, crossed, strict=True):
@@ -229,12 +236,12 @@ class ChiSquare:
         Parameters
         ----------
         name : str
-            Parameter.
+            The parameter.
         values : array-like of shape (n,), default=None
-            Where; None takes `n_points` within `n_sigma` standard errors of the minimum and within
-            the bounds.
+            Its values; None takes `n_points` within `n_sigma` standard errors of the minimum and
+            within the bounds.
         n_points : int, default=31
-            How many.
+            Number of values, where `values` does not give them.
         n_sigma : float, default=3.0
             Half of the range in standard errors.
 
@@ -247,14 +254,14 @@ class ChiSquare:
         theta, _ = self.minimum()
         low, high = self._space.low[k], self._space.high[k]
         if values is None:
-            reach = n_sigma * math.sqrt(self._spread([k])[0, 0])
+            reach = n_sigma * math.sqrt(self._guessed_covariance([k])[0, 0])
             grid = np.linspace(max(theta[k] - reach, low), min(theta[k] + reach, high), n_points)
         else:
             grid = np.sort(np.asarray(values, dtype=np.float64).ravel())
             if not (np.isfinite(grid) & (grid >= low) & (grid <= high)).all():
                 raise ValueError(f"values leave the bounds [{low:g}, {high:g}] of {name!r}.")
         rows = np.empty((len(grid), len(theta)))
-        # Outwards from the minimum, each point from the one before.
+        # The walk goes outwards from the minimum, and each point starts from the one before.
         upper = int(np.searchsorted(grid, theta[k]))
         for side in (range(upper, len(grid)), range(upper - 1, -1, -1)):
             base = theta
@@ -262,7 +269,7 @@ class ChiSquare:
                 rows[row] = base = self._equations.profiled(self._hessian(), [k], grid[[row]], base)
         table = pd.DataFrame(rows, columns=self.names)
         table["chi2"] = [self(row) for row in rows]
-        table["delta_chi2"] = [self._above(row) for row in rows]
+        table["delta_chi2"] = [self._rise_above_minimum(row) for row in rows]
         return table
 
     def contour(
@@ -276,20 +283,20 @@ class ChiSquare:
     ) -> list[FloatArray]:
         """Find the borders of the joint confidence regions of two parameters, others profiled.
 
-        Each border is searched along rays from the minimum, denser where it is bent. Where the
-        region is not star-shaped as seen from there, a warning tells that part of it is missing.
-        At a bound the border is the bound.
+        Each border is searched along rays from the minimum, which are denser where it is bent.
+        Where the region is not star-shaped as seen from there, a warning tells that a part of it
+        is missing. Where a bound cuts the region off, the bound is its border.
 
         Parameters
         ----------
         name_x, name_y : str
-            Parameters.
+            The two parameters.
         level : float or sequence of float, default=0.6827
             Confidence levels; the quantiles are those of two degrees of freedom.
         n_points : int, default=40
-            Rays, about twice as many where the border is far from an ellipse.
+            Number of rays; up to twice as many where the border is far from an ellipse.
         method : {"profile", "minuit"}, default="profile"
-            "minuit" leaves it to iminuit, with more calls.
+            "minuit" leaves the search to iminuit, with more calls.
 
         Returns
         -------
@@ -300,17 +307,17 @@ class ChiSquare:
         if index[0] == index[1]:
             raise ValueError(f"A contour needs two parameters, not {name_x!r} twice.")
         check_method(method)
-        quantiles = quantiles_of(level, 2)
+        quantiles = chi2_quantiles(level, 2)
         if method == "minuit":
             levels = np.atleast_1d(level).tolist()
             return [
-                minos_contour(self, *self._problem(), (name_x, name_y), one, n_points)
+                minos_contour(self, *self._minuit_problem(), (name_x, name_y), one, n_points)
                 for one in levels
             ]
         centre = self.minimum()[0][index]
         low, high = self._space.low[index], self._space.high[index]
         # In these units the contours of a parabola are circles.
-        shape = np.linalg.cholesky(self._spread(index))
+        shape = np.linalg.cholesky(self._guessed_covariance(index))
         cut = False
 
         def reach(angle: float, guesses: FloatArray) -> FloatArray:
@@ -319,14 +326,16 @@ class ChiSquare:
             with np.errstate(divide="ignore", invalid="ignore"):
                 room = np.where(direction > 0, high - centre, low - centre) / direction
             limit = float(room[direction != 0].min())
-            rise = self._ray(index, direction)
+            rise = self._rise_along(index, direction)
             reached = np.empty(len(quantiles))
             for m in np.argsort(quantiles):
-                reached[m], found = crossing(rise, quantiles[m], guesses[m], limit, precision=1e-3)
+                reached[m], found = crossing_distance(
+                    rise, quantiles[m], guesses[m], limit, precision=1e-3
+                )
                 cut |= not found
             return reached
 
-        lines, jumps = star(reach, np.sqrt(quantiles), n_points)
+        lines, jumps = closed_lines(reach, np.sqrt(quantiles), n_points)
         for happened, what in ((cut, "is cut off by the bounds"), (jumps, "is not star-shaped")):
             if happened:
                 message = f"the contour of {name_x} and {name_y} {what}"
@@ -344,16 +353,17 @@ class ChiSquare:
 
     @property
     def n_calls(self) -> int:
-        """How many times the residual was called."""
+        """Number of calls of the residual so far."""
         return self._equations.n_calls
 
     def _index(self, name: str) -> int:
+        """Return the place of a parameter, or say which name may have been meant."""
         if name not in self.names:
             raise ValueError(f"There is no parameter {name!r}; {did_you_mean(name, self.names)}")
         return self.names.index(name)
 
     def _hessian(self) -> FloatArray:
-        """Half of the second derivative of χ² at the minimum, by Gauss-Newton, (p, p)."""
+        """Compute half of the second derivative of χ² at the minimum, by Gauss-Newton, (p, p)."""
         if self._curvature is None:
             step = STEP * self._equations.scales()
             every = np.arange(len(self.names))
@@ -361,8 +371,8 @@ class ChiSquare:
             self._curvature = slope.T @ slope
         return self._curvature
 
-    def _spread(self, index: list[int]) -> FloatArray:
-        """Guess the covariance of some parameters, finite whatever is identified."""
+    def _guessed_covariance(self, index: list[int]) -> FloatArray:
+        """Return the covariance of some parameters, or a finite guess where it is not finite."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", IdentifiabilityWarning)
             covariance = self.covariance()[np.ix_(index, index)]
@@ -370,13 +380,14 @@ class ChiSquare:
             return covariance
         return np.diag(self._equations.scales()[index] ** 2)
 
-    def _problem(self) -> tuple[list[str], FloatArray, FloatArray, FloatArray, FloatArray]:
+    def _minuit_problem(self) -> tuple[list[str], FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return names, minimum, standard errors and bounds, as Minuit takes them."""
         every = list(range(len(self.names)))
-        errors = np.sqrt(np.diag(self._spread(every)))
+        errors = np.sqrt(np.diag(self._guessed_covariance(every)))
         return self.names, self.minimum()[0], errors, self._space.low, self._space.high
 
-    def _ray(self, index: list[int], direction: FloatArray) -> Callable[[float], float]:
-        """Make the rise of the profiled χ² along a ray from the minimum a function of distance."""
+    def _rise_along(self, index: list[int], direction: FloatArray) -> Callable[[float], float]:
+        """Return a function of the distance from the minimum: how far the profiled χ² has risen."""
         theta, _ = self.minimum()
         low, high = self._space.low[index], self._space.high[index]
         base = theta
@@ -385,12 +396,12 @@ class ChiSquare:
             nonlocal base
             values = np.clip(theta[index] + t * direction, low, high)
             base = self._equations.profiled(self._hessian(), index, values, base)
-            return self._above(base)
+            return self._rise_above_minimum(base)
 
         return rise
 
-    def _above(self, theta: FloatArray) -> float:
-        """Compute how much χ² is above its minimum, and tell if it is well below."""
+    def _rise_above_minimum(self, theta: FloatArray) -> float:
+        """Compute by how much χ² exceeds its minimum; warn where it is well below it."""
         delta = self(theta) - self.minimum()[1]
         if delta < -0.01:
             where = dict(zip(self.names, theta.tolist(), strict=True))

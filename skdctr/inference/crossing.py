@@ -1,4 +1,4 @@
-"""How far from its minimum a χ² crosses a level, in one direction and all around."""
+"""The distance from its minimum at which a χ² crosses a level, in one direction or all around."""
 
 from __future__ import annotations
 
@@ -11,22 +11,34 @@ from scipy.optimize import brentq
 
 from skdctr._utils.typing import FloatArray
 
-__all__ = ["crossing", "quantiles_of", "star"]
+__all__ = ["chi2_quantiles", "closed_lines", "crossing_distance"]
 
 _DOUBLINGS = 60
-# Gap and bend between neighbours, in units of those on a circle, which call for a point between.
+# Neighbours get a point between them where gap and bend exceed those on a circle by this factor.
 _ROUGH = 1.5
-# Share of the angle between the first rays that is not divided any more.
+# An angle is not divided below this share of the angle between the first rays.
 _NARROW = 0.05
 
 
-def quantiles_of(level: float | Sequence[float], n_parameters: int) -> FloatArray:
-    """Check confidence levels and return by how much χ² rises, (n_levels,).
+def chi2_quantiles(level: float | Sequence[float], n_parameters: int) -> FloatArray:
+    """Compute by how much χ² rises to the border of a confidence region.
+
+    Parameters
+    ----------
+    level : float or sequence of float
+        Confidence levels.
+    n_parameters : int
+        Number of parameters that the region is of, which is that of degrees of freedom.
+
+    Returns
+    -------
+    ndarray of shape (n_levels,)
+        The quantiles of the χ² distribution.
 
     Raises
     ------
     ValueError
-        If a level is no probability.
+        If a level is not a probability between 0 and 1.
     """
     levels = np.atleast_1d(np.asarray(level, dtype=np.float64))
     if levels.ndim > 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
@@ -35,7 +47,7 @@ def quantiles_of(level: float | Sequence[float], n_parameters: int) -> FloatArra
     return quantiles
 
 
-def crossing(
+def crossing_distance(
     rise: Callable[[float], float],
     quantile: float,
     guess: float,
@@ -45,28 +57,28 @@ def crossing(
 ) -> tuple[float, bool]:
     """Find the distance at which χ² has risen by a quantile, in few evaluations.
 
-    The search is in the square root of the rise: a straight line for a parabola, whose crossing
-    the first guess or the first secant hits.
+    The search works on the square root of the rise. For a parabola that is a straight line, whose
+    crossing the first guess or the first secant hits.
 
     Parameters
     ----------
     rise : callable
-        ``rise(t)``, χ² at distance t minus that at the minimum, where t = 0.
+        ``rise(t)`` returns χ² at the distance t from the minimum, minus χ² at the minimum.
     quantile : float
-        Level to be crossed.
+        The rise that is looked for.
     guess : float
-        Distance where a parabola would cross it.
+        The distance at which a parabola would have this rise.
     limit : float
-        Largest distance; may be infinite.
+        The largest distance to look at; it may be infinite.
     precision : float, default=1e-4
-        Of the distance, relative to the guess.
+        Precision of the distance, relative to the guess.
 
     Returns
     -------
     t : float
-        Distance; `limit` where the level is not reached.
+        The distance; `limit` where χ² does not rise so far.
     crossed : bool
-        Whether it is.
+        Whether χ² rises so far within the limit.
     """
     goal = math.sqrt(quantile)
     seen = {0.0: -goal}
@@ -87,13 +99,13 @@ def crossing(
             return root, True
         if high >= limit:
             break
-        # A little beyond where the secant through the minimum leads.
+        # The next step goes a little beyond where the secant through the minimum leads.
         secant = 1.1 * high * goal / max(off(high) + goal, 1e-3 * goal)
         low, high = high, min(max(secant, 1.1 * high), 2 * high, limit)
     return limit, False
 
 
-def star(
+def closed_lines(
     reach: Callable[[float, FloatArray], FloatArray], guesses: FloatArray, n_rays: int
 ) -> tuple[list[FloatArray], bool]:
     """Draw closed lines around the origin, with more rays where they are far out or bent.
@@ -101,18 +113,19 @@ def star(
     Parameters
     ----------
     reach : callable
-        ``reach(angle, guesses)``, the distance of every line in that direction, (n_lines,).
+        ``reach(angle, guesses)`` returns the distance of every line in the direction of the angle
+        [rad], of shape (n_lines,); the guesses of this shape tell it where to start.
     guesses : ndarray of shape (n_lines,)
-        Distances to start from.
+        Guesses for the first direction.
     n_rays : int
-        Rays to begin with; at most so many are added.
+        Number of rays to begin with; at most as many are added.
 
     Returns
     -------
     lines : list of ndarray of shape (n + 1, 2)
-        Points of each line in turn; the last is the first.
+        The points of each line in turn; the last point is the first.
     jumps : bool
-        Whether a line jumps between rays next to each other: some of it lies behind itself.
+        Whether a line jumps between neighbouring rays, because a part of it lies behind another.
     """
     found: dict[float, FloatArray] = {}
     near = guesses
@@ -125,7 +138,7 @@ def star(
         points = distance.T[..., None] * np.stack([np.cos(closed), np.sin(closed)], axis=1)
         rough = _roughness(points, guesses) * n_rays / (2 * np.pi)
         after = np.append(angles[1:], angles[0] + 2 * np.pi)
-        # A jump stays however many rays there are, and would take all of them.
+        # However many rays there are, a jump stays, and would take all of them.
         jump = (after - angles < _NARROW * 2 * np.pi / n_rays) & (rough > _ROUGH)
         rough[jump] = 0.0
         worst = int(rough.argmax())
@@ -136,12 +149,20 @@ def star(
 
 
 def _roughness(lines: FloatArray, radii: FloatArray) -> FloatArray:
-    """Judge the steps of closed lines, (n_lines, n + 1, 2), by length and the bends at their ends.
+    """Measure how long and how bent the steps of closed lines are.
+
+    Parameters
+    ----------
+    lines : ndarray of shape (n_lines, n + 1, 2)
+        Points of the lines; the last of each is the first.
+    radii : ndarray of shape (n_lines,)
+        The typical size of each line.
 
     Returns
     -------
     ndarray of shape (n,)
-        Of the worst line; the angle between neighbours for circles of these radii.
+        The roughness of each step, that of the worst line. On circles of these radii it is the
+        angle between neighbours [rad].
     """
     step = np.diff(lines, axis=1)
     length = np.hypot(step[..., 0], step[..., 1]) / radii[:, None]

@@ -1,4 +1,4 @@
-"""Errors and contours by iminuit, an optional package: a second opinion on our own profiles."""
+"""Errors and contours by the optional package iminuit, a second opinion on our own profiles."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
@@ -21,12 +22,18 @@ _METHODS = ("profile", "minuit")
 
 
 def check_method(method: str) -> None:
-    """Refuse a method that is not known."""
+    """Check the method by which an interval or a contour is found.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "profile" nor "minuit".
+    """
     if method not in _METHODS:
         raise ValueError(f"method={method!r}: {did_you_mean(method, _METHODS)}")
 
 
-def _minuit(
+def _minimised(
     cost: Callable[[FloatArray], float],
     names: list[str],
     theta: FloatArray,
@@ -34,15 +41,11 @@ def _minuit(
     low: FloatArray,
     high: FloatArray,
 ) -> Minuit:
-    """Minimise χ² from a θ that is its minimum already, for what MINOS wants to know of it."""
-    try:
-        from iminuit import Minuit
-    except ImportError as error:
-        raise ImportError(
-            "method='minuit' needs iminuit, which is not installed: pip install \"skdctr[minuit]\""
-        ) from error
-    minuit = Minuit(lambda point: cost(np.asarray(point)), theta, name=names)
-    minuit.errordef = Minuit.LEAST_SQUARES
+    """Return a Minuit that has found the minimum anew: MINOS needs what it learns on the way."""
+    minuit: Minuit = require("iminuit").Minuit(
+        lambda point: cost(np.asarray(point)), theta, name=names
+    )
+    minuit.errordef = minuit.LEAST_SQUARES
     minuit.errors = errors
     minuit.limits = list(zip(low, high, strict=True))
     return minuit.migrad()
@@ -63,25 +66,35 @@ def minos_interval(
     Parameters
     ----------
     cost : callable
-        χ² of one θ of shape (p,).
-    names : list of str
-        Parameters.
+        ``cost(theta)`` returns χ² for θ of shape (p,).
+    names : list of str of length p
+        Names of the parameters.
     theta, errors, low, high : ndarray of shape (p,)
-        Minimum, standard errors, bounds.
+        The minimum, the standard errors and the bounds.
     name : str
-        Parameter of the interval.
+        The parameter of the interval.
     level : float
         Confidence level.
 
     Returns
     -------
     ends : list of float
-        Lower and upper end; the bound where there is none.
+        Lower and upper end; a bound where χ² does not rise so far within it.
     crossed : list of bool
-        False for ends that are bounds.
+        Whether each end is a crossing; False for one that is a bound.
+
+    Raises
+    ------
+    ImportError
+        If iminuit is not installed.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If MINOS does not converge.
     """
     k = names.index(name)
-    minuit = _minuit(cost, names, theta, errors, low, high)
+    minuit = _minimised(cost, names, theta, errors, low, high)
     found = minuit.minos(name, cl=level).merrors[name]
     value = minuit.values[name]
     ends, crossed = [], []
@@ -115,18 +128,23 @@ def minos_contour(
     cost, names, theta, errors, low, high
         As in `minos_interval`.
     pair : tuple of two str
-        Parameters.
+        The two parameters of the region.
     level : float
         Confidence level.
     n_points : int
-        Points on the border.
+        Number of points on the border.
 
     Returns
     -------
     ndarray of shape (n_points + 1, 2)
-        Closed: the last point is the first.
+        The border as a closed line: the last point is the first.
+
+    Raises
+    ------
+    ImportError
+        If iminuit is not installed.
     """
-    minuit = _minuit(cost, names, theta, errors, low, high)
+    minuit = _minimised(cost, names, theta, errors, low, high)
     points = np.asarray(minuit.mncontour(*pair, cl=level, size=n_points), dtype=np.float64)
     if len(points) and not np.array_equal(points[0], points[-1]):
         points = np.vstack([points, points[:1]])

@@ -1,4 +1,4 @@
-"""Estimating equations in units of their errors: values kept, derivatives, minimisation."""
+"""Estimating equations in units of their errors, with their derivatives and their minimum."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from skdctr.parameters.space import ParameterSpace
 
 __all__ = ["STEP", "WhitenedEquations"]
 
-# Of the change that moves χ² by one: above the rounding of single precision, below any curvature.
+# Steps of derivatives, as a share of the change that moves χ² by one: so large that the rounding
+# of single precision does not matter, so small that no curvature does.
 STEP = 0.1
 
 
@@ -36,7 +37,7 @@ class WhitenedEquations:
     constrained : list of int
         Indices of the constrained parameters.
     n_calls : int
-        How many times `residual` was called.
+        Number of calls of `residual` so far.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class WhitenedEquations:
         constraints: Mapping[str, tuple[float, float]] | None,
     ) -> None:
         self._residual = residual
-        self.space = _space(names, theta, low, high)
+        self.space = _parameter_space(names, theta, low, high)
         self.n_calls = 0
         self._kept: dict[bytes, FloatArray] = {}
         known = Constraints.read(constraints, self.space.names)
@@ -68,38 +69,56 @@ class WhitenedEquations:
         self._covariance: Callable[[FloatArray], ArrayLike] | None = None
         if callable(covariance):
             self._covariance = covariance
-            self._root = _root(covariance(start), len(first))
+            self._root = _cholesky_factor(covariance(start), len(first))
         else:
-            self._root = _root(covariance, len(first))
+            self._root = _cholesky_factor(covariance, len(first))
         self._keep(start, first)
         self._scale: FloatArray | None = None
 
     def __call__(self, theta: FloatArray) -> FloatArray:
-        """Return the vector at one θ, (k + c,), from what is kept where it was asked for before."""
+        """Return the vector, (k + c,) with c constraints, at one θ; known values are kept."""
         kept = self._kept.get(theta.tobytes())
         if kept is not None:
             return kept
         return self._keep(theta, np.asarray(self._residual(theta.copy()), dtype=np.float64))
 
     def _keep(self, theta: FloatArray, residual: FloatArray) -> FloatArray:
-        """Whiten U, append the constraints, and keep it: the same θ is asked for again."""
+        """Whiten U, append the pulls of the constraints, and keep the vector for later calls."""
         self.n_calls += 1
         if not np.isfinite(residual).all():
-            raise ValueError(f"residual is not finite at {self._named(theta)}.")
+            raise ValueError(f"residual is not finite at {self._by_name(theta)}.")
         if self._covariance is not None:
-            self._root = _root(self._covariance(theta.copy()), len(residual))
+            self._root = _cholesky_factor(self._covariance(theta.copy()), len(residual))
         white = solve_triangular(self._root, residual, lower=True)
         pulls = (theta[self.constrained] - self._mean) / self._sigma
         self._kept[theta.tobytes()] = whitened = np.concatenate([white, pulls])
         return whitened
 
-    def _named(self, theta: FloatArray) -> dict[str, float]:
+    def _by_name(self, theta: FloatArray) -> dict[str, float]:
+        """Give the values of the parameters their names, for messages."""
         return dict(zip(self.space.names, theta.tolist(), strict=True))
 
     def jacobian(
         self, theta: FloatArray, free: NDArray[np.intp], step: FloatArray, *, central: bool = False
     ) -> FloatArray:
-        """Differentiate the whitened residuals within the bounds, (k + c, number free)."""
+        """Differentiate the vector by some parameters, without leaving the bounds.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            The parameters.
+        free : ndarray of shape (n_free,)
+            Indices of those to differentiate by.
+        step : ndarray of shape (p,)
+            Step of each parameter.
+        central : bool, default=False
+            Whether to step to both sides, where the bounds leave room.
+
+        Returns
+        -------
+        ndarray of shape (k + c, n_free)
+            The derivatives, with c constraints.
+        """
         columns = []
         for k in free:
             above, below = theta.copy(), theta.copy()
@@ -117,8 +136,8 @@ class WhitenedEquations:
             width = self.space.high - self.space.low
             width = np.where(np.isfinite(width), width, np.maximum(np.abs(theta), 1.0))
             step = 1e-3 * width
-            # The first step is a guess: blunt where the errors are small, lost in rounding where
-            # they are large.
+            # The first step is a guess. It is too long where the errors are small, and lost in
+            # rounding where they are large.
             for _ in range(3):
                 length = np.linalg.norm(self.jacobian(theta, every, step), axis=0)
                 with np.errstate(divide="ignore"):
@@ -133,7 +152,27 @@ class WhitenedEquations:
     def minimise(
         self, start: FloatArray, free: NDArray[np.bool_], *, precision: float = 1e-4
     ) -> FloatArray:
-        """Minimise over the free parameters, from a start within the bounds, to a share of σ."""
+        """Minimise χ² over the free parameters within the bounds.
+
+        Parameters
+        ----------
+        start : ndarray of shape (p,)
+            A point within the bounds to start from.
+        free : ndarray of bool of shape (p,)
+            Which parameters may move.
+        precision : float, default=1e-4
+            Precision of the result, as a share of the parameters' errors.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+            The parameters at the minimum.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the search gives up before the minimum.
+        """
         if not free.any():
             return start
         index, scale = np.flatnonzero(free), self.scales()
@@ -149,20 +188,37 @@ class WhitenedEquations:
             np.zeros(len(index)),
             jac=lambda z: self.jacobian(point(z), index, STEP * scale) * scale[free],
             bounds=((low - start)[free] / scale[free], (high - start)[free] / scale[free]),
-            # Keeps parameters on their bounds exactly; a good start costs no step at all.
+            # This method keeps parameters exactly on their bounds, and a good start costs no step.
             method="dogbox",
             gtol=precision,
             max_nfev=50,
         )
         if not found.success:
-            message = f"χ² still falls at {self._named(point(found.x))}, where the search gave up"
+            message = f"χ² still falls at {self._by_name(point(found.x))}, where the search gave up"
             warn_user(message, ConvergenceWarning)
         return point(found.x)
 
     def profiled(
         self, curvature: FloatArray, index: list[int], values: FloatArray, base: FloatArray
     ) -> FloatArray:
-        """Minimise with some parameters fixed, from where the parabola leads to from `base`."""
+        """Minimise χ² over all parameters but some that are fixed.
+
+        Parameters
+        ----------
+        curvature : ndarray of shape (p, p)
+            Half of the second derivative of χ². The search starts where this parabola leads to.
+        index : list of int
+            The fixed parameters.
+        values : ndarray of shape (n_fixed,)
+            Their values.
+        base : ndarray of shape (p,)
+            A point nearby at which χ² was profiled, such as the minimum.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+            The parameters at the minimum.
+        """
         fixed = np.isin(np.arange(len(base)), index)
         free = ~fixed
         start = base.copy()
@@ -170,15 +226,15 @@ class WhitenedEquations:
         if free.any():
             pull = curvature[np.ix_(free, fixed)] @ (start - base)[fixed]
             start[free] -= np.linalg.lstsq(curvature[np.ix_(free, free)], pull, rcond=None)[0]
-        # What is profiled enters χ² by the square of its distance from the minimum.
+        # An error of the profiled parameters enters χ² only by its square.
         start = np.clip(start, self.space.low, self.space.high)
         return self.minimise(start, free, precision=1e-2)
 
 
-def _space(
+def _parameter_space(
     names: Sequence[str], theta: ArrayLike, low: ArrayLike | None, high: ArrayLike | None
 ) -> ParameterSpace:
-    """Check names, best fit and bounds; rounding may leave the fit just outside of them."""
+    """Check names, best fit and bounds; a fit that rounding left just outside is moved to them."""
     if isinstance(names, str) or len(set(names)) != len(names):
         raise ValueError(f"names={names!r}: expected a list of different names.")
     p = len(names)
@@ -201,7 +257,7 @@ def _space(
     return ParameterSpace(tuple(names), np.clip(best, least, most), least, most)
 
 
-def _root(covariance: ArrayLike, k: int) -> FloatArray:
+def _cholesky_factor(covariance: ArrayLike, k: int) -> FloatArray:
     """Check a covariance and return its Cholesky factor, (k, k)."""
     matrix = np.asarray(covariance, dtype=np.float64)
     if matrix.shape != (k, k):

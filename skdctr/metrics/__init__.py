@@ -1,4 +1,7 @@
-"""Figures of merit for weighted samples, in numpy: no network and no training in here.
+"""Figures of merit of weighted samples, in numpy.
+
+Scores or observables come in, with the weights of the events; areas, errors, p-values and effective
+sizes go out. Nothing is imported here but numpy, SciPy and `_utils`: no network and no training.
 
 Weights may be negative, as generators beyond leading order produce them: a weighted sum is then
 a signed one. The one condition is that the weights of each sample have a positive sum, without

@@ -1,4 +1,4 @@
-"""Area under the ROC curve of weighted samples, event by event."""
+"""The area under the ROC curve of weighted samples, and what each event contributes to it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def auc_placements(
         Event weights; None stands for ones. Negative weights count as signed ones, so that a
         placement may leave [0, 1]; the sum must be positive.
     weight_negative : array-like of shape (n_negative,), default=None
-        The same for the negative class.
+        Event weights of the negative class, likewise.
 
     Returns
     -------
@@ -82,7 +82,8 @@ def auc_placements(
 
     Notes
     -----
-    Exact with ties, in O(n log n): each class is sorted once and looked up in the other.
+    The result is exact with ties. It takes O(n log n), as each class is sorted once and looked up
+    in the other.
 
     References
     ----------
@@ -154,7 +155,7 @@ def weighted_auc(
         Event weights; None stands for ones. Negative weights count as signed ones, so that the
         AUC may leave [0, 1]; the sum must be positive.
     weight_negative : array-like of shape (n_negative,), default=None
-        The same for the negative class.
+        Event weights of the negative class, likewise.
     return_error : bool, default=False
         Whether to return the standard error too, which takes not quite twice as long.
 
@@ -219,7 +220,7 @@ def weighted_auc(
 
 
 class _WeightedScores(NamedTuple):
-    """One class: scores and weights as given, and the order that sorts the scores."""
+    """The scores and weights of one class as given, and the order that sorts the scores."""
 
     score: NDArray[Any]
     weight: FloatArray
@@ -232,6 +233,7 @@ def _check_classes(
     weight_positive: ArrayLike | None,
     weight_negative: ArrayLike | None,
 ) -> tuple[_WeightedScores, _WeightedScores]:
+    """Check the scores and weights of both classes, and sort them."""
     classes = []
     for name, score, weight in (
         ("positive", score_positive, weight_positive),
@@ -245,6 +247,7 @@ def _check_classes(
 
 
 def _placements(positive: _WeightedScores, negative: _WeightedScores) -> AUCPlacements:
+    """Compute the AUC and the placement of every event of both classes."""
     placement_positive = _fraction_below(positive, negative)
     placement_negative = 1.0 - _fraction_below(negative, positive)
     auc = _mean(placement_positive, positive.weight)
@@ -252,7 +255,7 @@ def _placements(positive: _WeightedScores, negative: _WeightedScores) -> AUCPlac
 
 
 def _fraction_below(events: _WeightedScores, others: _WeightedScores) -> FloatArray:
-    """Weighted fraction of `others` that score below each event, ties counting one half."""
+    """Compute the weighted fraction of others below each event, where ties count one half."""
     # Looking up sorted values walks through memory in order, ten times faster than at random.
     ranked = events.score[events.order]
     reference = others.score[others.order]
@@ -267,9 +270,11 @@ def _fraction_below(events: _WeightedScores, others: _WeightedScores) -> FloatAr
 
 
 def _mean(values: FloatArray, weight: FloatArray) -> float:
+    """Compute the weighted mean."""
     return float(weight @ values / weight.sum())
 
 
 def _mean_error(values: FloatArray, mean: float, weight: FloatArray) -> float:
-    # Normalised before they are squared, as in effective_sample_size.
+    """Compute the standard error of a weighted mean, where each event brings its own weight."""
+    # As in effective_sample_size, weights are normalised before they are squared.
     return float(np.linalg.norm(weight / weight.sum() * (values - mean)))

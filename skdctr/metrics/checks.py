@@ -1,4 +1,4 @@
-"""What comes into the metrics: vectors of finite numbers, and weights that can be normalised."""
+"""Checks of what comes into the metrics: finite vectors, and weights that can be normalised."""
 
 from __future__ import annotations
 
@@ -14,7 +14,29 @@ __all__ = ["check_positive_sum", "check_vector", "check_weight"]
 
 
 def check_vector(name: str, value: ArrayLike, *, keep_float32: bool = False) -> NDArray[Any]:
-    """Return one finite number per entry, in double precision unless single may stay."""
+    """Check a vector of finite numbers.
+
+    Parameters
+    ----------
+    name : str
+        The argument, as the message calls it.
+    value : array-like of shape (n,)
+        What the user gave.
+    keep_float32 : bool, default=False
+        Whether single precision may stay.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The numbers, in double precision unless single precision may stay.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold real numbers.
+    ValueError
+        If it is empty, not one-dimensional or not finite.
+    """
     array = np.asarray(value)
     if array.dtype.kind == "O":
         with contextlib.suppress(TypeError, ValueError):
@@ -45,7 +67,31 @@ def check_vector(name: str, value: ArrayLike, *, keep_float32: bool = False) -> 
 def check_weight(
     name: str, weight: ArrayLike | None, name_events: str, events: NDArray[Any]
 ) -> FloatArray:
-    """Return the weight of each of the events; ones where none are given."""
+    """Check the weights of events, or make ones where there are none.
+
+    Parameters
+    ----------
+    name : str
+        The argument, as the message calls it.
+    weight : array-like of shape (n,) or None
+        What the user gave; None stands for ones.
+    name_events : str
+        What the message calls the events.
+    events : ndarray of shape (n,)
+        The events that the weights are for.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        One weight for each event.
+
+    Raises
+    ------
+    TypeError
+        If the weights are not real numbers.
+    ValueError
+        If they are not finite, or not as many as the events.
+    """
     if weight is None:
         return np.ones(len(events))
     values = check_vector(name, weight)
@@ -58,7 +104,13 @@ def check_weight(
 
 
 def check_positive_sum(name: str, weight: FloatArray) -> None:
-    """Refuse weights that cannot be normalised."""
+    """Refuse weights that cannot be normalised.
+
+    Raises
+    ------
+    ValueError
+        If their sum is not positive or not finite.
+    """
     with np.errstate(over="ignore"):
         total = weight.sum()
     if not (total > 0 and np.isfinite(total)):

@@ -1,4 +1,4 @@
-"""How many events a weighted sample is worth."""
+"""The number of unweighted events that a weighted sample is worth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["effective_sample_size"]
 def effective_sample_size(weights: ArrayLike) -> float:
     r"""Count the unweighted events with the statistical power of a weighted sample.
 
-    Kish's effective sample size, :math:`(\sum_i w_i)^2 / \sum_i w_i^2`.
+    This is Kish's effective sample size, :math:`(\sum_i w_i)^2 / \sum_i w_i^2`.
 
     Parameters
     ----------
@@ -47,6 +47,6 @@ def effective_sample_size(weights: ArrayLike) -> float:
     """
     values = check_vector("weights", weights)
     check_positive_sum("weights", values)
-    # Scaled first: the squares of very large or very small weights would leave the float range.
+    # Without the scaling, squares of very large or very small weights would leave the float range.
     values = values / np.abs(values).max()
     return float(values.sum() ** 2 / np.square(values).sum())

@@ -1,4 +1,4 @@
-"""Histograms of weighted samples, and how well their shapes agree."""
+"""The χ² test of whether two weighted samples have one shape in an observable."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.metrics.checks import check_vector, check_weight
 
 __all__ = ["Chi2Result", "histogram_chi2"]
 
 
-# Arrays have no truth value, so that a generated __eq__ would fail.
+# Arrays have no truth value: a generated __eq__ would fail.
 @dataclass(frozen=True, eq=False, repr=False)
 class Chi2Result:
     """Outcome of `histogram_chi2`.
@@ -79,7 +80,7 @@ def histogram_chi2(
     weight_target : array-like of shape (n_target,), default=None
         Event weights; None stands for ones. Negative weights count as signed ones.
     weight_sample : array-like of shape (n_sample,), default=None
-        The same for the other sample.
+        Event weights of the other sample, likewise.
     bins : int or array-like of shape (n_bins + 1,), default=20
         A number asks for bins that hold equal parts of the target. They never come between
         equal values, so an integer-valued observable gets whole values, and may get fewer
@@ -97,11 +98,12 @@ def histogram_chi2(
     Raises
     ------
     TypeError
-        If an argument does not hold real numbers.
+        If an argument does not hold real numbers, or `bins` is neither an integer nor edges.
     ValueError
         If an argument is empty, not one-dimensional, not finite, or does not match its sample in
-        length; if the edges do not increase, or the range is empty; if either sample has no
-        positive sum of weights within the edges; or if only one bin is occupied.
+        length; if there are fewer than two bins, the edges do not increase, or the range is empty;
+        if either sample has no positive sum of weights within the edges; or if only one bin is
+        occupied.
 
     Notes
     -----
@@ -131,7 +133,9 @@ def histogram_chi2(
     w_sample = check_weight("weight_sample", weight_sample, "sample", x_sample)
 
     if np.ndim(bins) == 0:
-        n_bins = _check_n_bins(bins)
+        n_bins = check_count(
+            "bins", bins, least=2, advice="pass a number of bins, such as 20, or an array of edges"
+        )
         if range is not None:
             low, high = _check_range(range)
             keep = (x_target >= low) & (x_target <= high)
@@ -168,7 +172,7 @@ def histogram_chi2(
         covariance = (cov_target + cov_sample)[np.ix_(used, used)]
         chi2 = _mahalanobis((f_target - f_sample)[used], covariance)
     else:
-        # No bin in common: the estimated covariance has no variance along their distance.
+        # Without a bin in common the estimated covariance has no variance along their distance.
         chi2 = np.inf
     return Chi2Result(
         chi2=chi2,
@@ -177,7 +181,7 @@ def histogram_chi2(
         edges=edges,
         target=f_target,
         sample=f_sample,
-        # Zero, for a sample in one bin, may come out negative by rounding.
+        # A sample in one bin has no variance, which rounding may make negative.
         target_error=np.sqrt(np.maximum(np.diag(cov_target), 0.0)),
         sample_error=np.sqrt(np.maximum(np.diag(cov_sample), 0.0)),
         min_bin_events=float(min(ess_target[used].min(), ess_sample[used].min())),
@@ -187,7 +191,17 @@ def histogram_chi2(
 def _fractions(
     name: str, x: FloatArray, weight: FloatArray, edges: FloatArray, where: str
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Fraction per bin, its covariance matrix, and the effective number of events per bin."""
+    """Compute the fraction in each bin, their covariance, and effective numbers of events.
+
+    Returns
+    -------
+    fraction : ndarray of shape (n_bins,)
+        Fraction of the sample in each bin.
+    covariance : ndarray of shape (n_bins, n_bins)
+        Covariance of the fractions.
+    ess : ndarray of shape (n_bins,)
+        Effective number of events in each bin; zero where there are none.
+    """
     n_bins = len(edges) - 1
     index = np.searchsorted(edges, x, side="right") - 1
     index[x == edges[-1]] = n_bins - 1
@@ -211,7 +225,9 @@ def _fractions(
 
 
 def _mahalanobis(difference: FloatArray, covariance: FloatArray) -> float:
-    # The best measured bin follows from the others; the scaling is for the condition number.
+    """Square a difference of fractions in the metric of its inverse covariance."""
+    # The best measured bin follows from the others and is left out. Correlations have a better
+    # condition number than covariances.
     keep = np.arange(len(difference)) != np.argmax(np.diag(covariance))
     difference, covariance = difference[keep], covariance[np.ix_(keep, keep)]
     scale = np.sqrt(np.diag(covariance))
@@ -223,14 +239,14 @@ def _mahalanobis(difference: FloatArray, covariance: FloatArray) -> float:
 def _quantile_edges(
     target: FloatArray, weight: FloatArray, sample: FloatArray, n_bins: int
 ) -> FloatArray:
-    """Edges between distinct values of the target, as near to its quantiles as they get."""
+    """Place edges between distinct values of the target, as near to its quantiles as possible."""
     values, index = np.unique(target, return_inverse=True)
     if len(values) < 2:
         raise ValueError(
             f"target has the one value {values[0]:g} in all of its events, and quantiles need "
             "two or more; pass the edges in `bins`."
         )
-    # Absolute weights: with signed ones the distribution function would not increase.
+    # With signed weights the distribution function would not increase.
     content = np.cumsum(np.bincount(index, np.abs(weight)))
     wanted = np.arange(1, n_bins) / n_bins * content[-1]
     upper = np.clip(np.searchsorted(content, wanted), 1, len(values) - 2)
@@ -243,16 +259,8 @@ def _quantile_edges(
     return np.concatenate(([low], inner, [high])).astype(np.float64)
 
 
-def _check_n_bins(bins: Any) -> int:
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 2:
-        raise ValueError(
-            f"bins must be an integer of at least 2 or an array of edges, got {bins!r}; "
-            "pass for instance bins=20."
-        )
-    return int(bins)
-
-
 def _check_edges(bins: ArrayLike) -> FloatArray:
+    """Check the edges of at least two bins."""
     edges: FloatArray = check_vector("bins", bins)
     if len(edges) < 3 or not np.all(np.diff(edges) > 0):
         raise ValueError(
@@ -263,6 +271,7 @@ def _check_edges(bins: ArrayLike) -> FloatArray:
 
 
 def _check_range(limits: Any) -> tuple[float, float]:
+    """Check a range, and return its two ends."""
     values = check_vector("range", limits)
     if len(values) != 2 or not values[0] < values[1]:
         raise ValueError(

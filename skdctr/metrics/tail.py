@@ -1,4 +1,4 @@
-"""How heavy the tail of event weights is."""
+"""The index that says how heavy the tail of event weights is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from skdctr.metrics.checks import check_vector
 
 __all__ = ["pareto_tail_index"]
 
-# Largest weights that are looked at: this share of all, and no more than that many roots of n.
+# The tail is this share of the n weights, and no more than so many times the root of n. Both
+# numbers are those of Vehtari et al.
 _TAIL_SHARE, _TAIL_ROOTS = 0.2, 3.0
 _LEAST_TAIL = 20
 _GRID = 30
@@ -27,12 +28,12 @@ def pareto_tail_index(weights: ArrayLike) -> float:
     Parameters
     ----------
     weights : array-like of shape (n,)
-        One weight per event; of signed ones the size counts.
+        One weight per event. The sign of a weight does not count.
 
     Returns
     -------
     float
-        NaN for fewer than a hundred events. Zero or less for weights that are bounded.
+        The index: zero or less for weights that are bounded, NaN for fewer than a hundred events.
 
     Raises
     ------
@@ -51,8 +52,8 @@ def pareto_tail_index(weights: ArrayLike) -> float:
     >>> import numpy as np
     >>> from skdctr.metrics import pareto_tail_index
     >>> weights = np.random.default_rng(0).pareto(1.25, 100_000)
-    >>> round(pareto_tail_index(weights), 1)
-    0.8
+    >>> bool(abs(pareto_tail_index(weights) - 1 / 1.25) < 0.15)
+    True
     """
     sizes = np.abs(check_vector("weights", weights))
     n_tail = int(min(_TAIL_SHARE * len(sizes), _TAIL_ROOTS * math.sqrt(len(sizes))))
@@ -62,7 +63,7 @@ def pareto_tail_index(weights: ArrayLike) -> float:
     excess = tail[1:] - tail[0]
     quartile = excess[n_tail // 4]
     if not quartile > 0:
-        # Equal weights, or the most of them.
+        # All weights of the tail are equal, or most of them.
         return -math.inf if excess[-1] == 0 else float("nan")
     n_grid = _GRID + int(math.sqrt(n_tail))
     place = np.arange(n_grid) + 0.5

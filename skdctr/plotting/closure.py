@@ -1,4 +1,4 @@
-"""Nominal, reweighted and target events in one observable."""
+"""The picture of nominal, reweighted and target events in one observable."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.events.validation import check_same_columns
 from skdctr.plotting.style import COLORS, MARKERS, axes
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClosureDisplay"]
 
-# Quantile of both tails that a histogram leaves out where no range is given.
+# A histogram without edges leaves out this share of the events at either end.
 _TAIL = 0.001
 
 
@@ -46,16 +47,14 @@ def _column(values: ArrayLike, name: str, feature: int = 0) -> FloatArray:
 
 
 def _edges(bins: int | ArrayLike, samples: Sequence[FloatArray]) -> FloatArray:
-    """Check bin edges, or divide the range of the samples but for their tails."""
+    """Return edges that were given, or divide the range of the samples without their tails."""
     if isinstance(bins, str) or np.ndim(bins) > 1:
         raise ValueError(f"bins={bins!r}; expected a number of bins, or their edges.")
     if np.ndim(bins) == 0:
-        number = float(np.asarray(bins, dtype=np.float64))
-        if not (number >= 1 and number.is_integer()):
-            raise ValueError(f"bins={bins!r}; expected a whole number, one at least.")
+        number = check_count("bins", bins, advice="pass a number of bins, or their edges")
         ends = [np.quantile(values, [_TAIL, 1 - _TAIL]) for values in samples]
         low, high = np.min(ends), np.max(ends)
-        return np.linspace(low, high if high > low else low + 1, int(number) + 1)
+        return np.linspace(low, high if high > low else low + 1, number + 1)
     edges = _column(bins, "bins")
     if len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise ValueError(f"bins={edges.tolist()}; expected two edges or more in ascending order.")
@@ -84,9 +83,9 @@ class ClosureDisplay:
     fractions : dict of str to ndarray of shape (n_bins,)
         Share of the events in each bin, by name: the nominal sample and its reweightings.
     errors : dict of str to ndarray of shape (n_bins,)
-        Their statistical errors.
+        Statistical errors of the fractions.
     target, target_error : ndarray of shape (n_bins,)
-        The same of the target.
+        Fractions of the target in each bin, and their statistical errors.
     target_name : str, default="Target"
         What the legend calls it.
     xlabel : str, default="x"
@@ -151,7 +150,7 @@ class ClosureDisplay:
         observable : array-like of shape (n,) or (n, k), default=None
             The observable of the nominal events, e.g. at reconstructed level; None takes `X`.
         feature : int, default=0
-            Which column of `observable` and `target`, where they have several.
+            The column of `observable` and `target` to take, where they have several.
         sample_weight, target_weight : array-like of shape (n,), (m,), default=None
             Event weights before any reweighting.
         bins : int or array-like of shape (n_bins + 1,), default=40
@@ -161,7 +160,7 @@ class ClosureDisplay:
         xlabel : str, default="x"
             The observable, with its unit.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
 
         Returns
         -------
@@ -257,9 +256,9 @@ class ClosureDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw: its place is given to two panels. None makes a figure.
+            Axes whose place is given to the two panels; None makes a figure.
         ratio_range : tuple of float, default=(0.7, 1.3)
-            Range of the ratio.
+            Range (low, high) of the ratio.
 
         Returns
         -------

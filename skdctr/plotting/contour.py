@@ -1,4 +1,4 @@
-"""Joint confidence regions of two parameters."""
+"""The picture of the joint confidence regions of two parameters."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from skdctr._utils.typing import FloatArray
 from skdctr.inference.chi_square import ChiSquare
-from skdctr.plotting.fit import chi_square_of
-from skdctr.plotting.style import COLORS, DASHES, MARKERS, axes
+from skdctr.plotting.fit import fitted_chi_square
+from skdctr.plotting.style import DASHES, axes, next_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,11 +28,11 @@ class ContourDisplay:
     Parameters
     ----------
     contours : sequence of ndarray of shape (n, 2)
-        A closed line for each level.
+        A closed line around the region of each level: its last point is its first.
     levels : sequence of float
-        Confidence levels.
+        Joint confidence levels of the lines.
     fitted : ndarray of shape (2,)
-        Best fit.
+        Best fit of the two parameters.
     truth : ndarray of shape (2,), default=None
         True parameters, where they are known.
     names : sequence of str of length 2, default=("θ[0]", "θ[1]")
@@ -43,7 +43,7 @@ class ContourDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The last drawing.
+        The axes of the last drawing.
     figure_ : matplotlib Figure
         Its figure.
     """
@@ -83,14 +83,14 @@ class ContourDisplay:
         Parameters
         ----------
         fitter : SRGNFitter or DCTRFitter
-            Fitted. Its ``chi_square_`` gives the regions; where it has none, the parabola
-            of ``result_``, which makes ellipses.
+            A fitted one. Its ``chi_square_`` gives the regions; where it has none, the parabola
+            of its ``result_`` does, which makes ellipses.
         parameters : sequence of two str, default=None
-            Which parameters; None takes the first two.
+            The parameters of the two axes; None takes the first two.
         levels : sequence of float, default=(0.6827, 0.9545)
             Joint confidence levels.
         n_points : int, default=40
-            Points of a line, more where it is bent.
+            Number of points of a line; where it is bent it gets more.
         truth : array-like of shape (2,), default=None
             True values of the two, where they are known.
         labels : sequence of two str, default=None
@@ -98,14 +98,14 @@ class ContourDisplay:
         label : str, default=None
             What the legend calls the fit.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
 
         Returns
         -------
         display : ContourDisplay
         """
         return cls.from_chi_square(
-            chi_square_of(fitter),
+            fitted_chi_square(fitter),
             parameters=parameters,
             levels=levels,
             n_points=n_points,
@@ -128,12 +128,12 @@ class ContourDisplay:
         label: str | None = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Search the borders of the regions, all other parameters profiled, and draw them.
+        """Search the borders of the regions, profiling all other parameters, and draw them.
 
         Parameters
         ----------
         chi_square : ChiSquare
-            Of two parameters at least.
+            A χ² of at least two parameters.
         parameters, levels, n_points, truth, labels, label, ax
             As in `from_estimator`.
 
@@ -167,31 +167,29 @@ class ContourDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw, over what is there; None makes a figure.
+            The axes to draw in, over what is there; None makes a figure.
         color : matplotlib color, default=None
-            None takes the next one that the axes have not used.
+            The colour of the drawing; None takes the next one that the axes have not used.
 
         Returns
         -------
         self : ContourDisplay
         """
         self.ax_, self.figure_ = axes(ax, (5.6, 4.8))
-        drawn = getattr(self.ax_, "_skdctr_contours", 0)
-        self.ax_._skdctr_contours = drawn + 1
-        color = COLORS[drawn % len(COLORS)] if color is None else color
+        style = next_style(self.ax_, "contour", color=color)
         before = f"{self.label}, " if self.label else ""
         for number, m in enumerate(np.argsort(self.levels)):
             self.ax_.plot(
                 *self.contours[m].T,
-                color=color,
+                color=style.color,
                 linestyle=DASHES[number % len(DASHES)],
                 linewidth=1.4,
                 label=f"{before}{_percent(self.levels[m])}",
             )
         self.ax_.plot(
             *self.fitted,
-            color=color,
-            marker=MARKERS[drawn % len(MARKERS)],
+            color=style.color,
+            marker=style.marker,
             markersize=5,
             linestyle="none",
             label=f"{before}best fit" if self.label else "Best fit",
@@ -208,7 +206,7 @@ class ContourDisplay:
             )
         self.ax_.set_xlabel(self.names[0])
         self.ax_.set_ylabel(self.names[1])
-        # Above the axes, where no line can run into it.
+        # The legend is above the axes, where no line can run into it.
         self.ax_.legend(
             frameon=False, fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0)
         )
@@ -216,4 +214,5 @@ class ContourDisplay:
 
 
 def _percent(level: float) -> str:
+    """Write a confidence level in percent."""
     return f"{100 * level:.4g}% CL"

@@ -1,4 +1,4 @@
-"""The fit that a picture shows."""
+"""What pictures of a fit take from the fitter: its χ², and the values that they mark."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from skdctr._utils.typing import FloatArray
 from skdctr.inference.chi_square import ChiSquare
 from skdctr.results.fit_result import FitResult
 
-__all__ = ["chi_square_of", "marked_fit"]
+__all__ = ["fitted_chi_square", "marked_fit"]
 
 
-def chi_square_of(fitter: Any) -> ChiSquare:
+def fitted_chi_square(fitter: Any) -> ChiSquare:
     """Take the χ² of a fit: its own, or else the parabola of its values and errors.
 
     Parameters
     ----------
     fitter : SRGNFitter or DCTRFitter
-        Fitted.
+        A fitted one.
+
+    Returns
+    -------
+    ChiSquare
+        The fitter's ``chi_square_``; where it has none, that of its ``result_``.
+
+    Raises
+    ------
+    NotFittedError
+        If the fitter is not fitted.
     """
     check_is_fitted(fitter)
     own = getattr(fitter, "chi_square_", None)
@@ -35,19 +45,29 @@ def marked_fit(
     Parameters
     ----------
     fitter : SRGNFitter
-        Fitted.
+        A fitted one.
     parameters : list of str or None
-        Which to show; None takes the first ones.
+        The parameters to show; None takes the first ones.
     n_parameters : {1, 2}
-        How many are shown.
+        How many parameters the scan shows.
     result : FitResult or None
         The fit to mark; None takes that of `fitter`.
 
     Returns
     -------
     parameters : list of str of length n_parameters
+        The parameters that are shown.
     theta : ndarray of shape (n_parameters,)
+        Their fitted values.
     covariance : ndarray of shape (n_parameters, n_parameters)
+        The covariance of these.
+
+    Raises
+    ------
+    NotFittedError
+        If the fitter is not fitted.
+    ValueError
+        If `parameters` are not as many of the fitter's as are shown.
     """
     check_is_fitted(fitter)
     names = list(fitter.theta_names_)

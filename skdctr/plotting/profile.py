@@ -1,4 +1,4 @@
-"""χ² over one parameter, all others profiled."""
+"""The picture of χ² over one parameter, with all others profiled."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scipy import stats
 
 from skdctr._utils.typing import FloatArray
 from skdctr.inference.chi_square import ChiSquare
-from skdctr.plotting.fit import chi_square_of
-from skdctr.plotting.style import COLORS, DASHES, GREY, axes
+from skdctr.plotting.fit import fitted_chi_square
+from skdctr.plotting.style import GREY, axes, next_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,13 +28,13 @@ class ProfileDisplay:
     Parameters
     ----------
     theta : ndarray of shape (n,)
-        Values of the parameter.
+        Values of the parameter, in increasing order.
     delta_chi2 : ndarray of shape (n,)
-        χ² there, all others profiled, minus that of the best fit.
+        χ² there, with all other parameters profiled, minus χ² of the best fit.
     fitted, fitted_error : float
-        Best fit, and its error from the curvature; NaN where there is none.
+        Best fit, and its error from the curvature of χ²; NaN where it has none.
     intervals : dict of float to tuple of float
-        (low, high) by confidence level.
+        Confidence interval (low, high) by its level.
     xlabel : str, default="θ"
         The parameter, with its unit.
     label : str, default=None
@@ -43,7 +43,7 @@ class ProfileDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The last drawing.
+        The axes of the last drawing.
     figure_ : matplotlib Figure
         Its figure.
     """
@@ -84,27 +84,27 @@ class ProfileDisplay:
         Parameters
         ----------
         fitter : SRGNFitter or DCTRFitter
-            Fitted. Its ``chi_square_`` gives the profile; where it has none, the parabola of
-            ``result_``.
+            A fitted one. Its ``chi_square_`` gives the profile; where it has none, the parabola
+            of its ``result_`` does.
         parameter : str, default=None
-            Which parameter; None takes the first.
+            The parameter of the axis; None takes the first.
         levels : sequence of float, default=(0.6827, 0.9545)
             Confidence levels of the intervals.
         n_points : int, default=31
-            Points of the profile.
+            Number of points of the profile.
         xlabel : str, default=None
             Label of the parameter, with its unit; None takes its name.
         label : str, default=None
             What the legend calls the fit.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
 
         Returns
         -------
         display : ProfileDisplay
         """
         return cls.from_chi_square(
-            chi_square_of(fitter),
+            fitted_chi_square(fitter),
             parameter=parameter,
             levels=levels,
             n_points=n_points,
@@ -130,7 +130,7 @@ class ProfileDisplay:
         Parameters
         ----------
         chi_square : ChiSquare
-            What is drawn.
+            The χ² to profile.
         parameter, levels, n_points, xlabel, label, ax
             As in `from_estimator`.
 
@@ -171,35 +171,36 @@ class ProfileDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw, over what is there; None makes a figure.
+            The axes to draw in, over what is there; None makes a figure.
         color : matplotlib color, default=None
-            None takes the next one that the axes have not used.
+            The colour of the drawing; None takes the next one that the axes have not used.
 
         Returns
         -------
         self : ProfileDisplay
         """
         self.ax_, self.figure_ = axes(ax, (6.4, 4.4))
-        drawn = getattr(self.ax_, "_skdctr_profiles", 0)
-        self.ax_._skdctr_profiles = drawn + 1
-        color = COLORS[drawn % len(COLORS)] if color is None else color
-        style = DASHES[drawn % len(DASHES)]
+        style = next_style(self.ax_, "profile", color=color)
         label = "Profile" if self.label is None else self.label
-        self.ax_.plot(self.theta, self.delta_chi2, color=color, linestyle=style, label=label)
+        self.ax_.plot(
+            self.theta, self.delta_chi2, color=style.color, linestyle=style.dash, label=label
+        )
         if np.isfinite(self.fitted_error):
             parabola = ((self.theta - self.fitted) / self.fitted_error) ** 2
             self.ax_.plot(
                 self.theta,
                 parabola,
-                color=color,
+                color=style.color,
                 linewidth=1.3,
                 linestyle=":",
-                label="Parabola of the error" if drawn == 0 else None,
+                label="Parabola of the error" if style.number == 0 else None,
             )
-        highest = max(float(np.max(self.delta_chi2)), self.ax_.get_ylim()[1] if drawn else 0.0)
+        highest = max(
+            float(np.max(self.delta_chi2)), self.ax_.get_ylim()[1] if style.number else 0.0
+        )
         for level, ends in self.intervals.items():
             quantile = float(stats.chi2.ppf(level, 1))
-            if drawn == 0:
+            if style.number == 0:
                 self.ax_.axhline(quantile, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
                 self.ax_.annotate(
                     f"{100 * level:.4g}%",
@@ -212,12 +213,14 @@ class ProfileDisplay:
                     color=GREY,
                 )
             finite = [end for end in ends if np.isfinite(end)]
-            self.ax_.vlines(finite, 0, quantile, color=color, linewidth=0.9, linestyle=style)
+            self.ax_.vlines(
+                finite, 0, quantile, color=style.color, linewidth=0.9, linestyle=style.dash
+            )
             highest = max(highest, 1.15 * quantile)
         self.ax_.set_ylim(0, highest)
         self.ax_.set_xlabel(self.xlabel)
         self.ax_.set_ylabel("Δχ²")
-        # Above the axes, where no curve can run into it.
+        # The legend is above the axes, where no curve can run into it.
         self.ax_.legend(
             frameon=False, fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0)
         )

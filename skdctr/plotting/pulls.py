@@ -1,4 +1,4 @@
-"""Pulls of many toys."""
+"""The picture of the pulls of many toys."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class PullDisplay:
     Parameters
     ----------
     pulls : dict of str to ndarray of shape (n,)
-        (Fitted − true) / error of every toy, by the parameter's label.
+        Pulls, (fitted − true) / error, of the toys, by the label of the parameter.
     edges : ndarray of shape (n_bins + 1,)
         Bin edges. Pulls beyond them are counted in the outermost bins.
 
     Attributes
     ----------
     axes_ : list of matplotlib Axes
-        The last drawing, a panel for each parameter.
+        The panels of the last drawing, one for each parameter.
     figure_ : matplotlib Figure
         Its figure.
     """
@@ -57,15 +57,15 @@ class PullDisplay:
         Parameters
         ----------
         result : CoverageResult
-            Of `skdctr.coverage.run_toys`.
+            What `skdctr.coverage.run_toys` returned.
         parameters : sequence of str, default=None
-            Which parameters; None takes all.
+            The parameters to draw; None takes all.
         labels : sequence of str, default=None
             What the panels call them; None takes the names.
         bins : int, default=None
             Number of bins; None takes about the square root of the number of toys.
         ax : matplotlib Axes or sequence of such, default=None
-            Where to draw, one for each parameter; None makes a figure.
+            The axes to draw in, one for each parameter; None makes a figure.
 
         Returns
         -------
@@ -97,9 +97,9 @@ class PullDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or sequence of such, default=None
-            Where to draw, one for each parameter; None makes a figure.
+            The axes to draw in, one for each parameter; None makes a figure.
         color : matplotlib color, default=None
-            Of the histograms.
+            The colour of the histograms; None takes the first one of the package.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class PullDisplay:
                     fontsize="small",
                 )
             highest = max(float(content.max()), n * width * gaussian.max(), 1.0)
-            # Room for the text above the bars.
+            # The text needs room above the bars.
             panel.set_ylim(0, 1.35 * highest)
             panel.set_xlim(self.edges[0], self.edges[-1])
             panel.set_xlabel(f"Pull of {name}")

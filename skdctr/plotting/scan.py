@@ -1,4 +1,4 @@
-"""The objective over one parameter."""
+"""The picture of a fit's objective over one parameter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from skdctr._utils.typing import FloatArray
 from skdctr.plotting.fit import marked_fit
-from skdctr.plotting.style import COLORS, DASHES, GREY, MARKERS, axes
+from skdctr.plotting.style import GREY, axes, next_style
 from skdctr.results.fit_result import FitResult, round_to_error
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ class ScanDisplay:
     Parameters
     ----------
     theta : ndarray of shape (n,)
-        Where the objective was evaluated, in increasing order.
+        Values of the parameter at which the objective was evaluated, in increasing order.
     value, error : ndarray of shape (n,)
-        AUC or loss and its statistical error (zero where none is known).
+        AUC or loss there, and its statistical error, which is zero where it is not known.
     fitted, fitted_error : float
-        Fitted parameter and its error.
+        Fitted value of the parameter, and its error.
     quantity : {"auc", "loss"}, default="auc"
-        What `value` is.
+        Whether `value` is the AUC or the loss.
     xlabel : str, default="θ"
         The parameter, with its unit.
     label : str, default=None
@@ -40,7 +40,7 @@ class ScanDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The last drawing.
+        The axes of the last drawing.
     figure_ : matplotlib Figure
         Its figure.
     """
@@ -83,20 +83,20 @@ class ScanDisplay:
         Parameters
         ----------
         fitter : SRGNFitter
-            Fitted, with its `scan_`.
+            A fitted one, with its ``scan_``.
         parameter : str, default=None
-            Which parameter; None takes the first.
+            The parameter of the axis; None takes the first.
         quantity : {"auc", "loss"}, default="auc"
-            What is drawn.
+            Whether the AUC or the loss is drawn.
         result : FitResult, default=None
-            The fit that is marked; None takes that of `fitter`. With another one, a coarse
-            scan can go under the result of a search.
+            The fit that is marked; None takes that of `fitter`. Give another one to draw a coarse
+            scan under the result of a search.
         xlabel : str, default=None
             Label of the parameter; None takes its name.
         label : str, default=None
             What the legend calls the fit.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
 
         Returns
         -------
@@ -126,27 +126,25 @@ class ScanDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw, over what is there; None makes a figure.
+            The axes to draw in, over what is there; None makes a figure.
         color : matplotlib color, default=None
-            None takes the next one that the axes have not used.
+            The colour of the drawing; None takes the next one that the axes have not used.
 
         Returns
         -------
         self : ScanDisplay
         """
         self.ax_, self.figure_ = axes(ax, (6.4, 4.4))
-        drawn = getattr(self.ax_, "_skdctr_scans", 0)
-        self.ax_._skdctr_scans = drawn + 1
-        color = COLORS[drawn % len(COLORS)] if color is None else color
+        style = next_style(self.ax_, "scan", color=color)
         self.ax_.errorbar(
             self.theta,
             self.value,
             self.error,
-            color=color,
-            marker=MARKERS[drawn % len(MARKERS)],
+            color=style.color,
+            marker=style.marker,
             markersize=4.5,
             linewidth=1.0,
-            linestyle=DASHES[drawn % len(DASHES)],
+            linestyle=style.dash,
             label=self.label,
         )
         shown, error = round_to_error(self.fitted, self.fitted_error)
@@ -154,25 +152,25 @@ class ScanDisplay:
             self.ax_.axvspan(
                 self.fitted - self.fitted_error,
                 self.fitted + self.fitted_error,
-                color=color,
+                color=style.color,
                 alpha=0.25,
                 linewidth=0,
             )
         self.ax_.axvline(
             self.fitted,
-            color=color,
+            color=style.color,
             linewidth=1.2,
-            linestyle=DASHES[drawn % len(DASHES)],
+            linestyle=style.dash,
             label=f"Fit: {shown} ± {error}" if self.label is None else None,
         )
         floor = 0.5 if self.quantity == "auc" else float(np.log(2))
-        if drawn == 0:
+        if style.number == 0:
             self.ax_.axhline(floor, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
         self.ax_.set_xlabel(self.xlabel)
         self.ax_.set_ylabel(
             "AUC, data against simulation" if self.quantity == "auc" else "Loss [nats per event]"
         )
-        # Above the axes, where no curve can run into it.
+        # The legend is above the axes, where no curve can run into it.
         self.ax_.legend(
             frameon=False, fontsize="small", ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0)
         )
@@ -184,25 +182,24 @@ class ScanDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw, above the rows that are there; None makes a figure.
+            The axes to draw in, above the rows that are there; None makes a figure.
         color : matplotlib color, default=None
-            None takes the next one that the axes have not used.
+            The colour of the drawing; None takes the next one that the axes have not used.
 
         Returns
         -------
         self : ScanDisplay
         """
         self.ax_, self.figure_ = axes(ax, (4.8, 2.4))
-        rows: list[str] = getattr(self.ax_, "_skdctr_rows", [])
-        row = len(rows)
+        style = next_style(self.ax_, "fit", color=color, label=self.label)
+        row = style.number
         shown, error = round_to_error(self.fitted, self.fitted_error)
-        self.ax_._skdctr_rows = [*rows, self.label or f"Fit {row + 1}"]
         self.ax_.errorbar(
             [self.fitted],
             [row],
             xerr=[self.fitted_error] if np.isfinite(self.fitted_error) else None,
-            color=COLORS[row % len(COLORS)] if color is None else color,
-            marker=MARKERS[row % len(MARKERS)],
+            color=style.color,
+            marker=style.marker,
             capsize=4,
             linestyle="none",
         )
@@ -215,7 +212,8 @@ class ScanDisplay:
             fontsize="small",
             bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
         )
-        self.ax_.set_yticks(range(row + 1), self.ax_._skdctr_rows)
+        names = [name or f"Fit {number}" for number, name in enumerate(style.labels, 1)]
+        self.ax_.set_yticks(range(row + 1), names)
         self.ax_.set_ylim(-0.7, row + 0.9)
         self.ax_.margins(x=0.35)
         self.ax_.locator_params(axis="x", nbins=5)

@@ -1,4 +1,4 @@
-"""The objective over two parameters."""
+"""The picture of the AUC over two parameters."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Scan2DDisplay:
     Parameters
     ----------
     theta : ndarray of shape (n, 2)
-        Where the AUC was evaluated.
+        Values of the two parameters at which the AUC was evaluated.
     auc : ndarray of shape (n,)
         The AUC there.
     fitted : ndarray of shape (2,)
-        Fitted parameters.
+        Fitted values of the two.
     covariance : ndarray of shape (2, 2)
         Their covariance; NaN where it is not known.
     nominal : ndarray of shape (2,)
-        θ₀.
+        Their nominal values θ₀.
     truth : ndarray of shape (2,), default=None
         True parameters, where they are known.
     names : sequence of str of length 2, default=("θ[0]", "θ[1]")
@@ -44,7 +44,7 @@ class Scan2DDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The last drawing.
+        The axes of the last drawing.
     figure_ : matplotlib Figure
         Its figure.
     """
@@ -84,9 +84,9 @@ class Scan2DDisplay:
         Parameters
         ----------
         fitter : SRGNFitter
-            Fitted, with its `scan_`.
+            A fitted one, with its ``scan_``.
         parameters : sequence of two str, default=None
-            Which parameters; None takes the first two.
+            The parameters of the two axes; None takes the first two.
         result : FitResult, default=None
             The fit that is marked; None takes that of `fitter`.
         truth : array-like of shape (2,), default=None
@@ -94,7 +94,7 @@ class Scan2DDisplay:
         labels : sequence of two str, default=None
             Labels of the axes; None takes the names.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
 
         Returns
         -------
@@ -121,10 +121,10 @@ class Scan2DDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         zoom : float, default=None
-            Show so many standard errors around the fit (more, where the truth is farther), without
-            the AUC; None shows the scan.
+            Show so many standard errors around the fit, or more where the truth is farther away,
+            and leave out the AUC; None shows the whole scan.
 
         Returns
         -------

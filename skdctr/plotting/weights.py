@@ -1,4 +1,4 @@
-"""Learned weights against exact ones."""
+"""The picture of learned weights against exact ones."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class WeightDisplay:
     Parameters
     ----------
     exact, learned : ndarray of shape (n,)
-        Log-weights.
+        Exact and learned logarithms of the weights.
     rms : float
         Root mean square of their difference, each event counted with its exact weight.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The last drawing.
+        The axes of the last drawing.
     figure_ : matplotlib Figure
         Its figure.
     """
@@ -57,15 +57,15 @@ class WeightDisplay:
         Parameters
         ----------
         reweighter : fitted reweighter
-            `DCTRReweighter`, for instance.
+            For instance a `DCTRReweighter`.
         X : array-like of shape (n, f)
-            Nominal events.
+            Nominal events at generator level.
         theta : scalar or array-like of shape (p,)
-            θ.
+            The parameters to which the weights lead.
         log_weight : callable
-            ``log_weight(X, theta)``, the exact log p(x|θ)/p(x|θ₀), shape (n,).
+            ``log_weight(X, theta)`` returns the exact log p(x|θ)/p(x|θ₀), of shape (n,).
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
 
         Returns
         -------
@@ -83,7 +83,7 @@ class WeightDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
 
         Returns
         -------

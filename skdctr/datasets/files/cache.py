@@ -1,4 +1,4 @@
-"""Arrays kept on disk between sessions, one ``.npz`` file for each request."""
+"""The cache of generated events: arrays on disk, in one ``.npz`` file for each request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,27 +15,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.atomic import replacing
 from skdctr._utils.warn import warn_user
 
-__all__ = ["cache_directory", "cache_file", "read_cache", "write_cache"]
+__all__ = ["RequestCache", "cache_directory", "cache_file", "read_cache", "write_cache"]
 
 _REQUEST = "request"
 _DAMAGED = (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def cache_directory(cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Directory for generated events.
+    """Find the directory for generated events.
 
     Parameters
     ----------
     cache_dir : str, path or None, default=None
-        Taken as it is, with ``~`` expanded. None stands for the environment variable
+        The directory, in which ``~`` is expanded. None stands for the environment variable
         ``SKDCTR_DATA`` and, where it is not set, for the platform's cache directory.
 
     Returns
     -------
     Path
-        It need not exist.
+        The directory, which need not exist.
     """
     chosen = cache_dir or os.environ.get("SKDCTR_DATA")
     if chosen:
@@ -51,43 +51,48 @@ def cache_directory(cache_dir: str | os.PathLike[str] | None = None) -> Path:
 
 
 def cache_file(directory: Path, name: str, request: str) -> Path:
-    """Path of the file that holds the answer to a request.
+    """Name the file that holds the answer to a request.
 
     Parameters
     ----------
     directory : Path
-        Where the files lie.
+        The directory of the cache.
     name : str
         How the file name begins, for people who look into the directory.
     request : str
-        Everything the arrays depend on.
+        Everything that the arrays depend on.
 
     Returns
     -------
     Path
-        It need not exist.
+        The file, which need not exist.
     """
     digest = hashlib.sha256(request.encode()).hexdigest()
     return directory / f"{name}-{digest[:24]}.npz"
 
 
 def read_cache(path: Path, request: str, names: Sequence[str]) -> dict[str, NDArray[Any]] | None:
-    """Arrays of a file that `write_cache` wrote.
+    """Read arrays of a file that `write_cache` wrote.
 
     Parameters
     ----------
     path : Path
         The file.
     request : str
-        What the file has to be the answer to.
+        The request that the file must be the answer to.
     names : sequence of str
         The arrays to read; others in the file stay unread.
 
     Returns
     -------
     dict of str to ndarray, or None
-        None without a file or, with a warning, where it cannot be read or is not what was
-        written for this request.
+        The arrays. None where there is no file or, with a warning, where it cannot be read or is
+        not what was written for this request.
+
+    Warns
+    -----
+    UserWarning
+        If the file cannot be read, or is damaged and therefore removed.
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
@@ -101,7 +106,7 @@ def read_cache(path: Path, request: str, names: Sequence[str]) -> dict[str, NDAr
             f"The cached events in {path} cannot be read ({error}); they are generated anew.",
             UserWarning,
         )
-    # A lone .npy array is no context manager: AttributeError, TypeError.
+    # A lone .npy array is no context manager, which is an AttributeError or a TypeError.
     except (*_DAMAGED, AttributeError, TypeError) as error:
         warn_user(
             f"The cached events in {path} are damaged ({type(error).__name__}: {error}); "
@@ -116,8 +121,6 @@ def read_cache(path: Path, request: str, names: Sequence[str]) -> dict[str, NDAr
 def write_cache(path: Path, request: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays to a file, whole or not at all.
 
-    A directory that cannot be written is a warning: the events exist and are not to be lost.
-
     Parameters
     ----------
     path : Path
@@ -126,19 +129,17 @@ def write_cache(path: Path, request: str, arrays: Mapping[str, NDArray[Any]]) ->
         What the arrays depend on, stored with them.
     arrays : mapping of str to ndarray
         The arrays.
+
+    Warns
+    -----
+    UserWarning
+        If the file cannot be written. This is no error: the events exist and must not be lost.
     """
-    temporary: Path | None = None
+    content: dict[str, Any] = {_REQUEST: np.array(request), **arrays}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=path.stem, suffix=".tmp", delete=False
-        ) as stream:
-            temporary = Path(stream.name)
-            content: dict[str, Any] = {_REQUEST: np.array(request), **arrays}
+        with replacing(path) as draft, draft.open("wb") as stream:
             np.savez(stream, **content)
-        # A rename within a directory is atomic: no reader ever sees half a file.
-        temporary.replace(path)
-        temporary = None
     except OSError as error:
         warn_user(
             f"The events could not be cached in {path.parent} ({error}) and will be generated "
@@ -146,6 +147,27 @@ def write_cache(path: Path, request: str, arrays: Mapping[str, NDArray[Any]]) ->
             "variable SKDCTR_DATA, or pass cache=False.",
             UserWarning,
         )
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+
+
+class RequestCache:
+    """The cache of one data set, or none: then nothing is found and nothing is kept.
+
+    Parameters
+    ----------
+    directory : Path or None
+        The directory of the files; None for no cache.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self.directory = directory
+
+    def read(self, name: str, request: str, names: Sequence[str]) -> dict[str, NDArray[Any]] | None:
+        """Read the answer to a request; see `cache_file` and `read_cache`."""
+        if self.directory is None:
+            return None
+        return read_cache(cache_file(self.directory, name, request), request, names)
+
+    def write(self, name: str, request: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep the answer to a request; see `cache_file` and `write_cache`."""
+        if self.directory is not None:
+            write_cache(cache_file(self.directory, name, request), request, arrays)

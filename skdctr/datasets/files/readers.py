@@ -1,4 +1,4 @@
-"""Tables of events from parquet and ROOT files."""
+"""The readers of tables of events in parquet and ROOT files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
 from skdctr.datasets.files.units import warn_about_columns
 
-__all__ = ["Columns", "PathLike", "check_columns", "open_table", "read_events", "renamed"]
+__all__ = ["Columns", "PathLike", "check_columns", "open_table", "read_events", "rename_columns"]
 
 PathLike = str | os.PathLike[str]
 Columns = Sequence[str] | Mapping[str, str] | None
@@ -44,7 +44,7 @@ def read_events(
     Returns
     -------
     DataFrame of shape (n_events, n_columns)
-        In the units of the file, which `skdctr.datasets` takes to be GeV.
+        The events, in the units of the file, which `skdctr.datasets` takes to be GeV.
 
     Raises
     ------
@@ -71,24 +71,44 @@ def read_events(
     >>> frame = read_events("data.root", ["reco_m_b1munu"], tree="events")  # doctest: +SKIP
     """
     file, table, wanted = open_table(path, columns, tree)
-    frame = renamed(table.read(wanted), columns)
+    frame = rename_columns(table.read(wanted), columns)
     warn_about_columns(frame, file.name)
     return frame
 
 
-def renamed(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """Give columns the names that a mapping has for them."""
+def rename_columns(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Give the columns of a table new names, where `columns` is a mapping ``{old: new}``."""
     return frame.rename(columns=dict(columns)) if isinstance(columns, Mapping) else frame
 
 
 def open_table(
     path: PathLike, columns: Columns, tree: str | None
 ) -> tuple[Path, EventTable, list[str]]:
-    """Open a file, and check that the columns to read are there and hold numbers."""
+    """Open a file, and check that the columns to read are there and hold numbers.
+
+    Parameters
+    ----------
+    path, columns, tree
+        As for `read_events`.
+
+    Returns
+    -------
+    file : Path
+        The file, with ``~`` expanded.
+    table : EventTable
+        Its content.
+    wanted : list of str
+        The columns to read, by their names in the file.
+
+    Raises
+    ------
+    ImportError, FileNotFoundError, ValueError
+        As by `read_events`.
+    """
     file = Path(path).expanduser()
     readers: dict[str, Callable[[Path, str | None], EventTable]] = {
-        ".parquet": _Parquet,
-        ".root": _Root,
+        ".parquet": _ParquetTable,
+        ".root": _RootTable,
     }
     if file.suffix.lower() not in readers:
         raise ValueError(
@@ -124,7 +144,7 @@ def check_columns(file: Path, wanted: Iterable[str], names: Sequence[str]) -> No
     Parameters
     ----------
     file : Path
-        For the message.
+        The file, which the message names.
     wanted : iterable of str
         Columns to read.
     names : sequence of str
@@ -133,7 +153,7 @@ def check_columns(file: Path, wanted: Iterable[str], names: Sequence[str]) -> No
     Raises
     ------
     ValueError
-        With the nearest name that the file has.
+        If a column is missing; the message suggests the nearest name that the file has.
     """
     missing = [name for name in wanted if name not in names]
     if missing:
@@ -142,26 +162,35 @@ def check_columns(file: Path, wanted: Iterable[str], names: Sequence[str]) -> No
 
 
 class EventTable:
-    """A file, opened: names and kinds of its columns, and their values."""
+    """An open file of events, with the names and kinds of its columns and their values.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of its columns.
+    n_events : int
+        Number of its rows.
+    """
 
     names: list[str]
     n_events: int
 
     def not_a_number(self, name: str) -> str:
-        """Say what a column holds, or nothing where it is one number per event."""
+        """Return what a column holds, or an empty text where it is one number per event."""
         raise NotImplementedError
 
     def read(self, names: list[str]) -> pd.DataFrame:
-        """Read columns."""
+        """Read all events, in these columns."""
         raise NotImplementedError
 
     def parts(self, names: list[str], size: int) -> Iterator[pd.DataFrame]:
-        """Read columns, so many events at a time."""
+        """Read these columns a part at a time, of `size` events at most."""
         raise NotImplementedError
 
 
-def _damaged(file: Path, kind: str, error: Exception) -> ValueError:
-    # Some of these messages run over many lines.
+def _damage_error(file: Path, kind: str, error: Exception) -> ValueError:
+    """Make the error for a file that its package cannot read."""
+    # Some of the packages' messages run over many lines.
     said = " ".join(str(error).split())
     return ValueError(
         f"{file} cannot be read as {kind} ({type(error).__name__}: {said}). It may be damaged or "
@@ -169,7 +198,9 @@ def _damaged(file: Path, kind: str, error: Exception) -> ValueError:
     )
 
 
-class _Parquet(EventTable):
+class _ParquetTable(EventTable):
+    """A parquet file, read by pyarrow."""
+
     def __init__(self, file: Path, tree: str | None) -> None:
         if tree is not None:
             raise ValueError(f"tree={tree!r} was given for a parquet file, which has none: {file}.")
@@ -179,7 +210,7 @@ class _Parquet(EventTable):
         try:
             self._content = parquet.ParquetFile(file)
         except (self._arrow.ArrowException, OSError) as error:
-            raise _damaged(file, "parquet", error) from error
+            raise _damage_error(file, "parquet", error) from error
         schema = self._content.schema_arrow
         self.names = list(schema.names)
         self._types = dict(zip(schema.names, schema.types, strict=True))
@@ -194,11 +225,12 @@ class _Parquet(EventTable):
         try:
             table = self._content.read(columns=names)
         except (self._arrow.ArrowException, OSError) as error:
-            raise _damaged(self._file, "parquet", error) from error
+            raise _damage_error(self._file, "parquet", error) from error
         return self._frame(table, names)
 
     @staticmethod
     def _frame(table: Any, names: list[str]) -> pd.DataFrame:
+        """Turn an arrow table into a data frame of numbers."""
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)[names]
         # A missing truth value makes a column of objects.
         return frame.astype({n: float for n in names if frame[n].dtype == object})
@@ -208,21 +240,23 @@ class _Parquet(EventTable):
             for batch in self._content.iter_batches(size, columns=names):
                 yield self._frame(self._arrow.Table.from_batches([batch]), names)
         except (self._arrow.ArrowException, OSError) as error:
-            raise _damaged(self._file, "parquet", error) from error
+            raise _damage_error(self._file, "parquet", error) from error
 
 
-class _Root(EventTable):
-    # Of a damaged file any bytes may come; what uproot makes of them is not one kind of error.
+class _RootTable(EventTable):
+    """A tree of a ROOT file, read by uproot."""
+
+    # A damaged file may hold any bytes, and uproot raises any kind of error for them.
 
     def __init__(self, file: Path, tree: str | None) -> None:
         uproot = require("uproot")
         self._file = file
         try:
-            # A cache would hold 100 MB of what is read once.
+            # Everything is read once; uproot's cache would hold 100 MB of it in vain.
             content = uproot.open(file, array_cache=None)
             classes = content.classnames(cycle=False)
         except Exception as error:
-            raise _damaged(file, "ROOT", error) from error
+            raise _damage_error(file, "ROOT", error) from error
         trees = [name for name, kind in classes.items() if kind.startswith(("TTree", "TNtuple"))]
         trees += [name for name, kind in classes.items() if kind.endswith("RNTuple")]
         if tree is None and len(trees) != 1:
@@ -238,16 +272,17 @@ class _Root(EventTable):
             self.names = list(self._tree.keys(recursive=False))
             self.n_events = int(self._tree.num_entries)
         except Exception as error:
-            raise _damaged(file, "ROOT", error) from error
+            raise _damage_error(file, "ROOT", error) from error
 
     def _array(self, name: str, start: int = 0, stop: int | None = None) -> Any:
+        """Read a branch, from event `start` to `stop`."""
         try:
             return self._tree[name].array(library="np", entry_start=start, entry_stop=stop)
         except Exception as error:
-            raise _damaged(self._file, "ROOT", error) from error
+            raise _damage_error(self._file, "ROOT", error) from error
 
     def not_a_number(self, name: str) -> str:
-        # One event tells, and is soon read.
+        # One event tells what a column holds, and is soon read.
         values = self._array(name, stop=1)
         if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
             return ""

@@ -1,17 +1,18 @@
-"""Tables of events larger than memory: read a part at a time, or mapped from a file."""
+"""The readers of tables larger than memory: a part at a time, or mapped from a file."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skdctr.datasets.files.readers import Columns, PathLike, open_table, renamed
+from skdctr._utils.atomic import replacing
+from skdctr._utils.numbers import check_count
+from skdctr.datasets.files.readers import Columns, PathLike, open_table, rename_columns
 from skdctr.datasets.files.units import warn_about_columns
 from skdctr.events.chunks import release
 
@@ -38,17 +39,20 @@ def iterate_events(
     tree : str, default=None
         Name of the tree in ROOT files.
     chunk_size : int, default=1000000
-        Events in a part, at most.
+        The largest number of events in a part.
 
     Yields
     ------
     DataFrame of shape (n, n_columns)
-        The next events; the index counts them through all files.
+        The next events. The index counts them through all files.
 
     Raises
     ------
     ImportError, FileNotFoundError, ValueError
-        As by `read_events`, and for all files before the first part.
+        As by `read_events`, and for all files before the first part; ValueError also if
+        `chunk_size` is below 1.
+    TypeError
+        If `chunk_size` is no integer.
 
     Warns
     -----
@@ -64,10 +68,9 @@ def iterate_events(
     >>> for part in iterate_events("nominal.root", ["pt", "eta"]):  # doctest: +SKIP
     ...     weights = reweighter.predict_weights(part, theta=0.13)
     """
-    if not isinstance(chunk_size, Integral) or chunk_size < 1:
-        raise ValueError(f"chunk_size={chunk_size!r}; expected a positive number of events.")
+    chunk_size = check_count("chunk_size", chunk_size, advice="pass a number of events")
     files, wanted, _ = _survey(path, columns, tree)
-    return _parts(files, wanted, columns, tree, int(chunk_size))
+    return _parts(files, wanted, columns, tree, chunk_size)
 
 
 def events_to_npy(
@@ -95,20 +98,20 @@ def events_to_npy(
     tree : str, default=None
         Name of the tree in ROOT files.
     dtype : {float32, float64}, default=float32
-        Precision. Seven digits are what networks see.
+        Precision. Networks see no more than the seven digits of float32.
     chunk_size : int, default=1000000
-        Events copied at a time.
+        Number of events that are copied at a time.
 
     Returns
     -------
     memmap of shape (n_events, n_columns)
-        Read-only, columns in the order of `columns`; ``numpy.load(output, mmap_mode="r")`` maps
-        the same file again.
+        The events, read-only and with the columns in the order of `columns`;
+        ``numpy.load(output, mmap_mode="r")`` maps the same file again.
 
     Raises
     ------
-    ImportError, FileNotFoundError, ValueError
-        As by `iterate_events`.
+    ImportError, FileNotFoundError, TypeError, ValueError
+        As by `iterate_events`; ValueError also if `output` or `dtype` is not as described.
 
     Examples
     --------
@@ -123,10 +126,8 @@ def events_to_npy(
         raise ValueError(f"dtype={dtype!r}; expected float32 or float64.")
     parts = iterate_events(path, columns, tree=tree, chunk_size=chunk_size)
     _, wanted, n_events = _survey(path, columns, tree)
-    # An interrupted copy must not be taken for a whole one.
-    unfinished = target.with_name(target.name + ".part")
-    table = np.lib.format.open_memmap(unfinished, "w+", kind, (n_events, len(wanted)))
-    try:
+    with replacing(target) as draft:
+        table = np.lib.format.open_memmap(draft, "w+", kind, (n_events, len(wanted)))
         start = 0
         for part in parts:
             rows = table[start : start + len(part)]
@@ -134,10 +135,8 @@ def events_to_npy(
             release(rows)
             start += len(part)
         table.flush()
+        # Where files that are mapped cannot be moved, these must go first.
         del table, rows
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
     mapped: np.memmap[Any, Any] = np.load(target, mmap_mode="r")
     return mapped
 
@@ -145,11 +144,12 @@ def events_to_npy(
 def _parts(
     files: list[Path], wanted: list[str], columns: Columns, tree: str | None, chunk_size: int
 ) -> Iterator[pd.DataFrame]:
+    """Give the parts of checked files, one after the other."""
     start = 0
     for file in files:
         _, table, _ = open_table(file, wanted, tree)
         for frame in table.parts(wanted, chunk_size):
-            part = renamed(frame, columns)
+            part = rename_columns(frame, columns)
             part.index = pd.RangeIndex(start, start + len(part))
             if not start:
                 warn_about_columns(part, file.name)
@@ -160,7 +160,17 @@ def _parts(
 def _survey(
     path: PathLike | Sequence[PathLike], columns: Columns, tree: str | None
 ) -> tuple[list[Path], list[str], int]:
-    """Check all files; return them, the columns to read and the number of events."""
+    """Check all files before the first is read.
+
+    Returns
+    -------
+    files : list of Path
+        The files.
+    wanted : list of str
+        The columns to read, by their names in the files.
+    n_events : int
+        Number of events in all files together.
+    """
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     if not paths:
         raise ValueError("path is an empty sequence; expected at least one file.")

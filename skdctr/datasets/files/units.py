@@ -1,4 +1,4 @@
-"""Energies in MeV where GeV are expected: noticed, and said."""
+"""The warning of energies in MeV where GeV are expected."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from skdctr.exceptions import UnitWarning
 
 __all__ = ["LIMIT", "warn_about_columns", "warn_if_mev"]
 
-# Half the collision energy of the LHC at 13 TeV: no mass or momentum of a sample is typically
-# larger in GeV, and every one is in MeV, but for the softest particles.
+# Half the collision energy of the LHC at 13 TeV, in GeV. No sample has typical masses or momenta
+# above it; in MeV all have, but those of the softest particles.
 LIMIT: Final = 6500.0
 _ENERGY = re.compile(r"(^|_)(e|energy|m|mass|met|mt|p[txyz]?)(_|$)", re.IGNORECASE)
 
@@ -28,6 +28,11 @@ def warn_if_mev(values: Any, name: str) -> None:
         Energies, momenta or masses. NaN and zeros, which stand for no value, do not count.
     name : str
         What the message calls them.
+
+    Warns
+    -----
+    UnitWarning
+        If their median is above `LIMIT`.
     """
     magnitude = np.abs(np.asarray(values, dtype=np.float64))
     magnitude = magnitude[np.isfinite(magnitude) & (magnitude > 0)]
@@ -45,10 +50,15 @@ def warn_about_columns(frame: pd.DataFrame, source: str) -> None:
     Parameters
     ----------
     frame : DataFrame of shape (n, f)
-        Columns whose names have a part like ``m``, ``mt``, ``pt``, ``met`` or ``energy``,
-        between underscores, are looked at.
+        The table. A column counts as an energy if its name has a part like ``m``, ``mt``, ``pt``,
+        ``met`` or ``energy`` between underscores.
     source : str
         What the message calls the table.
+
+    Warns
+    -----
+    UnitWarning
+        For each such column whose median is above `LIMIT`.
     """
     for column in frame.columns:
         if _ENERGY.search(str(column)):

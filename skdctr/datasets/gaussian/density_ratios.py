@@ -25,7 +25,7 @@ OMEGA_0, OMEGA_1 = 0.7, 0.2
 
 
 def gaussian_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> Any:
-    r"""Exact log density ratio of `make_gaussian`.
+    r"""Compute the exact log density ratio of `make_gaussian`.
 
     :math:`\log w = \mu x - \mu^2/2`, the logarithm of Eq. 10 of the SRGN paper for
     :math:`\mu_0 = 0`.
@@ -58,7 +58,7 @@ def gaussian_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> Any
 
 
 def gaussian_2d_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> Any:
-    r"""Exact log density ratio of `make_gaussian_2d`.
+    r"""Compute the exact log density ratio of `make_gaussian_2d`.
 
     :math:`\log w = -\log\sigma + \frac12 \left(x^2 - (x - \mu)^2/\sigma^2\right)`, the
     logarithm of Eq. 11 of the SRGN paper for :math:`(\mu_0, \sigma_0) = (0, 1)`.
@@ -92,7 +92,7 @@ def gaussian_2d_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> 
 
 
 def dependent_detector_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> Any:
-    r"""Exact log density ratio of `make_dependent_detector` in both features.
+    r"""Compute the exact log density ratio of `make_dependent_detector` in both features.
 
     :math:`\log w = \mu x_0 - \mu^2/2 + \log(\nu_0/\nu)
     + \frac12 x_1^2 (\nu_0^{-2} - \nu^{-2})` with :math:`\nu = (0.7 + 0.2\mu)^2`.
@@ -122,17 +122,17 @@ def dependent_detector_log_weight(X: ArrayLike | Tensor, theta: ArrayLike | Tens
     """
     x, (mu,) = _prepare(X, theta, n_features=(2,), names=["mu"])
     _check_above("mu", mu, -OMEGA_0 / OMEGA_1)
-    # The ratio of the widths, so that the weight at the nominal parameter is one exactly.
+    # With the ratio of the widths the weight at the nominal parameter is one exactly.
     ratio = (1.0 + OMEGA_1 / OMEGA_0 * mu) ** 2
     secondary = (x[:, 1] / OMEGA_0**2) ** 2 * (1.0 - 1.0 / ratio**2) / 2 - _log(ratio)
     return mu * (x[:, 0] - mu / 2) + secondary
 
 
 def dependent_detector_log_weight_primary(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> Any:
-    r"""Exact log density ratio of `make_dependent_detector` in the primary feature alone.
+    r"""Compute the exact log density ratio of the primary feature of `make_dependent_detector`.
 
-    :math:`\log w = \mu x_0 - \mu^2/2`. Right for the primary feature, wrong at reco level,
-    where the secondary feature matters (Fig. 4 of the SRGN paper).
+    :math:`\log w = \mu x_0 - \mu^2/2`. The weights are right for the primary feature, and wrong at
+    reco level, where the secondary feature matters (Fig. 4 of the SRGN paper).
 
     Parameters
     ----------
@@ -163,7 +163,20 @@ def _prepare(
     n_features: tuple[int, ...],
     names: list[str],
 ) -> tuple[Any, list[Any]]:
-    """Events and parameters as arrays or as tensors of one kind; one entry per parameter."""
+    """Check shapes, and return events and parameters as arrays or as tensors of one kind.
+
+    Returns
+    -------
+    x : ndarray or tensor of shape (n, f)
+        The events.
+    theta : list of ndarray or tensor of shape () or (n,)
+        The values of each parameter, one for all events or one for each.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+    """
     x, t = _same_kind(X, theta)
     if x.ndim != 2 or x.shape[1] not in n_features:
         columns = " or ".join(str(number) for number in n_features)
@@ -183,6 +196,7 @@ def _prepare(
 
 
 def _same_kind(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> tuple[Any, Any]:
+    """Make tensors of both if either is one, and arrays otherwise."""
     # Whoever passes a tensor has imported torch; nobody else needs to.
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -200,10 +214,12 @@ def _same_kind(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> tuple[Any, A
 
 
 def _log(value: Any) -> Any:
+    """Compute the logarithm of a tensor or an array."""
     return value.log() if hasattr(value, "log") else np.log(value)
 
 
 def _check_above(name: str, value: Any, low: float) -> None:
+    """Refuse values of a parameter that do not exceed a limit."""
     if not bool((value > low).all()):
         raise ValueError(
             f"theta holds {name} = {float(value.min()):g}, expected values above {low:g}; "

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skdctr._utils.typing import FloatArray
+from skdctr.datasets.gaussian.checks import check_bounds, check_number, check_sizes
 from skdctr.datasets.gaussian.density_ratios import (
     OMEGA_0,
     OMEGA_1,
@@ -22,23 +23,9 @@ from skdctr.datasets.gaussian.density_ratios import (
     gaussian_2d_log_weight,
     gaussian_log_weight,
 )
-from skdctr.datasets.gaussian.requests import (
-    check_bounds,
-    check_number,
-    check_sizes,
-    gaussian_detector,
-    make_bunch,
-)
+from skdctr.datasets.gaussian.draws import draw_samples, gaussian_detector
 
-__all__ = [
-    "dependent_detector_log_weight",
-    "dependent_detector_log_weight_primary",
-    "gaussian_2d_log_weight",
-    "gaussian_log_weight",
-    "make_dependent_detector",
-    "make_gaussian",
-    "make_gaussian_2d",
-]
+__all__ = ["make_dependent_detector", "make_gaussian", "make_gaussian_2d"]
 
 
 def make_gaussian(
@@ -53,10 +40,11 @@ def make_gaussian(
     as_frame: bool = False,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    r"""Gaussian of unknown mean, seen through a Gaussian detector.
+    r"""Draw a Gaussian of unknown mean, seen through a Gaussian detector.
 
-    Generator level :math:`X_G \sim \mathcal{N}(\mu, 1)`, reco level :math:`X_S = X_G + Z` with
-    :math:`Z \sim \mathcal{N}(0, \epsilon^2)`; nominal :math:`\mu_0 = 0`.
+    At generator level :math:`X_G \sim \mathcal{N}(\mu, 1)`, and at reco level
+    :math:`X_S = X_G + Z` with :math:`Z \sim \mathcal{N}(0, \epsilon^2)`. The nominal mean is
+    :math:`\mu_0 = 0`.
 
     Parameters
     ----------
@@ -76,7 +64,7 @@ def make_gaussian(
         Range (low, high) from which the varied means are drawn, uniformly; also as a mapping
         ``{"mu": (low, high)}``.
     as_frame : bool, default=False
-        Return DataFrames in place of arrays.
+        Whether to return DataFrames in place of arrays.
     random_state : int, RandomState instance or None, default=None
         Seed. The generator events, the simulation and the data have random streams of their
         own: the size of one does not change the others.
@@ -84,7 +72,7 @@ def make_gaussian(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes
+        The samples, with the attributes
 
         gen : ndarray or DataFrame of shape (2 * n_gen, 1)
             Generator events, first the nominal ones, then the varied ones; column ``x``.
@@ -105,7 +93,8 @@ def make_gaussian(
         log_weight : callable
             `gaussian_log_weight`, the exact :math:`\log p(x_G|\theta)/p(x_G|\theta_0)`.
         fisher_information : ndarray of shape (1, 1)
-            Per event at reco level and the true parameters, :math:`1/(1 + \epsilon^2)`.
+            Information of one event at reco level, at the true parameters:
+            :math:`1/(1 + \epsilon^2)`.
 
     Raises
     ------
@@ -138,7 +127,7 @@ def make_gaussian(
     def events(rng: np.random.Generator, theta: FloatArray) -> FloatArray:
         return theta + rng.standard_normal(theta.shape)
 
-    return make_bunch(
+    return draw_samples(
         events,
         gaussian_detector(epsilon),
         sizes=check_sizes(n_events, n_gen=n_gen, n_sim=n_sim, n_data=n_data),
@@ -166,11 +155,11 @@ def make_gaussian_2d(
     as_frame: bool = False,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    r"""Gaussian of unknown mean and width, seen through a Gaussian detector.
+    r"""Draw a Gaussian of unknown mean and width, seen through a Gaussian detector.
 
-    Generator level :math:`X_G \sim \mathcal{N}(\mu, \sigma^2)`, reco level
-    :math:`X_S = X_G + Z` with :math:`Z \sim \mathcal{N}(0, \epsilon^2)`; nominal
-    :math:`(\mu_0, \sigma_0) = (0, 1)`.
+    At generator level :math:`X_G \sim \mathcal{N}(\mu, \sigma^2)`, and at reco level
+    :math:`X_S = X_G + Z` with :math:`Z \sim \mathcal{N}(0, \epsilon^2)`. The nominal parameters
+    are :math:`(\mu_0, \sigma_0) = (0, 1)`.
 
     Parameters
     ----------
@@ -193,7 +182,7 @@ def make_gaussian_2d(
         Ranges (low, high) from which the varied parameters are drawn, uniformly and
         independently. None stands for the paper's, ``{"mu": (-2, 2), "sigma": (0.25, 4)}``.
     as_frame : bool, default=False
-        Return DataFrames in place of arrays.
+        Whether to return DataFrames in place of arrays.
     random_state : int, RandomState instance or None, default=None
         Seed. The generator events, the simulation and the data have random streams of their
         own: the size of one does not change the others.
@@ -238,7 +227,7 @@ def make_gaussian_2d(
         return theta[:, :1] + theta[:, 1:] * rng.standard_normal((len(theta), 1))
 
     variance = sigma**2 + epsilon**2
-    return make_bunch(
+    return draw_samples(
         events,
         gaussian_detector(epsilon),
         sizes=check_sizes(n_events, n_gen=n_gen, n_sim=n_sim, n_data=n_data),
@@ -264,12 +253,12 @@ def make_dependent_detector(
     as_frame: bool = False,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    r"""Gaussian whose detector depends on a second feature, and that on the parameter.
+    r"""Draw a Gaussian whose detector depends on a second feature, and that on the parameter.
 
-    Generator level: a primary feature :math:`X_{G,0} \sim \mathcal{N}(\mu, 1)` and a secondary
-    one :math:`X_{G,1} \sim \mathcal{N}(0, \nu^2)` with :math:`\nu = (0.7 + 0.2\mu)^2`. Reco
-    level: :math:`X_S = X_{G,0} + Z` with
-    :math:`Z \sim \mathcal{N}(4|x_{G,1}|,\ x_{G,1}^4)`. Nominal :math:`\mu_0 = 0`.
+    At generator level there are a primary feature :math:`X_{G,0} \sim \mathcal{N}(\mu, 1)` and a
+    secondary one :math:`X_{G,1} \sim \mathcal{N}(0, \nu^2)` with
+    :math:`\nu = (0.7 + 0.2\mu)^2`. At reco level :math:`X_S = X_{G,0} + Z` with
+    :math:`Z \sim \mathcal{N}(4|x_{G,1}|,\ x_{G,1}^4)`. The nominal mean is :math:`\mu_0 = 0`.
 
     Weights from both features are right at reco level; weights from the primary feature alone
     are not, as the secondary one carries information on the detector.
@@ -291,7 +280,7 @@ def make_dependent_detector(
         Range (low, high) from which the varied means are drawn, uniformly; also as a mapping
         ``{"mu": (low, high)}``.
     as_frame : bool, default=False
-        Return DataFrames in place of arrays.
+        Whether to return DataFrames in place of arrays.
     random_state : int, RandomState instance or None, default=None
         Seed. The generator events, the simulation and the data have random streams of their
         own: the size of one does not change the others.
@@ -340,7 +329,7 @@ def make_dependent_detector(
         smearing = secondary**2 * rng.standard_normal(secondary.shape)
         return x[:, :1] + 4.0 * np.abs(secondary) + smearing
 
-    return make_bunch(
+    return draw_samples(
         events,
         detector,
         sizes=check_sizes(n_events, n_gen=n_gen, n_sim=n_sim, n_data=n_data),

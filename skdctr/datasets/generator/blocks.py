@@ -1,4 +1,4 @@
-"""Blocks of events planned from a seed, and run by several processes."""
+"""The plan of blocks of events, which follows from a seed, and their run in several processes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tqdm import tqdm
 from skdctr.datasets.generator import pythia
 from skdctr.datasets.generator.parameters import PARAMETERS
 
-__all__ = ["plan", "run"]
+__all__ = ["plan_blocks", "run_blocks"]
 
 
-def plan(
+def plan_blocks(
     ranges: Mapping[str, tuple[float, float]],
     total: int,
     per_theta: int,
@@ -34,7 +34,7 @@ def plan(
     per_theta : int
         Number of events in a row at the same parameters.
     entropy : list of int
-        Seed.
+        Seed, to which the ranges are added.
     pythia_names : mapping of str to str, default=None
         Pythia's name of every parameter. None stands for those of `PARAMETERS`.
 
@@ -43,7 +43,7 @@ def plan(
     theta : ndarray of shape (k, p)
         Parameters of the first `per_theta` events, of the next ones, and so on.
     blocks : list of Block
-        What to generate, in order.
+        The blocks to generate, in the order of the events.
     """
     if pythia_names is None:
         pythia_names = {name: known.pythia_name for name, known in PARAMETERS.items()}
@@ -51,8 +51,8 @@ def plan(
     limits = np.array(list(ranges.values()), dtype="<f8")
     low, high = limits.T
     theta, blocks = np.empty((n_theta, len(ranges))), []
-    # The parameters are part of the seed. Otherwise two samples of one seed and different
-    # parameters would be correlated event by event, where users expect independent ones.
+    # Without the parameters in the seed, two samples of one seed and different parameters would be
+    # correlated event by event, where users expect independent ones.
     entropy = [*entropy, *limits.ravel().view("<u4").tolist()]
     for i, seed in enumerate(np.random.SeedSequence(entropy).spawn(n_theta)):
         rng = np.random.default_rng(seed)
@@ -69,7 +69,7 @@ def plan(
     return theta, blocks
 
 
-def run(
+def run_blocks(
     blocks: list[pythia.Block],
     generate: Callable[[list[pythia.Block]], pythia.Columns],
     *,
@@ -81,7 +81,7 @@ def run(
     Parameters
     ----------
     blocks : list of Block
-        What to generate.
+        The blocks to generate.
     generate : callable
         Generates a list of blocks, each event of which depends on nothing but its block. It
         travels to other processes, so it must be picklable.
@@ -93,10 +93,11 @@ def run(
     Returns
     -------
     dict of str to ndarray
-        As from one call of `generate`, whatever the number of processes.
+        What one call of `generate` for all blocks returns, whatever the number of processes.
     """
     total = sum(block.n_events for block in blocks)
-    # Large enough to hide a new Pythia's 0.05 s, small enough to keep every process busy.
+    # A task is long enough to hide the 0.05 s that a new Pythia takes, and short enough to keep
+    # every process busy.
     size = min(max(total // (4 * joblib.effective_n_jobs(n_jobs)), 500), 4 * pythia.MAX_BATCH)
     tasks: list[list[pythia.Block]] = []
     room = 0

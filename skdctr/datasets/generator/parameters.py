@@ -1,4 +1,4 @@
-"""The parameters of the parton-shower example, and the checks of what users pass for them."""
+"""The parameters that the examples vary, and the checks of what users pass for them."""
 
 from __future__ import annotations
 
@@ -59,12 +59,25 @@ PARAMETERS: Mapping[str, GeneratorParameter] = MappingProxyType(
     }
 )
 
-# In GeV: wider than any range to fit in, narrow enough that no mass in MeV passes.
+# Masses of the top quark in GeV: a range wider than any to fit in, in which no mass in MeV lies.
 _TOP_MASSES = (150.0, 200.0)
 
 
 def check_mass(name: str, value: Any) -> float:
-    """Check a mass of the top quark in GeV."""
+    """Check a mass of the top quark.
+
+    Returns
+    -------
+    float
+        The mass, in GeV.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is not from 150 to 200 GeV; a mass in MeV is called that.
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a mass in GeV, got {value!r}; pass a float.")
     number = float(value)
@@ -77,7 +90,18 @@ def check_mass(name: str, value: Any) -> float:
 
 
 def check_mass_or_range(name: str, value: Any) -> tuple[float, float]:
-    """Check a mass that is fixed or varies; a fixed one is a range of no width."""
+    """Check a mass of the top quark that is fixed or varies.
+
+    Returns
+    -------
+    low, high : float
+        The range, in GeV; both ends are the same for a fixed mass.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither a mass nor an increasing pair of masses.
+    """
     if not isinstance(value, (tuple, list)):
         number = check_mass(name, value)
         return number, number
@@ -93,7 +117,29 @@ def check_mass_or_range(name: str, value: Any) -> tuple[float, float]:
 
 
 def check_value(name: str, value: Any, label: str) -> float:
-    """Check a value of a parameter; `label` is what an error calls it."""
+    """Check a value of a parameter.
+
+    Parameters
+    ----------
+    name : str
+        The parameter, of `PARAMETERS`.
+    value : object
+        What the user gave.
+    label : str
+        What an error calls it.
+
+    Returns
+    -------
+    float
+        The value.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If Pythia does not accept it.
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{label} must be a number, got {value!r}; pass a float.")
     number = float(value)
@@ -107,7 +153,23 @@ def check_value(name: str, value: Any, label: str) -> float:
 
 
 def check_range(name: str, value: Any, label: str) -> tuple[float, float]:
-    """Check a range of a parameter, a pair (low, high)."""
+    """Check a range of a parameter.
+
+    Parameters
+    ----------
+    name, value, label
+        As for `check_value`.
+
+    Returns
+    -------
+    low, high : float
+        The range.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not an increasing pair of values that Pythia accepts.
+    """
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(f"{label} must be a pair (low, high), got {value!r}; pass two numbers.")
     low, high = (check_value(name, end, label) for end in value)
@@ -120,7 +182,18 @@ def check_range(name: str, value: Any, label: str) -> tuple[float, float]:
 
 
 def check_value_or_range(name: str, value: Any) -> tuple[float, float]:
-    """Check a parameter that is fixed or varies; a fixed value is a range of no width."""
+    """Check a parameter that is fixed or varies.
+
+    Returns
+    -------
+    low, high : float
+        The range; both ends are the same for a fixed value.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither a value nor an increasing pair of values that Pythia accepts.
+    """
     if isinstance(value, (tuple, list)):
         return check_range(name, value, name)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -133,7 +206,15 @@ def check_value_or_range(name: str, value: Any) -> tuple[float, float]:
 
 
 def check_vary(vary: Any) -> list[str]:
-    """Check the names of the parameters that vary."""
+    """Check the names of the parameters that vary, and return them as a list.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a name nor a sequence of names.
+    ValueError
+        If a name is unknown or comes twice, or there is none.
+    """
     if not isinstance(vary, (str, Iterable)):
         raise TypeError(
             f"vary must be a name or a sequence of names, got {vary!r}; choose from "
@@ -150,7 +231,15 @@ def check_vary(vary: Any) -> list[str]:
 
 
 def check_mapping(argument: str, value: Any, names: list[str]) -> Mapping[str, Any]:
-    """Check a mapping by the names of parameters that vary."""
+    """Check a mapping by the names of parameters that vary, where None is an empty one.
+
+    Raises
+    ------
+    TypeError
+        If it is not a mapping.
+    ValueError
+        If a name is unknown, or its parameter does not vary.
+    """
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -168,6 +257,7 @@ def check_mapping(argument: str, value: Any, names: list[str]) -> Mapping[str, A
 
 
 def _check_names(argument: str, names: Iterable[Any]) -> None:
+    """Refuse names that are not those of parameters."""
     # Pythia's own names are recognised, so that the error can say what they are here.
     spellings = {known.pythia_name.lower(): name for name, known in PARAMETERS.items()}
     spellings |= {name.lower(): name for name in PARAMETERS}

@@ -28,7 +28,7 @@ __all__ = [
     "generate",
     "hardest_jets",
     "new_pythia",
-    "silence",
+    "silence_banner",
     "start",
     "versions",
 ]
@@ -52,23 +52,23 @@ JET_RADIUS: Final = 0.8
 NEUTRINOS: Final = (12, 14, 16)
 KAONS: Final = (130, 310, 311, 321)
 HIGGS: Final = 25
-# A full event record takes about 20 kB.
+# Events that are generated at once; the full record of each takes about 20 kB.
 MAX_BATCH: Final = 1000
 MAX_SEED: Final = 900_000_000
 
 
 @dataclass(frozen=True)
 class Block:
-    """Events of one θ and one seed.
+    """A number of events to generate at one θ with one seed.
 
     Attributes
     ----------
     n_events : int
-        Number of events, at most `MAX_BATCH`.
+        Number of events; at most `MAX_BATCH`.
     settings : tuple of (str, float)
-        Pythia's name and the value of every parameter of θ.
+        Pythia's name of every parameter of θ, with its value.
     seed : int
-        From 1 to `MAX_SEED`.
+        Pythia's seed, from 1 to `MAX_SEED`.
     """
 
     n_events: int
@@ -78,16 +78,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Particles:
-    """Final-state particles of n events, m in all.
+    """The final-state particles of n events, m particles in all.
 
     Attributes
     ----------
     offsets : ndarray of shape (n + 1,)
         Event i has the particles ``offsets[i]`` to ``offsets[i + 1]``.
     momentum : ndarray of shape (4, m)
-        Rows px, py, pz and energy, in GeV.
+        The rows are px, py, pz and the energy, in GeV.
     pid : ndarray of shape (m,)
-        Particle type, PDG code.
+        PDG code of each particle.
     """
 
     offsets: NDArray[np.int64]
@@ -96,12 +96,17 @@ class Particles:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the generator and of the jet finder.
+    """Tell the versions of the generator and of the jet finder.
 
     Returns
     -------
     dict of str to str
-        By the names ``pythia`` and ``fastjet``.
+        The versions of ``pythia`` and ``fastjet``.
+
+    Raises
+    ------
+    ImportError
+        If one of them is not installed.
     """
     settings = require("pythia8mc").Pythia("", False).settings
     return {
@@ -111,22 +116,24 @@ def versions() -> dict[str, str]:
 
 
 def new_pythia(commands: Sequence[str] = COMMANDS) -> Any:
-    """Pythia with the process set up, for `start` to initialise.
+    """Make a Pythia with the process set up, for `start` to initialise.
 
     Parameters
     ----------
     commands : sequence of str, default=COMMANDS
-        What sets up the process: one in which no Higgs boson takes part.
+        Pythia's commands that set up the process, in which no Higgs boson may take part.
 
     Returns
     -------
     Pythia
-        Silent.
+        A Pythia that prints nothing.
 
     Raises
     ------
     ImportError
         If Pythia is not installed or was built without its batch interface.
+    RuntimeError
+        If Pythia does not accept a command.
     """
     module = require("pythia8mc")
     pythia = module.Pythia("", False)
@@ -138,8 +145,8 @@ def new_pythia(commands: Sequence[str] = COMMANDS) -> Any:
     for command in commands:
         if not pythia.readString(command):
             raise RuntimeError(f"Pythia does not accept {command!r}; use release 8.310 or later.")
-    # Pythia tabulates the Higgs width by numerical integration at every initialisation, three
-    # quarters of its time, though no Higgs appears here. A plain width leaves all events the same.
+    # At every initialisation Pythia integrates the width of the Higgs boson, which takes three
+    # quarters of the time, though none appears here. A plain width leaves all events the same.
     if not pythia.setResonancePtr(module.ResonanceGeneric(HIGGS)):
         raise RuntimeError("Pythia does not accept a width for the Higgs boson.")
     return pythia
@@ -154,9 +161,14 @@ def start(pythia: Any, block: Block) -> None:
     Parameters
     ----------
     pythia : Pythia
-        From `new_pythia`.
+        A Pythia from `new_pythia`.
     block : Block
-        What to generate.
+        The block to generate.
+
+    Raises
+    ------
+    RuntimeError
+        If Pythia does not initialise.
     """
     for name, value in block.settings:
         pythia.settings.parm(name, value)
@@ -166,19 +178,19 @@ def start(pythia: Any, block: Block) -> None:
 
 
 def final_state(pythia: Any, n_events: int) -> Particles:
-    """Generate events and keep their final particles but neutrinos.
+    """Generate events and keep their final-state particles, neutrinos excepted.
 
     Parameters
     ----------
     pythia : Pythia
-        Initialised.
+        A Pythia that `start` initialised.
     n_events : int
         Number of events. Events that fail are generated again.
 
     Returns
     -------
     Particles
-        Of `n_events` events.
+        The particles of `n_events` events.
 
     Raises
     ------
@@ -193,7 +205,7 @@ def final_state(pythia: Any, n_events: int) -> Particles:
             f"Pythia gave fewer than {n_events} events in {tries} attempts ({error}). Bring the "
             "parameters closer to their nominal values."
         ) from error
-    # Down to numpy at once: awkward's operations cost milliseconds each, whatever the size.
+    # Numpy is used from here on: awkward's operations cost milliseconds each, whatever the size.
     events = batch["prt"].layout.to_ListOffsetArray64(True)
     offsets = np.asarray(events.offsets.data)
     particles = events.content[: offsets[-1]]
@@ -208,25 +220,31 @@ def final_state(pythia: Any, n_events: int) -> Particles:
 
 
 def hardest_jets(particles: Particles, n_jets: int) -> Columns:
-    """Jets of highest transverse momentum, with their constituents.
+    """Find the jets of highest transverse momentum, with their constituents.
 
     Parameters
     ----------
     particles : Particles
-        Of n events.
+        The particles of n events.
     n_jets : int
         How many jets of each event to keep; events with fewer jets are left out.
 
     Returns
     -------
     dict of str to ndarray
-        ``jets`` of shape (n * n_jets, 4): pt, eta, phi, mass; ``multiplicity`` and ``n_kaons``
-        of shape (n * n_jets,); ``pt``, ``eta``, ``phi``, ``pid`` of the constituents, jet after
-        jet, in each the hardest first.
+        ``jets`` of shape (n * n_jets, 4) has the columns pt, eta, phi and mass, with momenta and
+        masses in GeV; ``multiplicity`` and ``n_kaons`` have the shape (n * n_jets,). ``pt``,
+        ``eta``, ``phi`` and ``pid`` are those of the constituents, jet after jet, with the hardest
+        first in each jet.
+
+    Raises
+    ------
+    ImportError
+        If FastJet or awkward is not installed.
     """
     ak = require("awkward")
     fastjet = require("fastjet")
-    silence(fastjet)
+    silence_banner(fastjet)
     contents = ak.contents
     momenta = contents.RecordArray(
         [contents.NumpyArray(row) for row in particles.momentum],
@@ -246,7 +264,8 @@ def hardest_jets(particles: Particles, n_jets: int) -> Columns:
     enough = np.diff(starts)[event] >= n_jets
     kept = order[(np.arange(len(order)) - starts[event] < n_jets) & enough]
 
-    # members.content lists jet by jet; every index in it counts from its event's first particle.
+    # members.content has a list for each jet. An index in it counts from the first particle of
+    # the event.
     first = np.asarray(members.content.offsets.data)
     multiplicity = np.diff(first)[kept]
     row = np.repeat(np.arange(len(kept)), multiplicity)
@@ -271,21 +290,21 @@ def hardest_jets(particles: Particles, n_jets: int) -> Columns:
 
 
 def generate(blocks: Sequence[Block], n_jets: int, names: Sequence[str]) -> Columns:
-    """Run blocks one after the other.
+    """Generate the jets of blocks, one block after the other.
 
     Parameters
     ----------
     blocks : sequence of Block
-        What to generate.
+        The blocks to generate.
     n_jets : int
-        Jets of each event.
+        Number of jets to take from each event.
     names : sequence of str
-        Which arrays of `hardest_jets` to return.
+        Names of the arrays of `hardest_jets` to return.
 
     Returns
     -------
     dict of str to ndarray
-        ``n_jets`` jets for each event of the blocks, in their order.
+        The arrays, with `n_jets` jets for each event of the blocks, in their order.
 
     Raises
     ------
@@ -314,14 +333,15 @@ def generate(blocks: Sequence[Block], n_jets: int, names: Sequence[str]) -> Colu
 def _coordinates(
     momentum: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Compute pt, pseudorapidity and azimuth of momenta whose rows are px, py, pz."""
     px, py, pz = momentum[:3]
     pt = np.hypot(px, py)
     return pt, np.arcsinh(pz / pt), np.arctan2(py, px)
 
 
-def silence(fastjet: Any) -> None:
-    """Keep FastJet's banner off the output."""
-    # FastJet prints a banner at its first clustering; its Python classes do not re-export the
-    # switch. Without the switch the banner is a nuisance, no error.
+def silence_banner(fastjet: Any) -> None:
+    """Keep the banner that FastJet prints at its first clustering off the output."""
+    # FastJet's Python classes do not re-export the switch. Where it is missing, the banner is a
+    # nuisance and no error.
     with contextlib.suppress(AttributeError):
         fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)

@@ -1,4 +1,4 @@
-"""Observables of jets: counts of particles, n-subjettiness, energy correlation functions."""
+"""The observables of jets: counts of particles, n-subjettiness, energy correlation functions."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from numpy.typing import NDArray
 
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
-from skdctr.datasets.generator.pythia import KAONS, silence
+from skdctr.datasets.generator.pythia import KAONS, silence_banner
 from skdctr.events.packed import PackedEvents
 
-__all__ = ["OBSERVABLES", "STRANGE", "check_observables", "jet_observables", "observables_of"]
+__all__ = ["OBSERVABLES", "STRANGE", "check_observables", "jet_observables", "packed_observables"]
 
 OBSERVABLES: Final = ("multiplicity", "n_kaons", "n_strange", "tau21", "tau32", "ecf3", "ecf4")
 _WITH_PID: Final = frozenset({"n_kaons", "n_strange"})
 _WITH_FASTJET: Final = frozenset({"tau21", "tau32", "ecf3", "ecf4"})
-# Of final states; K0 and its antiparticle only as their mixtures K_S and K_L, 310 and 130. The
-# papers' notebooks count these but Xi and Omega.
+# PDG codes of strange hadrons in final states, where K0 and its antiparticle are their mixtures K_S
+# and K_L, 310 and 130. The papers' notebooks count all of these but Xi and Omega.
 STRANGE: Final = (*KAONS, 3112, 3122, 3212, 3222, 3312, 3322, 3334)
-# FastJet enumerates sets of particles, which is faster than matrices up to about this many.
+# Up to about this many particles, FastJet's sum over sets is faster than products of matrices.
 _ENUMERATED: Final = 48
-# Anything smaller is what rounding leaves of zero.
+# A smaller share of the momentum is what rounding leaves of zero.
 _ZERO: Final = 1e-12
+# Jets that a process works on at once.
 _CHUNK: Final = 20_000
+# The exponent β of the energy correlation functions.
 _BETA: Final = 4.0
 
 
@@ -71,7 +73,7 @@ def jet_observables(
         `make_parton_shower` returns; in an ndarray the four features in this order, padding all
         NaN. ``pid`` is needed for ``n_kaons`` and ``n_strange`` only.
     names : sequence of str, default=None
-        Which observables; None for all.
+        The observables to compute; None stands for all.
     n_jobs : int, default=None
         Number of processes, as in joblib.
 
@@ -109,26 +111,26 @@ def jet_observables(
         require("fastjet")
     starts = range(0, max(len(particles), 1), _CHUNK)
     parts = joblib.Parallel(n_jobs=n_jobs)(
-        joblib.delayed(observables_of)(particles[start : start + _CHUNK], chosen)
+        joblib.delayed(packed_observables)(particles[start : start + _CHUNK], chosen)
         for start in starts
     )
     return pd.concat(parts, ignore_index=True)
 
 
-def observables_of(particles: PackedEvents, names: Sequence[str]) -> pd.DataFrame:
+def packed_observables(particles: PackedEvents, names: Sequence[str]) -> pd.DataFrame:
     """Compute observables of jets that are checked and packed.
 
     Parameters
     ----------
     particles : PackedEvents
-        Features pt, eta, phi, and PDG codes as types.
+        Particles with the features pt, eta and phi, and PDG codes as types.
     names : sequence of str
-        Of `OBSERVABLES`.
+        Names of observables, of `OBSERVABLES`.
 
     Returns
     -------
     DataFrame of shape (n, len(names))
-        As from `jet_observables`.
+        The observables, as `jet_observables` returns them.
     """
     values: dict[str, NDArray[Any]] = {}
     substructure = [name for name in names if name in _WITH_FASTJET]
@@ -136,8 +138,8 @@ def observables_of(particles: PackedEvents, names: Sequence[str]) -> pd.DataFram
         values = _substructure(particles, substructure)
     counts: dict[str, Callable[[], NDArray[np.int64]]] = {
         "multiplicity": lambda: particles.counts,
-        "n_kaons": lambda: _count(particles, KAONS),
-        "n_strange": lambda: _count(particles, STRANGE),
+        "n_kaons": lambda: _count_codes(particles, KAONS),
+        "n_strange": lambda: _count_codes(particles, STRANGE),
     }
     return pd.DataFrame(
         {name: values[name] if name in values else counts[name]() for name in names}
@@ -150,9 +152,9 @@ def check_observables(argument: str, names: Any) -> list[str]:
     Parameters
     ----------
     argument : str
-        What the caller calls them.
+        The argument, as the message calls it.
     names : object
-        As the user gave them.
+        What the user gave.
 
     Returns
     -------
@@ -162,7 +164,7 @@ def check_observables(argument: str, names: Any) -> list[str]:
     Raises
     ------
     TypeError, ValueError
-        If they are no names of `OBSERVABLES`, or one comes twice.
+        If they are not a sequence of names of `OBSERVABLES`, or one comes twice.
     """
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise TypeError(
@@ -184,6 +186,13 @@ def check_observables(argument: str, names: Any) -> list[str]:
 
 
 def _pack(constituents: Any, *, with_pid: bool) -> PackedEvents:
+    """Check the particles, and pack them with the features pt, eta and phi.
+
+    Raises
+    ------
+    ValueError
+        If a feature is missing, or pid where it is needed, or a pt is negative.
+    """
     dimensions = len(getattr(constituents, "shape", ()))
     if dimensions == 3 and constituents.shape[2] == 3 and not with_pid:
         kind: str | int | None = None
@@ -212,7 +221,8 @@ def _pack(constituents: Any, *, with_pid: bool) -> PackedEvents:
     return PackedEvents(features, packed.offsets, ("pt", "eta", "phi"), packed.types, "pid")
 
 
-def _count(particles: PackedEvents, codes: Sequence[int]) -> NDArray[np.int64]:
+def _count_codes(particles: PackedEvents, codes: Sequence[int]) -> NDArray[np.int64]:
+    """Count the particles and antiparticles with these PDG codes in each jet, (n,)."""
     types: Any = particles.types
     found = np.isin(np.abs(types), codes)
     count = np.concatenate([[0], np.cumsum(found)])
@@ -221,6 +231,7 @@ def _count(particles: PackedEvents, codes: Sequence[int]) -> NDArray[np.int64]:
 
 
 def _substructure(particles: PackedEvents, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Compute n-subjettiness ratios and energy correlation functions, (n,) each, by name."""
     # FastJet fails on events without particles.
     filled = np.flatnonzero(particles.counts)
     result = {name: np.zeros(len(particles)) for name in names}
@@ -230,7 +241,7 @@ def _substructure(particles: PackedEvents, names: Sequence[str]) -> dict[str, ND
     few = jets.counts <= _ENUMERATED
     ratios = [(name, n) for name, n in (("tau21", 2), ("tau32", 3)) if name in result]
     functions = [(name, n) for name, n in (("ecf3", 3), ("ecf4", 4)) if name in result]
-    sequence: Any = _cluster(jets) if ratios or few.all() else None
+    sequence: Any = _cluster_sequence(jets) if ratios or few.all() else None
     if ratios:
         tau = _n_subjettiness(jets, sequence)
         for name, n in ratios:
@@ -238,7 +249,7 @@ def _substructure(particles: PackedEvents, names: Sequence[str]) -> dict[str, ND
             ratio = np.divide(above, below, out=np.zeros(len(jets)), where=below > 0)
             result[name][filled] = ratio
     if functions and few.any() and not few.all():
-        sequence = _cluster(jets[few])
+        sequence = _cluster_sequence(jets[few])
     for name, n in functions:
         values = np.zeros(len(jets))
         if few.any():
@@ -247,13 +258,13 @@ def _substructure(particles: PackedEvents, names: Sequence[str]) -> dict[str, ND
             )
         for jet in np.flatnonzero(~few):
             pt, eta, phi = jets[int(jet)].features.T
-            values[jet] = _ecf_of_one(pt, eta, phi, n)
+            values[jet] = _energy_correlation(pt, eta, phi, n)
         result[name][filled] = values
     return result
 
 
 def _n_subjettiness(jets: PackedEvents, sequence: Any) -> NDArray[np.float64]:
-    """τ of one, two and three axes, of shape (n, 3), exactly 0 where it is 0 but for rounding."""
+    """Compute τ for one, two and three axes, (n, 3); exactly 0 where rounding alone differs."""
     tau: NDArray[np.float64] = np.array(
         sequence.njettiness(
             measure_definition="UnnormalizedMeasure",
@@ -267,15 +278,27 @@ def _n_subjettiness(jets: PackedEvents, sequence: Any) -> NDArray[np.float64]:
     return tau
 
 
-def _ecf_of_one(
+def _energy_correlation(
     pt: NDArray[np.float64], eta: NDArray[np.float64], phi: NDArray[np.float64], n: int
 ) -> float:
-    """Sum over sets of n particles as products of matrices.
+    """Compute an energy correlation function of one jet by products of matrices.
 
     With A the matrix of :math:`ΔR^β`, zero on its diagonal, the sum over all triples (j, k, l)
-    of u_j u_k u_l A_jk A_kl A_lj is Σ B ∘ (B B) for B = √u A √u. It has every set of three six
-    times. For n = 4 the fourth particle i is fixed and u = pt A_i; with i the first of its set,
-    each has its turn once. No term is negative, so nothing cancels.
+    of u_j u_k u_l A_jk A_kl A_lj is Σ B ∘ (B B) for B = √u A √u. It counts every set of three six
+    times. For n = 4 the fourth particle i is fixed and u = pt A_i. If i is the first of its set,
+    every set has its turn once. No term is negative, so nothing cancels.
+
+    Parameters
+    ----------
+    pt, eta, phi : ndarray of shape (particles,)
+        Transverse momentum in GeV, pseudorapidity and azimuth of the particles.
+    n : {3, 4}
+        Number of particles in a set.
+
+    Returns
+    -------
+    float
+        The function, in GeVⁿ.
     """
     delta = np.remainder(phi[:, None] - phi + np.pi, 2 * np.pi) - np.pi
     distance = ((eta[:, None] - eta) ** 2 + delta**2) ** (_BETA / 2)
@@ -293,11 +316,11 @@ def _ecf_of_one(
     )
 
 
-def _cluster(jets: PackedEvents) -> Any:
-    """FastJet's view of jets: one cluster sequence for each, with all its particles in one jet."""
+def _cluster_sequence(jets: PackedEvents) -> Any:
+    """Hand jets to FastJet, as cluster sequences with all particles of each in one jet."""
     ak = require("awkward")
     fastjet = require("fastjet")
-    silence(fastjet)
+    silence_banner(fastjet)
     pt, eta, phi = jets.features.T
     momenta = {
         "px": pt * np.cos(phi),
@@ -311,6 +334,6 @@ def _cluster(jets: PackedEvents) -> Any:
         parameters={"__record__": "Momentum4D"},
     )
     events = ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(jets.offsets), records))
-    # Far larger than any distance: no particle is left out of the jet.
+    # The radius is far larger than any distance, so that no particle is left out of the jet.
     definition = fastjet.JetDefinition(fastjet.cambridge_algorithm, 1000.0)
     return fastjet.ClusterSequence(events, definition)

@@ -1,4 +1,4 @@
-"""The parton-shower example of the papers: jets of hadronic Z decays from Pythia 8 and FastJet.
+"""The generation of jets of hadronic Z decays by Pythia 8 and FastJet, as in the papers.
 
 It needs the extra ``[pythia]``: ``pip install "skdctr[pythia]"``.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import numbers
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,31 +18,27 @@ from sklearn.utils import Bunch, check_random_state
 
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
-from skdctr.datasets.files.cache import cache_directory, cache_file, read_cache, write_cache
+from skdctr.datasets.files.cache import RequestCache, cache_directory
 from skdctr.datasets.generator import pythia
-from skdctr.datasets.generator.blocks import plan, run
-from skdctr.datasets.generator.parameters import (
-    PARAMETERS,
-    GeneratorParameter,
-    check_mapping,
-    check_range,
-    check_value,
-    check_value_or_range,
-    check_vary,
-)
+from skdctr.datasets.generator.blocks import plan_blocks, run_blocks
+from skdctr.datasets.generator.parameters import check_value_or_range
 from skdctr.datasets.jets.observables import OBSERVABLES, check_observables, jet_observables
 
-__all__ = ["PARAMETERS", "GeneratorParameter", "make_parton_shower", "make_parton_shower_tuning"]
+__all__ = ["DESCR", "OBSERVABLES_BY_DEFAULT", "make_parton_shower"]
 
 
-# Part of every cache key: raised whenever the same request would give other arrays.
+# A part of every cache key, to be raised whenever the same request would give other arrays.
 _FORMAT = 1
-# Part of the cache key of the observables that are computed afterwards.
+# A part of the cache key of the observables that are computed afterwards, to be raised likewise.
 _OBSERVABLES_FORMAT = 1
-_OBSERVABLES = ("multiplicity", "n_kaons")
+# The generation counts these anyway; all others are computed from the particles.
+OBSERVABLES_BY_DEFAULT = ("multiplicity", "n_kaons")
+_DERIVED = [name for name in OBSERVABLES if name not in OBSERVABLES_BY_DEFAULT]
+# Files of the cache begin so: the first with the particles of the jets, the second without them.
+_FILES = ("parton_shower-full", "parton_shower-jets")
 _JET = ["pt", "eta", "phi", "mass"]
 _CONSTITUENT = ["pt", "eta", "phi", "pid"]
-_DESCR = """\
+DESCR = """\
 Jets of e+e- -> Z -> hadrons at 91.2 GeV: Pythia 8, Monash tune, no initial-state radiation, decays
 to u, d, s, c, b. Final-state particles but neutrinos are clustered by FastJet's anti-kt algorithm
 with R = 0.8. After arXiv:1907.08209 and arXiv:2010.03569. Results that use these events should
@@ -56,7 +52,7 @@ def make_parton_shower(
     aLund: float | tuple[float, float] = 0.68,
     probStoUD: float | tuple[float, float] = 0.217,
     jets_per_event: int = 1,
-    observables: Sequence[str] = _OBSERVABLES,
+    observables: Sequence[str] = OBSERVABLES_BY_DEFAULT,
     constituents: bool = True,
     events_per_theta: int = 100,
     n_jobs: int | None = None,
@@ -67,16 +63,16 @@ def make_parton_shower(
 ) -> Bunch:
     r"""Generate jets of :math:`e^+e^- \to Z \to` hadrons with Pythia 8 and FastJet.
 
-    Beams of 45.6 GeV without initial-state radiation, Z decays to u, d, s, c, b quarks, parton
-    shower and hadronisation with Pythia's default (Monash) tune but for the three parameters
-    here. Final-state particles but neutrinos are clustered with the longitudinally invariant
-    anti-:math:`k_t` algorithm of hadron colliders, ``fastjet.antikt_algorithm`` (distance in
-    rapidity and azimuth, weights :math:`p_T^{-2}`, E scheme), with R = 0.8, as the papers
+    Beams of 45.6 GeV without initial-state radiation make a Z, which decays to u, d, s, c or b
+    quarks. Parton shower and hadronisation have Pythia's default (Monash) tune but for the three
+    parameters here. Final-state particles but neutrinos are clustered with the longitudinally
+    invariant anti-:math:`k_t` algorithm of hadron colliders, ``fastjet.antikt_algorithm`` (distance
+    in rapidity and azimuth, weights :math:`p_T^{-2}`, E scheme), with R = 0.8, as the papers
     describe jets by transverse momentum, pseudorapidity and azimuth. There is no cut on them.
 
-    Densities have a kink in αs near 0.146: beyond it Pythia raises the lower cutoff of the shower,
-    so as to stay above 1.1 times the scale Λ of three flavours, and the number of particles rises
-    more slowly.
+    Densities have a kink in αs near 0.146. Beyond it Pythia raises the lower cutoff of the shower,
+    which must stay above 1.1 times the scale Λ of three flavours, and the number of particles
+    rises more slowly.
 
     One process and core gives about 3000 events a second at fixed parameters and 2000 at the
     default `events_per_theta`.
@@ -128,7 +124,7 @@ def make_parton_shower(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes
+        A sample with the attributes
 
         theta : DataFrame of shape (n_events, 3)
             Parameters of each row: always all three, fixed or varied.
@@ -206,36 +202,29 @@ def make_parton_shower(
     }
     total = -(-n_events // jets_per_event)
     per_theta = events_per_theta if varied else total
-    theta, blocks = plan(ranges, total, per_theta, entropy)
-    derived = [name for name in OBSERVABLES if name not in _OBSERVABLES]
-    wanted = not set(derived).isdisjoint(chosen)
+    theta, blocks = plan_blocks(ranges, total, per_theta, entropy)
 
     request = json.dumps(settings, sort_keys=True)
-    directory = cache_directory(cache_dir)
-    cached = cache and isinstance(random_state, numbers.Integral)
-    file = cache_file(directory, "parton_shower-observables", request)
     request_derived = f"{request} observables {_OBSERVABLES_FORMAT}"
-    extra = read_cache(file, request_derived, derived) if wanted and cached else None
-    # The particles are needed to compute from, where that has not been done before.
-    particles = constituents or (wanted and extra is None)
-    names = ["multiplicity", "n_kaons", "jets", *(_CONSTITUENT if particles else [])]
-    # With the particles or without, in this order: the former serve either request.
-    files = [cache_file(directory, f"parton_shower-{kind}", request) for kind in ("full", "jets")]
-    columns = None
-    for known in files[: 1 if particles else 2] if cached else []:
-        columns = columns or read_cache(known, request, names)
+    cached = cache and isinstance(random_state, numbers.Integral)
+    store = RequestCache(cache_directory(cache_dir) if cached else None)
+    extra: pythia.Columns | None = {}
+    if not set(_DERIVED).isdisjoint(chosen):
+        extra = store.read("parton_shower-observables", request_derived, _DERIVED)
+    # Observables that have not been computed yet need the particles.
+    particles = constituents or extra is None
+    columns = _stored_columns(store, request, particles=particles)
     if columns is None:
+        names = _column_names(particles=particles)
         generate = partial(pythia.generate, n_jets=jets_per_event, names=names)
-        columns = run(blocks, generate, n_jobs=n_jobs, verbose=verbose)
+        columns = run_blocks(blocks, generate, n_jobs=n_jobs, verbose=verbose)
         columns = _first_rows(columns, n_events)
-        if cached:
-            write_cache(files[0 if particles else 1], request, columns)
-    if wanted and extra is None:
-        frame = jet_observables(_records(ak, columns), derived, n_jobs=n_jobs)
-        extra = {name: frame[name].to_numpy() for name in derived}
-        if cached:
-            write_cache(file, request_derived, extra)
-    values = {**columns, **(extra or {})}
+        store.write(_FILES[0 if particles else 1], request, columns)
+    if extra is None:
+        frame = jet_observables(_records(ak, columns), _DERIVED, n_jobs=n_jobs)
+        extra = {name: frame[name].to_numpy() for name in _DERIVED}
+        store.write("parton_shower-observables", request_derived, extra)
+    values = {**columns, **extra}
 
     event = np.arange(n_events) // jets_per_event
     return Bunch(
@@ -246,177 +235,26 @@ def make_parton_shower(
         constituents=_records(ak, columns) if constituents else None,
         event=event,
         settings=settings,
-        DESCR=_DESCR,
+        DESCR=DESCR,
     )
 
 
-def make_parton_shower_tuning(
-    n_events: int,
-    *,
-    vary: str | Sequence[str] = ("alphaS",),
-    target: Mapping[str, float] | None = None,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
-    n_gen: int | None = None,
-    n_sim: int | None = None,
-    n_data: int | None = None,
-    observables: Sequence[str] = _OBSERVABLES,
-    constituents: bool = False,
-    events_per_theta: int = 100,
-    n_jobs: int | None = None,
-    random_state: int | np.random.RandomState | None = None,
-    cache: bool = True,
-    cache_dir: str | os.PathLike[str] | None = None,
-    verbose: int = 0,
-) -> Bunch:
-    """Generate the samples for a fit of parton-shower parameters, as in the papers.
+def _column_names(*, particles: bool) -> list[str]:
+    """Name the arrays of a sample with or without the particles of its jets."""
+    return ["multiplicity", "n_kaons", "jets", *(_CONSTITUENT if particles else [])]
 
-    There is no detector: the fit compares the simulation and the data at generator level, and
-    ``SRGNFitter().fit(b.sim_gen, data=b.data, gen=b.gen, theta=b.theta)`` makes it.
 
-    Parameters
-    ----------
-    n_events : int
-        Size of every sample that is not given a size of its own.
-    vary : str or sequence of str, default=("alphaS",)
-        The parameters to be fitted, of `PARAMETERS`. Several vary all at once, independently;
-        the others stay at their nominal values.
-    target : mapping of str to float, default=None
-        Values in the data of parameters in `vary`. Those not named have the papers' values,
-        ``PARAMETERS[name].target``.
-    bounds : mapping of str to tuple, default=None
-        Ranges (low, high) of parameters in `vary`. Those not named have the papers' ranges,
-        ``PARAMETERS[name].bounds``.
-    n_gen : int, default=None
-        Number of generator events at the nominal parameters, and of as many more at varied
-        ones.
-    n_sim : int, default=None
-        Number of events of the simulation that is reweighted.
-    n_data : int, default=None
-        Number of data events.
-    observables : sequence of str, default=("multiplicity", "n_kaons")
-        Which observables the samples hold, of those of `jet_observables`.
-    constituents : bool, default=False
-        Whether to return the particles of each jet too.
-    events_per_theta, n_jobs, random_state, cache, cache_dir, verbose
-        As in `make_parton_shower`. The samples are cached one by one, so those that two calls
-        with the same seed have in common are generated once.
-
-    Returns
-    -------
-    data : :class:`~sklearn.utils.Bunch`
-        With the attributes
-
-        gen : DataFrame of shape (2 * n_gen, len(observables))
-            Observables of the generator events, first the nominal ones, then the varied ones:
-            by default ``multiplicity`` and ``n_kaons`` of the hardest jet of each event.
-        theta : DataFrame of shape (2 * n_gen, p)
-            The varied parameters of each of them.
-        sim_gen : DataFrame of shape (n_sim, len(observables))
-            The simulation: an independent nominal sample.
-        data : DataFrame of shape (n_data, len(observables))
-            The data.
-        gen_constituents, sim_gen_constituents, data_constituents : awkward array or None
-            The particles, as in `make_parton_shower`.
-        theta_names : list of str
-            The varied parameters, as in `vary`.
-        theta_nominal, theta_true : ndarray of shape (p,)
-            Parameters of the simulation and of the data.
-        bounds : dict
-            Range of the varied events by parameter name.
-        settings : dict
-            Settings of each sample, by the names ``gen_nominal``, ``gen_varied``, ``sim_gen``,
-            ``data``.
-        DESCR : str
-            Description.
-
-    Raises
-    ------
-    ImportError, TypeError, ValueError, RuntimeError
-        As `make_parton_shower`; ValueError also if a name is unknown or not in `vary`, or a
-        target out of its bounds.
-
-    See Also
-    --------
-    make_parton_shower : One sample.
-
-    References
-    ----------
-    A. Andreassen, B. Nachman, arXiv:1907.08209, Table I and II; A. Andreassen et al.,
-    arXiv:2010.03569, Sec. III.B.
-
-    Examples
-    --------
-    >>> bunch = make_parton_shower_tuning(
-    ...     1000, vary="alphaS", target={"alphaS": 0.16}, random_state=0
-    ... )  # doctest: +SKIP
-    >>> bunch.gen.shape, bunch.theta.shape, bunch.data.shape  # doctest: +SKIP
-    ((2000, 2), (2000, 1), (1000, 2))
-    """
-    n_events = check_count("n_events", n_events)
-    sizes = {"n_gen": n_gen, "n_sim": n_sim, "n_data": n_data}
-    size = {n: n_events if v is None else check_count(n, v) for n, v in sizes.items()}
-    names = check_vary(vary)
-    limits = {name: PARAMETERS[name].bounds for name in names}
-    for name, value in check_mapping("bounds", bounds, names).items():
-        limits[name] = check_range(name, value, f"bounds of {name}")
-    true = {name: PARAMETERS[name].target for name in names}
-    for name, value in check_mapping("target", target, names).items():
-        true[name] = check_value(name, value, f"target of {name}")
-    for name, value in true.items():
-        low, high = limits[name]
-        if not low <= value <= high:
-            raise ValueError(
-                f"target of {name} is {value:g}, expected within its bounds ({low:g}, {high:g}); "
-                "pass wider bounds or another target."
-            )
-
-    # A seed for each sample; ints again, where the user gave one, so that each can be cached.
-    entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
-    cacheable = isinstance(random_state, numbers.Integral)
-
-    def sample(seed: int, n: int, values: Mapping[str, Any]) -> Bunch:
-        return make_parton_shower(
-            n,
-            **values,
-            observables=observables,
-            constituents=constituents,
-            events_per_theta=events_per_theta,
-            n_jobs=n_jobs,
-            random_state=seed,
-            cache=cache and cacheable,
-            cache_dir=cache_dir,
-            verbose=verbose,
-        )
-
-    gen_nominal = sample(entropy[0], size["n_gen"], {})
-    gen_varied = sample(entropy[1], size["n_gen"], limits)
-    sim_gen = sample(entropy[2], size["n_sim"], {})
-    data = sample(entropy[3], size["n_data"], true)
-    gen = [gen_nominal, gen_varied]
-    particles = [bunch.constituents for bunch in gen]
-    return Bunch(
-        gen=pd.concat([bunch.observables for bunch in gen], ignore_index=True),
-        theta=pd.concat([bunch.theta[names] for bunch in gen], ignore_index=True),
-        sim_gen=sim_gen.observables,
-        data=data.observables,
-        gen_constituents=require("awkward").concatenate(particles) if constituents else None,
-        sim_gen_constituents=sim_gen.constituents,
-        data_constituents=data.constituents,
-        theta_names=names,
-        theta_nominal=np.array([PARAMETERS[name].nominal for name in names]),
-        theta_true=np.array([true[name] for name in names]),
-        bounds=limits,
-        settings={
-            "gen_nominal": gen_nominal.settings,
-            "gen_varied": gen_varied.settings,
-            "sim_gen": sim_gen.settings,
-            "data": data.settings,
-        },
-        DESCR=_DESCR,
-    )
+def _stored_columns(store: RequestCache, request: str, *, particles: bool) -> pythia.Columns | None:
+    """Read a sample from the cache, where one with particles serves a request without them too."""
+    for file in _FILES[:1] if particles else _FILES:
+        columns = store.read(file, request, _column_names(particles=particles))
+        if columns is not None:
+            return columns
+    return None
 
 
 def _first_rows(columns: pythia.Columns, n: int) -> pythia.Columns:
+    """Keep the first jets, and of the particles those that belong to them."""
     particles = columns["multiplicity"][:n].sum()
     return {
         name: values[: particles if name in _CONSTITUENT else n] for name, values in columns.items()
@@ -424,6 +262,7 @@ def _first_rows(columns: pythia.Columns, n: int) -> pythia.Columns:
 
 
 def _records(ak: Any, columns: pythia.Columns) -> Any:
+    """Make an awkward array of the particles, with a list of records for each jet."""
     offsets = np.concatenate([[0], np.cumsum(columns["multiplicity"])])
     records = ak.contents.RecordArray(
         [ak.contents.NumpyArray(columns[name]) for name in _CONSTITUENT], _CONSTITUENT

@@ -1,4 +1,4 @@
-"""The files that the papers published, from Zenodo."""
+"""The reader of the files that the papers published on Zenodo."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from skdctr._utils.atomic import replacing
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
@@ -28,11 +29,11 @@ RECORDS: Final = {
     "top_mass": "10.5281/zenodo.4067673",
 }
 _PARTICLE: Final = ("pt", "eta", "phi", "pid")
-# What the two kinds of file call their jets, and what they call the classes.
+# The two kinds of file call their jets so, and both call the classes Y.
 _PARTICLES: Final = ("X", "jet")
 _LABELS: Final = "Y"
 _BLOCK: Final = 1 << 22
-# What numpy's reader of one lone array fails with, where a file of several is expected.
+# Where a file of several arrays is expected and holds one, numpy's reader fails with one of these.
 _ONE_ARRAY: Final = (AttributeError, TypeError)
 _DESCR: Final = """\
 Published with {paper} at https://doi.org/{doi}. Results that use these files should cite both."""
@@ -66,7 +67,7 @@ def fetch_published(
     record : {"parton_shower", "top_mass"}, default="parton_shower"
         Zenodo record 3518708 or 4067673.
     form : {"awkward", "padded"}, default="awkward"
-        How to return particles.
+        Form of the particles: an awkward array, or an array with padding.
     n_events : int, default=None
         How many events to return, the first ones; None for all. The training files of the parton
         showers hold 1.8 million jets, which take gigabytes.
@@ -82,7 +83,7 @@ def fetch_published(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes, None where the file has no such thing,
+        The content of the file, with the attributes, None where it has no such thing,
 
         constituents : awkward array or ndarray of shape (n, particles, 4)
             Particles of each jet: ``pt``, ``eta``, ``phi`` and ``pid`` as `make_parton_shower` has
@@ -152,7 +153,7 @@ def fetch_published(
                 f"is part of https://doi.org/{RECORDS[record]}."
             )
         _download(directory, name, RECORDS[record], progress=bool(verbose))
-    checksum = _check_sum(path)
+    checksum = _checked_sum(path)
     arrays = _read(path)
     _keep_sum(path, checksum)
     n = _number_of_events(arrays, path)
@@ -165,6 +166,15 @@ def fetch_published(
 
 
 def _download(directory: Path, name: str, doi: str, *, progress: bool) -> None:
+    """Download a file of a Zenodo record.
+
+    Raises
+    ------
+    ConnectionError
+        If the download fails.
+    ValueError
+        If the record has no such file.
+    """
     pooch = require("pooch")
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -173,8 +183,8 @@ def _download(directory: Path, name: str, doi: str, *, progress: bool) -> None:
         known = sorted(source.registry)
         if name in known:
             source.fetch(name, progressbar=progress)
-    # requests' errors are OSErrors; pooch raises ValueError for a wrong checksum and for what is
-    # no record, and an answer of another form than expected ends in a KeyError.
+    # The errors of requests are OSErrors. Pooch raises ValueError for a wrong checksum and for what
+    # is no record, and KeyError for an answer of another form than it expects.
     except (OSError, ValueError, KeyError) as error:
         raise ConnectionError(
             f"{name} could not be downloaded from https://doi.org/{doi} "
@@ -182,21 +192,28 @@ def _download(directory: Path, name: str, doi: str, *, progress: bool) -> None:
             f"and put it into {directory}."
         ) from error
     if name not in known:
-        raise ValueError(f"https://doi.org/{doi} has no file {name!r}; {_files(name, known)}")
+        raise ValueError(f"https://doi.org/{doi} has no file {name!r}; {_suggestion(name, known)}")
 
 
-def _files(name: str, known: list[str]) -> str:
+def _suggestion(name: str, known: list[str]) -> str:
+    """Write which file may have been meant, and which files there are."""
     return f"{did_you_mean(name, known)} Its files are {known}."
 
 
-def _check_sum(path: Path) -> str:
-    """Compute the checksum and compare it with that of the first time, if it is not the first."""
+def _checked_sum(path: Path) -> str:
+    """Compute the SHA-256 sum of a file, and compare it with that of the first time.
+
+    Raises
+    ------
+    ValueError
+        If the file has changed since.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
     found = digest.hexdigest()
-    record = _record_of_sum(path)
+    record = _sum_file(path)
     if record.exists():
         expected = record.read_text(encoding="ascii", errors="replace").split(maxsplit=1)
         if expected[:1] != [found]:
@@ -208,17 +225,27 @@ def _check_sum(path: Path) -> str:
 
 
 def _keep_sum(path: Path, checksum: str) -> None:
-    record = _record_of_sum(path)
+    """Keep the SHA-256 sum of a file beside it, where there is none yet."""
+    record = _sum_file(path)
     # A directory that cannot be written holds what its owner put there.
     if not record.exists() and os.access(path.parent, os.W_OK):
-        record.write_text(f"{checksum}  {path.name}\n", encoding="ascii")
+        with replacing(record) as draft:
+            draft.write_text(f"{checksum}  {path.name}\n", encoding="ascii")
 
 
-def _record_of_sum(path: Path) -> Path:
+def _sum_file(path: Path) -> Path:
+    """Name the file that holds the SHA-256 sum of another."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
+    """Read all arrays of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is no npz file of numbers.
+    """
     try:
         with np.load(path, allow_pickle=False) as content:
             return {key: content[key] for key in content.files}
@@ -230,6 +257,13 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _number_of_events(arrays: Mapping[str, NDArray[Any]], path: Path) -> int:
+    """Return the length that all arrays must have in common.
+
+    Raises
+    ------
+    ValueError
+        If their lengths differ, or there is no array.
+    """
     sizes = {key: len(values) if values.ndim else 0 for key, values in arrays.items()}
     if not sizes or len(set(sizes.values())) > 1:
         raise ValueError(
@@ -242,12 +276,13 @@ def _number_of_events(arrays: Mapping[str, NDArray[Any]], path: Path) -> int:
 def _convert(
     arrays: dict[str, NDArray[Any]], form: str, n: int, limit: int | None
 ) -> dict[str, Any]:
+    """Turn the arrays of a file into the attributes that `fetch_published` documents."""
     index = pd.RangeIndex(n if limit is None else min(n, limit))
     result: dict[str, Any] = dict.fromkeys(("constituents", "theta", "features"))
     events = next((arrays.pop(key) for key in _PARTICLES if key in arrays), None)
     result["y"] = arrays.pop(_LABELS, None)
     if events is not None and events.ndim == 3:
-        result.update(_jets(events, form))
+        result.update(_jet_attributes(events, form))
     elif events is not None:
         result["features"] = pd.DataFrame(events, index=index)
     columns: dict[str, NDArray[Any]] = {}
@@ -261,7 +296,14 @@ def _convert(
     return result
 
 
-def _jets(events: NDArray[Any], form: str) -> dict[str, Any]:
+def _jet_attributes(events: NDArray[Any], form: str) -> dict[str, Any]:
+    """Divide padded jets into particles, without the padding, and the parameters that they repeat.
+
+    Raises
+    ------
+    ValueError
+        If particles have neither 4 nor 7 features.
+    """
     n, _, width = events.shape
     if width not in (4, 4 + len(PARAMETERS)):
         raise ValueError(

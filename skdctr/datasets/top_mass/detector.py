@@ -1,4 +1,4 @@
-"""A detector in a few numbers: what it sees of jets and a muon, and what is missing."""
+"""A detector in a few numbers, which smears jets and a muon and measures what is missing."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ParametricDetector", "TrueEvents"]
+from skdctr._utils.typing import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = ["ParametricDetector", "TrueEvents"]
 
 
 @dataclass(frozen=True)
 class TrueEvents:
-    """What arrives at the detector, n events with m jets in all.
+    """What arrives at the detector: n events with m jets in all.
 
     Attributes
     ----------
     event : ndarray of shape (m,)
-        Which event each jet belongs to.
+        The event that each jet belongs to.
     jets : ndarray of shape (4, m)
-        pt, eta, phi, mass, in GeV.
+        The rows are pt, eta, phi and mass of the jets, with pt and mass in GeV.
     muon : ndarray of shape (3, n)
-        pt, eta, phi of the muon.
+        The rows are pt (GeV), eta and phi of the muon.
     isolation : ndarray of shape (n,)
         Sum of the transverse momenta around the muon, over its own.
     soft : ndarray of shape (3, n)
-        Of all particles in no jet: sums of px, of py and of the transverse momenta, in GeV.
+        The rows are the sums of px, of py and of the transverse momenta, in GeV, over all
+        particles that are in no jet.
     """
 
     event: NDArray[np.int64]
@@ -43,7 +44,7 @@ class ParametricDetector:
 
     Energies of jets and the momentum of the muon are smeared by a Gaussian, directions are
     exact. The missing transverse momentum is minus the sum of what is seen: jets, the muon, and
-    the particles in no jet, smeared as a whole. No pile-up.
+    the particles in no jet, smeared as a whole. There is no pile-up.
 
     Parameters
     ----------
@@ -57,14 +58,14 @@ class ParametricDetector:
         Upper edges in :math:`|\eta|` of three regions; the last is the acceptance.
     muon_constant, muon_slope : tuple of float
         Relative resolution of the muon in each of them, :math:`\sigma/p_T = a \oplus b\,p_T`
-        with b in 1/GeV; from the CMS card of Delphes 3.
+        with b in 1/GeV, from the CMS card of Delphes 3.
     muon_efficiency : float, default=0.95
-        Of muons in the acceptance; Delphes' CMS card.
+        Probability to see a muon in the acceptance, from Delphes' CMS card.
     min_muon_pt : float, default=10.0
-        In GeV; Delphes' CMS card.
+        Least transverse momentum of a muon that is seen, in GeV, from Delphes' CMS card.
     max_isolation : float, default=0.25
         Largest sum of transverse momenta within :math:`\Delta R < 0.5` of the muon, over its
-        own, for it to be recognised; Delphes' CMS card.
+        own, for it to be recognised, from Delphes' CMS card.
     soft_stochastic : float, default=0.6
         Resolution in x and in y of the particles in no jet, times the square root of the sum of
         their transverse momenta, in :math:`\sqrt{\mathrm{GeV}}`: about the stochastic term of
@@ -87,30 +88,30 @@ class ParametricDetector:
     max_isolation: float = 0.25
     soft_stochastic: float = 0.6
 
-    def _jets(
+    def _smeared_jets(
         self, events: TrueEvents, rng: np.random.Generator
     ) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Jets as seen, of shape (4, m), and which of them are in the acceptance."""
+        """Smear the jets, (4, m), and say which of them are in the acceptance, (m,)."""
         pt = events.jets[0]
         sigma = np.sqrt(self.jet_stochastic**2 / pt + self.jet_constant**2)
-        # Far below any cut; a Gaussian has no lower end, a momentum has.
+        # A Gaussian has no lower end, but a momentum has: this one is far below any cut.
         factor = np.maximum(1 + sigma * rng.standard_normal(len(pt)), 0.05)
         jets = events.jets.copy()
         jets[[0, 3]] *= factor
         return jets, np.abs(jets[1]) < self.max_jet_eta
 
-    def _muon(self, events: TrueEvents, rng: np.random.Generator) -> FloatArray:
-        """Muons as seen, isolated or not, of shape (3, n); NaN where there is none."""
+    def _smeared_muon(self, events: TrueEvents, rng: np.random.Generator) -> FloatArray:
+        """Smear the muons, isolated or not, (3, n); those that are not seen become NaN."""
         pt, eta, _ = events.muon
         region = np.searchsorted(self.muon_eta, np.abs(eta), side="left")
         accepted = region < len(self.muon_eta)
         region = np.minimum(region, len(self.muon_eta) - 1)
         constant, slope = (np.array(v)[region] for v in (self.muon_constant, self.muon_slope))
         muon = events.muon.copy()
-        of_pt, of_efficiency = rng.spawn(2)
-        muon[0] = pt * (1 + np.hypot(constant, slope * pt) * of_pt.standard_normal(len(pt)))
+        pt_rng, efficiency_rng = rng.spawn(2)
+        muon[0] = pt * (1 + np.hypot(constant, slope * pt) * pt_rng.standard_normal(len(pt)))
         accepted &= muon[0] > self.min_muon_pt
-        accepted &= of_efficiency.random(len(pt)) < self.muon_efficiency
+        accepted &= efficiency_rng.random(len(pt)) < self.muon_efficiency
         return np.where(accepted, muon, np.nan)
 
     def see(
@@ -121,32 +122,32 @@ class ParametricDetector:
         Parameters
         ----------
         events : TrueEvents
-            Of n events with m jets.
+            The n events with their m jets.
         rng : Generator
-            Draws the resolutions and who is lost.
+            The random numbers for the resolutions and the efficiency.
 
         Returns
         -------
         jets : ndarray of shape (4, m)
-            pt, eta, phi, mass.
+            The rows are pt, eta, phi and mass of the smeared jets, with pt and mass in GeV.
         seen : ndarray of shape (m,)
             Which of the jets are in the acceptance.
         muon : ndarray of shape (3, n)
-            pt, eta, phi; NaN where no isolated muon is seen.
+            The rows are pt (GeV), eta and phi; NaN where no isolated muon is seen.
         missing : ndarray of shape (2, n)
-            pt and phi of the missing momentum.
+            The rows are pt (GeV) and phi of the missing momentum.
         """
-        # A stream for each purpose: the first events stay the same where more follow.
-        of_jets, of_muon, of_soft = rng.spawn(3)
-        jets, seen = self._jets(events, of_jets)
-        muon = self._muon(events, of_muon)
+        # With a stream for each purpose the first events stay the same where more follow.
+        jet_rng, muon_rng, soft_rng = rng.spawn(3)
+        jets, seen = self._smeared_jets(events, jet_rng)
+        muon = self._smeared_muon(events, muon_rng)
         n = muon.shape[1]
         x, y, scalar = events.soft
-        noise = self.soft_stochastic * np.sqrt(scalar) * of_soft.standard_normal((n, 2)).T
+        noise = self.soft_stochastic * np.sqrt(scalar) * soft_rng.standard_normal((n, 2)).T
         total = []
         for axis, soft, direction in ((0, x, np.cos), (1, y, np.sin)):
             by_jet = np.where(seen, jets[0] * direction(jets[2]), 0.0)
-            # A muon that is not seen adds nothing.
+            # A muon that is not seen adds nothing to the sum.
             lepton = np.where(np.isnan(muon[0]), 0.0, muon[0] * direction(muon[2]))
             sum_of_jets = np.bincount(events.event, by_jet, minlength=n)
             total.append(sum_of_jets + lepton + soft + noise[axis])

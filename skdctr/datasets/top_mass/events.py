@@ -1,4 +1,4 @@
-"""Top quark pairs from Pythia 8 with their jets from FastJet, in blocks that run anywhere."""
+"""The generation of top quark pairs by Pythia 8, with jets from FastJet, in blocks of events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.optional import require
-from skdctr.datasets.generator.pythia import NEUTRINOS, Block, Columns, new_pythia, silence
+from skdctr.datasets.generator.pythia import NEUTRINOS, Block, Columns, new_pythia, silence_banner
 from skdctr.datasets.top_mass.detector import ParametricDetector, TrueEvents
 
 __all__ = ["COMMANDS", "JET_RADIUS", "MIN_JET_PT", "generate"]
@@ -25,10 +25,10 @@ COMMANDS: Final = (
     "24:onNegIfAny = 1 2 3 4 5",
 )
 JET_RADIUS: Final = 0.4
-# Kept down to here: resolution and scale lift jets above the cut at 20 GeV.
+# Jets are kept down to here, in GeV: resolution and scale lift some above the cut at 20 GeV.
 MIN_JET_PT: Final = 10.0
 _MAX_ETA: Final = 5.0
-# A full event record takes about 200 kB.
+# Events that are generated at once; the full record of each takes about 200 kB.
 _BATCH: Final = 100
 _W, _MUON, _MUON_NEUTRINO, _B, _GLUON = 24, 13, 14, 5, 21
 # Pythia's status codes of partons on their way into a collision; none of them makes a jet.
@@ -36,23 +36,24 @@ _INCOMING: Final = (-12, -21, -31, -41, -42, -45, -46, -53, -54, -61)
 
 
 def generate(blocks: Sequence[Block], detector: ParametricDetector | None) -> Columns:
-    """Run blocks one after the other.
+    """Generate the events of blocks, one block after the other.
 
     Parameters
     ----------
     blocks : sequence of Block
-        What to generate.
+        The blocks to generate.
     detector : ParametricDetector or None
-        What the events pass through; None for generator level only.
+        The detector that the events pass through; None gives generator level only.
 
     Returns
     -------
     dict of str to ndarray
-        For n events: ``gen_muon`` and ``gen_neutrino`` (n, 3) with pt, eta, phi; ``gen_count``
-        (n,), the number of jets; ``gen_jets`` (m, 4) with pt, eta, phi, mass and ``gen_btag``
-        (m,), event after event, the hardest jet first. With a detector also ``reco_muon``
-        (n, 3), NaN where there is none, ``reco_missing`` (n, 2) with pt and phi,
-        ``reco_count``, ``reco_jets``, ``reco_btag``.
+        For n events ``gen_muon`` and ``gen_neutrino``, (n, 3), have the columns pt, eta and phi;
+        ``gen_count``, (n,), is the number of jets; ``gen_jets``, (m, 4), has the columns pt, eta,
+        phi and mass, and ``gen_btag``, (m,), says which are b jets, event after event and with the
+        hardest jet first. Momenta and masses are in GeV. A detector adds ``reco_muon``, (n, 3),
+        which is NaN where no muon is seen, ``reco_missing``, (n, 2), with pt and phi, and
+        ``reco_count``, ``reco_jets`` and ``reco_btag``.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def generate(blocks: Sequence[Block], detector: ParametricDetector | None) -> Co
     pythia = new_pythia(COMMANDS)
     parts = []
     for block in blocks:
-        # The mass is a property of the particle and no setting: only commands reach it.
+        # The mass is a property of the particle, which only commands reach, and no setting.
         commands = [f"{name} = {value!r}" for name, value in block.settings]
         commands.append(f"Random:seed = {block.seed}")
         if not all(map(pythia.readString, commands)) or not pythia.init():
@@ -70,15 +71,31 @@ def generate(blocks: Sequence[Block], detector: ParametricDetector | None) -> Co
         for begin in range(0, block.n_events, _BATCH):
             n = min(_BATCH, block.n_events - begin)
             rng = np.random.default_rng([block.seed, begin])
-            parts.append(_observe(_next(pythia, n), detector, rng))
+            parts.append(_observe(_generate_record(pythia, n), detector, rng))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-class _Record:
-    """All particles of n events: pt, eta, phi, momentum, type and who they come from."""
+class _EventRecord:
+    """All particles of n events, m in all, with their momenta, types and mothers.
+
+    Attributes
+    ----------
+    offsets : ndarray of shape (n + 1,)
+        Event i has the particles ``offsets[i]`` to ``offsets[i + 1]``.
+    event : ndarray of shape (m,)
+        The event of each particle.
+    pid, status : ndarray of shape (m,)
+        Absolute value of the PDG code, and Pythia's status code, positive for final particles.
+    mother : ndarray of shape (m,)
+        Row of the first mother of each particle.
+    p : ndarray of shape (4, m)
+        The rows are px, py, pz and the energy, in GeV.
+    pt, eta, phi : ndarray of shape (m,)
+        Transverse momentum in GeV, pseudorapidity and azimuth.
+    """
 
     def __init__(self, batch: Any) -> None:
-        # Down to numpy at once: awkward's operations cost milliseconds each.
+        # Numpy is used from here on: awkward's operations cost milliseconds each.
         events = batch["prt"].layout.to_ListOffsetArray64(True)
         self.offsets = np.asarray(events.offsets.data)
         particles = events.content[: self.offsets[-1]]
@@ -94,8 +111,8 @@ class _Record:
         self.eta = np.arcsinh(self.p[2] / np.maximum(self.pt, 1e-9))
         self.phi = np.arctan2(self.p[1], self.p[0])
 
-    def of_w(self, pid: int) -> NDArray[np.int64]:
-        """Find the stable particle of a type that a W boson decayed to, one an event."""
+    def w_daughters(self, pid: int) -> NDArray[np.int64]:
+        """Find the row of the stable particle of a type that a W boson decayed to, (n,)."""
         found = np.flatnonzero((self.pid == pid) & (self.status > 0))
         first = found
         while (same := self.pid[self.mother[first]] == pid).any():
@@ -103,13 +120,15 @@ class _Record:
         return found[self.pid[self.mother[first]] == _W]
 
     def coordinates(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Return pt, eta and phi of some particles, (3, number of rows)."""
         return np.stack([self.pt[rows], self.eta[rows], self.phi[rows]])
 
 
-def _next(pythia: Any, n: int) -> _Record:
+def _generate_record(pythia: Any, n: int) -> _EventRecord:
+    """Generate n events; those that fail are generated again."""
     tries = 2 * n + 20
     try:
-        return _Record(pythia.nextBatch(n, tries / n))
+        return _EventRecord(pythia.nextBatch(n, tries / n))
     except Exception as error:
         raise RuntimeError(
             f"Pythia gave fewer than {n} events in {tries} attempts ({error}). Bring mt closer to "
@@ -118,16 +137,17 @@ def _next(pythia: Any, n: int) -> _Record:
 
 
 def _observe(
-    record: _Record, detector: ParametricDetector | None, rng: np.random.Generator
+    record: _EventRecord, detector: ParametricDetector | None, rng: np.random.Generator
 ) -> Columns:
+    """Build what is seen of events, as `generate` returns it, at both levels."""
     n = len(record.offsets) - 1
-    muon, neutrino = record.of_w(_MUON), record.of_w(_MUON_NEUTRINO)
+    muon, neutrino = record.w_daughters(_MUON), record.w_daughters(_MUON_NEUTRINO)
     visible = (record.status > 0) & ~np.isin(record.pid, NEUTRINOS)
     visible &= np.abs(record.eta) < _MAX_ETA
-    # Without the muon of the W, so that no jet, and no scale of jets, has it inside.
+    # The muon of the W is left out, so that no jet, and no scale of jets, contains it.
     visible[muon] = False
     event, jets = _cluster(record, np.flatnonzero(visible), n)
-    btag = _b_jets(record, event, jets)
+    btag = _tag_b_jets(record, event, jets)
     true = record.coordinates(muon)
     columns: Columns = {
         "gen_muon": true.T,
@@ -140,7 +160,7 @@ def _observe(
             jets,
             true,
             _isolation(record, visible, true),
-            _in_no_jet(record, visible, event, jets, n),
+            _soft_sums(record, visible, event, jets, n),
         )
         seen_jets, seen, seen_muon, missing = detector.see(events, rng)
         seen &= seen_jets[0] > MIN_JET_PT
@@ -156,11 +176,28 @@ def _observe(
 
 
 def _cluster(
-    record: _Record, rows: NDArray[np.int64], n: int
+    record: _EventRecord, rows: NDArray[np.int64], n: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Event, and pt, eta, phi, mass of every jet above the cut."""
+    """Cluster particles to jets above the cut, sorted by event and transverse momentum.
+
+    Parameters
+    ----------
+    record : _EventRecord
+        The particles of n events.
+    rows : ndarray
+        Those that are clustered, in increasing order.
+    n : int
+        Number of events.
+
+    Returns
+    -------
+    event : ndarray of shape (m,)
+        The event of each jet.
+    jets : ndarray of shape (4, m)
+        The rows are pt, eta, phi and mass, with pt and mass in GeV.
+    """
     ak, fastjet = require("awkward"), require("fastjet")
-    silence(fastjet)
+    silence_banner(fastjet)
     momenta = ak.contents.RecordArray(
         [ak.contents.NumpyArray(row) for row in record.p[:, rows]],
         ["px", "py", "pz", "E"],
@@ -179,10 +216,10 @@ def _cluster(
     return event[order], jets[:, order]
 
 
-def _b_jets(
-    record: _Record, event: NDArray[np.int64], jets: NDArray[np.float64]
+def _tag_b_jets(
+    record: _EventRecord, event: NDArray[np.int64], jets: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Whether the parton of highest energy within ΔR < 0.5 of a jet is a b, as in Delphes."""
+    """Tag jets whose parton of highest energy within ΔR < 0.5 is a b, as Delphes does, (m,)."""
     parton = (record.pid <= _B) | (record.pid == _GLUON)
     parton &= (record.pt > 1.0) & (np.abs(record.eta) < 2.5)
     parton &= ~np.isin(record.status, _INCOMING)
@@ -201,9 +238,9 @@ def _b_jets(
 
 
 def _isolation(
-    record: _Record, visible: NDArray[np.bool_], muon: NDArray[np.float64]
+    record: _EventRecord, visible: NDArray[np.bool_], muon: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Transverse momentum within ΔR < 0.5 of the muon, of particles above 0.5 GeV, over its own."""
+    """Sum the pt of particles above 0.5 GeV within ΔR < 0.5 of the muon, over its own, (n,)."""
     rows = np.flatnonzero(visible & (record.pt > 0.5))
     event = record.event[rows]
     near = _distance(record.coordinates(rows)[1:], muon[1:, event]) < 0.5
@@ -211,23 +248,23 @@ def _isolation(
     return around / muon[0]
 
 
-def _in_no_jet(
-    record: _Record,
+def _soft_sums(
+    record: _EventRecord,
     visible: NDArray[np.bool_],
     event: NDArray[np.int64],
     jets: NDArray[np.float64],
     n: int,
 ) -> NDArray[np.float64]:
-    """Sum px, py and pt over the visible particles, less those of the jets."""
+    """Sum px, py and pt over the visible particles, less those of the jets, (3, n), in GeV."""
     rows = np.flatnonzero(visible)
     pt, _, phi, _ = jets
-    of_jets = (pt * np.cos(phi), pt * np.sin(phi), pt)
-    of_all = (*record.p[:2, rows], record.pt[rows])
+    jet_terms = (pt * np.cos(phi), pt * np.sin(phi), pt)
+    particle_terms = (*record.p[:2, rows], record.pt[rows])
     sums = np.stack(
         [
-            np.bincount(record.event[rows], every, minlength=n)
+            np.bincount(record.event[rows], particle, minlength=n)
             - np.bincount(event, jet, minlength=n)
-            for every, jet in zip(of_all, of_jets, strict=True)
+            for particle, jet in zip(particle_terms, jet_terms, strict=True)
         ]
     )
     sums[2] = np.maximum(sums[2], 0.0)
@@ -235,7 +272,7 @@ def _in_no_jet(
 
 
 def _distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ΔR of (eta, phi) and (eta, phi)."""
+    """Compute ΔR between directions, whose rows are eta and phi."""
     d_phi = (first[1] - second[1] + np.pi) % (2 * np.pi) - np.pi
     distance: NDArray[np.float64] = np.hypot(first[0] - second[0], d_phi)
     return distance
@@ -248,6 +285,7 @@ def _jet_columns(
     btag: NDArray[np.bool_],
     n: int,
 ) -> Columns:
+    """Name the arrays of the jets of a level."""
     return {
         f"{level}_count": np.bincount(event, minlength=n),
         f"{level}_jets": jets.T,

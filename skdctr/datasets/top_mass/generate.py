@@ -1,7 +1,6 @@
-r"""The top-mass example of the SRGN paper: :math:`t\bar t \to b\mu\nu\,bq\bar q'` at 13 TeV.
+"""The generation of events and samples for fits of the top quark mass, as in the SRGN paper.
 
-`load_top_mass` and `fetch_top_mass` read events that were simulated with Delphes. To generate
-others needs the extra ``[pythia]``: ``pip install "skdctr[pythia]"``.
+It needs the extra ``[pythia]``: ``pip install "skdctr[pythia]"``.
 """
 
 from __future__ import annotations
@@ -20,42 +19,19 @@ from sklearn.utils import Bunch, check_random_state
 
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
-from skdctr.datasets.files.cache import cache_directory, cache_file, read_cache, write_cache
-from skdctr.datasets.files.readers import read_events
+from skdctr.datasets.files.cache import RequestCache, cache_directory
 from skdctr.datasets.generator import pythia
-from skdctr.datasets.generator.blocks import plan, run
+from skdctr.datasets.generator.blocks import plan_blocks, run_blocks
 from skdctr.datasets.generator.parameters import check_mass, check_mass_or_range
 from skdctr.datasets.top_mass import events
 from skdctr.datasets.top_mass.detector import ParametricDetector
-from skdctr.datasets.top_mass.observables import (
-    neutrino_pz,
-    scale_jets,
-    scale_observables,
-    top_mass_observables,
-)
-from skdctr.datasets.top_mass.samples import (
-    BOUNDS,
-    NOMINAL,
-    assemble,
-    check_level,
-    fetch_top_mass,
-    load_top_mass,
-)
+from skdctr.datasets.top_mass.jet_scale import scale_jets
+from skdctr.datasets.top_mass.observables import top_mass_observables
+from skdctr.datasets.top_mass.samples import BOUNDS, NOMINAL, assemble_samples, check_level
 
-__all__ = [
-    "ParametricDetector",
-    "fetch_top_mass",
-    "load_top_mass",
-    "make_top_mass",
-    "make_top_mass_events",
-    "neutrino_pz",
-    "read_events",
-    "scale_jets",
-    "scale_observables",
-    "top_mass_observables",
-]
+__all__ = ["make_top_mass", "make_top_mass_events"]
 
-# Part of every cache key: raised whenever the same request would give other arrays.
+# A part of every cache key, to be raised whenever the same request would give other arrays.
 _FORMAT = 1
 _JET = ["pt", "eta", "phi", "mass"]
 _DESCR = """\
@@ -79,8 +55,8 @@ def make_top_mass_events(
 ) -> Bunch:
     r"""Generate :math:`pp \to t\bar t \to b\mu\nu\,bq\bar q'` with Pythia 8 and a simple detector.
 
-    Proton-proton collisions at 13 TeV, :math:`gg, q\bar q \to t\bar t`, :math:`W^+ \to \mu^+\nu`,
-    :math:`W^- \to` hadrons, with Pythia's default (Monash) tune. All stable particles within
+    Protons collide at 13 TeV, with :math:`gg, q\bar q \to t\bar t`, :math:`W^+ \to \mu^+\nu`,
+    :math:`W^- \to` hadrons and Pythia's default (Monash) tune. All stable particles within
     :math:`|\eta| < 5` but neutrinos and the muon of the W are clustered by anti-:math:`k_t` with
     R = 0.4. A jet is a b jet if the parton of highest energy within :math:`\Delta R < 0.5` is a b.
 
@@ -95,8 +71,8 @@ def make_top_mass_events(
         Mass of the top quark in GeV, from 150 to 200; its width follows. A number is a fixed
         value, a pair (low, high) a range to draw from uniformly.
     detector : ParametricDetector or bool, default=True
-        What the events pass through. True is ``ParametricDetector()``, like CMS; False gives
-        generator level only.
+        The detector that the events pass through. True is ``ParametricDetector()``, like CMS;
+        False gives generator level only.
     events_per_theta : int, default=500
         Number of events in a row with the same mass, where it varies. A new draw takes as long
         as 40 events.
@@ -196,21 +172,20 @@ def make_top_mass_events(
     }
     per_theta = events_per_theta if varies else n_events
     names = {"mt": "6:m0"}
-    theta, blocks = plan({"mt": limits}, n_events, per_theta, entropy, pythia_names=names)
+    theta, blocks = plan_blocks({"mt": limits}, n_events, per_theta, entropy, pythia_names=names)
 
     request = json.dumps(settings, sort_keys=True)
-    file = cache_file(cache_directory(cache_dir), "top_mass", request)
     cached = cache and isinstance(random_state, numbers.Integral)
-    columns = read_cache(file, request, _column_names(chosen)) if cached else None
+    store = RequestCache(cache_directory(cache_dir) if cached else None)
+    columns = store.read("top_mass", request, _column_names(chosen))
     if columns is None:
         generate = partial(events.generate, detector=chosen)
-        columns = run(blocks, generate, n_jobs=n_jobs, verbose=verbose)
-        if cached:
-            write_cache(file, request, columns)
+        columns = run_blocks(blocks, generate, n_jobs=n_jobs, verbose=verbose)
+        store.write("top_mass", request, columns)
 
     objects: dict[str, Any] = {"reco_jets": None, "reco_muon": None, "reco_missing": None}
     for level in ("gen",) if chosen is None else ("gen", "reco"):
-        objects[f"{level}_jets"] = _jets(columns, level)
+        objects[f"{level}_jets"] = _jet_records(columns, level)
         objects[f"{level}_muon"] = _records(columns[f"{level}_muon"])
     objects["gen_neutrino"] = _records(columns["gen_neutrino"])
     reco = None
@@ -250,7 +225,7 @@ def make_top_mass(
 ) -> Bunch:
     """Generate the samples for a fit of the top quark mass, as in the SRGN paper.
 
-    For those who have no detector simulation at hand: the detector is a few resolutions.
+    This is for those who have no detector simulation at hand: the detector is a few resolutions.
     ``SRGNFitter().fit(b.sim_gen, b.sim_reco, b.data, gen=b.gen, theta=b.theta)`` fits the mass.
 
     Parameters
@@ -281,7 +256,7 @@ def make_top_mass(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes of `fetch_top_mass` and
+        The samples, with the attributes of `fetch_top_mass` and
 
         settings : dict
             Settings of each sample, by the names ``gen_nominal``, ``gen_varied``, ``sim``,
@@ -320,7 +295,7 @@ def make_top_mass(
     chosen = _check_detector(detector)
     if chosen is None:
         raise ValueError("detector=False leaves nothing to fit; pass a ParametricDetector.")
-    # A seed for each sample; ints again, where the user gave one, so that each can be cached.
+    # Each sample has a seed of its own, an int that allows caching where the user gave one.
     entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
     cacheable = isinstance(random_state, numbers.Integral)
 
@@ -343,7 +318,7 @@ def make_top_mass(
     data = sample(entropy[3], size["n_data"], true, chosen)
     jets, missing = scale_jets(data.reco_jets, data.reco_missing, jet_scale)
     passes = gen_varied.gen.notna().all(axis=1)
-    return assemble(
+    return assemble_samples(
         nominal_gen=gen_nominal.gen.dropna(),
         varied_gen=gen_varied.gen[passes],
         mt=gen_varied.theta.loc[passes, "mt"].to_numpy(),
@@ -363,6 +338,13 @@ def make_top_mass(
 
 
 def _check_detector(detector: Any) -> ParametricDetector | None:
+    """Check the choice of a detector, and return it, or None for generator level only.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a detector nor a bool.
+    """
     if isinstance(detector, ParametricDetector):
         return detector
     if not isinstance(detector, bool):
@@ -371,6 +353,7 @@ def _check_detector(detector: Any) -> ParametricDetector | None:
 
 
 def _column_names(detector: ParametricDetector | None) -> list[str]:
+    """Name the arrays of a sample, as `events.generate` returns them."""
     names = ["gen_muon", "gen_neutrino", "gen_count", "gen_jets", "gen_btag"]
     if detector is not None:
         names += ["reco_muon", "reco_missing", "reco_count", "reco_jets", "reco_btag"]
@@ -378,10 +361,12 @@ def _column_names(detector: ParametricDetector | None) -> list[str]:
 
 
 def _records(values: NDArray[Any], fields: list[str] | None = None) -> Any:
+    """Make an awkward array with a record for each row, by default of pt, eta and phi."""
     return require("awkward").zip(dict(zip(fields or _JET[:3], values.T, strict=True)))
 
 
-def _jets(columns: pythia.Columns, level: str) -> Any:
+def _jet_records(columns: pythia.Columns, level: str) -> Any:
+    """Make an awkward array of the jets of a level, with a list of records for each event."""
     ak = require("awkward")
     flat = dict(zip(_JET, columns[f"{level}_jets"].T, strict=True))
     records = ak.zip({**flat, "btag": columns[f"{level}_btag"]})

@@ -1,4 +1,4 @@
-"""From jets, muon and neutrino to the four observables of the top quark mass."""
+"""The four observables of the top quark mass, from jets, muon and neutrino."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
 from skdctr.datasets.files.units import warn_if_mev
 
 __all__ = [
     "MUON_MASS",
     "OBSERVABLES",
     "W_MASS",
+    "check_fields",
     "neutrino_pz",
-    "scale_jets",
-    "scale_observables",
     "top_mass_observables",
 ]
 
-FloatArray = NDArray[np.float64]
-
 OBSERVABLES: Final = ("m_b1munu", "m_b2munu", "m_b1j1j2", "m_b2j1j2")
-# Both in GeV, Particle Data Group 2014; the W mass is the one that the published samples use.
+# Masses in GeV of the Particle Data Group, 2014; the published samples use this W mass.
 W_MASS: Final = 80.385
 MUON_MASS: Final = 0.1056583715
 
@@ -39,10 +37,10 @@ def neutrino_pz(
     *,
     w_mass: float = W_MASS,
 ) -> FloatArray:
-    r"""Longitudinal momentum of the neutrino from the mass of the W boson.
+    r"""Compute the longitudinal momentum of the neutrino from the mass of the W boson.
 
-    Solves :math:`(p_\mu + p_\nu)^2 = m_W^2` with the missing momentum as the neutrino's
-    transverse one. Of two solutions it takes the one with the smaller :math:`|p_z|`.
+    It solves :math:`(p_\mu + p_\nu)^2 = m_W^2` with the missing momentum as the neutrino's
+    transverse one, and of two solutions takes the one with the smaller :math:`|p_z|`.
 
     Parameters
     ----------
@@ -56,7 +54,7 @@ def neutrino_pz(
     Returns
     -------
     ndarray of shape (n,)
-        In GeV; NaN where there is no real solution or an input is NaN.
+        The momentum in GeV; NaN where there is no real solution or an input is NaN.
 
     References
     ----------
@@ -108,18 +106,18 @@ def top_mass_observables(
     Parameters
     ----------
     jets : awkward array of n lists of records
-        With the fields ``pt``, ``eta``, ``phi``, ``mass`` (GeV) and ``btag`` (whether it is a
-        b jet), in any order. Padding by None or NaN is no jet.
+        The jets, in any order, with the fields ``pt``, ``eta``, ``phi``, ``mass`` (GeV) and
+        ``btag`` (whether it is a b jet). Padding by None or NaN is no jet.
     muon : awkward array of n records, or of n lists of records
-        With ``pt``, ``eta``, ``phi``. None, NaN or an empty list stands for no muon; of several
-        the hardest is taken. Cuts on it, such as isolation, are the caller's.
+        The muon, with ``pt``, ``eta``, ``phi``. None, NaN or an empty list stands for no muon; of
+        several the hardest is taken. Cuts on it, such as isolation, are the caller's.
     neutrino : awkward array of n records
-        With ``pt`` and ``phi``: missing momentum, completed by `neutrino_pz`. With ``eta`` too:
-        the neutrino itself, as at generator level.
+        With ``pt`` and ``phi`` it is the missing momentum, which `neutrino_pz` completes. With
+        ``eta`` too it is the neutrino itself, as at generator level.
     min_jet_pt : float, default=20.0
-        In GeV.
+        Transverse momentum in GeV that jets must exceed.
     max_b_eta : float, default=2.5
-        Where b jets can be told.
+        Limit of :math:`|\eta|` within which b jets can be recognised.
     overlap : float, default=0.4
         Distance :math:`\Delta R = \sqrt{\Delta\eta^2 + \Delta\phi^2}` within which a jet is
         taken for the muon.
@@ -154,26 +152,26 @@ def top_mass_observables(
     A. Andreassen et al. (SRGN), arXiv:2010.03569, Sec. III.C and its footnotes.
     """
     n, event, jet, btag = _flat_jets(jets)
-    leptons = _one_each(muon, "muon", n, ("pt", "eta", "phi"))
+    leptons = _one_per_event(muon, "muon", n, ("pt", "eta", "phi"))
     fields = ("pt", "phi", *(["eta"] if "eta" in require("awkward").fields(neutrino) else []))
-    missing = _one_each(neutrino, "neutrino", n, fields)
+    missing = _one_per_event(neutrino, "neutrino", n, fields)
     warn_if_mev(jet[0], "pt of jets")
 
     distance = np.hypot(
         jet[1] - leptons["eta"][event],
         (jet[2] - leptons["phi"][event] + np.pi) % (2 * np.pi) - np.pi,
     )
-    # NaN, a muon that is not there, compares false.
+    # The distance from a muon that is not there is NaN, which compares false.
     good = (jet[0] > min_jet_pt) & (distance >= overlap)
     is_b = good & btag & (np.abs(jet[1]) < max_b_eta)
-    b1 = _first(event, distance, is_b, n)
+    b1 = _first_per_event(event, distance, is_b, n)
     others = is_b.copy()
     others[b1[b1 >= 0]] = False
-    b2 = _first(event, -jet[0], others, n)
+    b2 = _first_per_event(event, -jet[0], others, n)
     light = good & ~is_b
-    j1 = _first(event, -jet[0], light, n)
+    j1 = _first_per_event(event, -jet[0], light, n)
     light[j1[j1 >= 0]] = False
-    j2 = _first(event, -jet[0], light, n)
+    j2 = _first_per_event(event, -jet[0], light, n)
 
     rows = np.flatnonzero((b2 >= 0) & (j2 >= 0) & ~np.isnan(missing["pt"]))
     lepton = {field: values[rows] for field, values in leptons.items()}
@@ -190,126 +188,35 @@ def top_mass_observables(
             w_mass=w_mass,
         )
     nu = np.stack([missing["pt"] * f(missing["phi"]) for f in (np.cos, np.sin)] + [pz])
-    w = _momentum(lepton["pt"], lepton["eta"], lepton["phi"], MUON_MASS) + np.vstack(
+    w = _four_momentum(lepton["pt"], lepton["eta"], lepton["phi"], MUON_MASS) + np.vstack(
         [nu, np.linalg.norm(nu, axis=0)]
     )
-    b = [_momentum(*jet[:, index[rows]]) for index in (b1, b2)]
-    q = sum(_momentum(*jet[:, index[rows]]) for index in (j1, j2))
-    leptonic = [np.where(np.isnan(pz), 0.0, _mass(first + w)) for first in b]
+    b = [_four_momentum(*jet[:, index[rows]]) for index in (b1, b2)]
+    q = sum(_four_momentum(*jet[:, index[rows]]) for index in (j1, j2))
+    leptonic = [np.where(np.isnan(pz), 0.0, _invariant_mass(first + w)) for first in b]
 
     observables = np.full((n, len(OBSERVABLES)), np.nan)
-    observables[rows] = np.column_stack([*leptonic, *(_mass(first + q) for first in b)])
+    observables[rows] = np.column_stack([*leptonic, *(_invariant_mass(first + q) for first in b)])
     return pd.DataFrame(observables, columns=list(OBSERVABLES))
 
 
-def scale_jets(jets: Any, missing: Any, factor: ArrayLike) -> tuple[Any, Any]:
-    r"""Multiply the momenta of all jets by a factor and correct the missing momentum.
-
-    A global jet energy scale: every four-momentum becomes `factor` times what it was, and the
-    missing transverse momentum changes by minus the sum of the changes. Give all jets of the
-    event, those below the cut too, as a larger scale lifts some above it; then build the
-    observables anew with `top_mass_observables`.
+def check_fields(fields: list[str], name: str, wanted: tuple[str, ...]) -> None:
+    """Refuse records or tables that lack a field.
 
     Parameters
     ----------
-    jets : awkward array of n lists of records
-        With ``pt``, ``phi`` and ``mass`` (GeV); other fields stay. No muon may be among them,
-        or it is scaled too.
-    missing : awkward array of n records
-        With ``pt`` (GeV) and ``phi``.
-    factor : float or array-like of shape (n,)
-        One for all events, or one for each; 1 changes nothing.
-
-    Returns
-    -------
-    jets, missing : awkward arrays
-        As given, with ``pt``, ``mass`` and ``pt``, ``phi`` changed.
-
-    Raises
-    ------
-    ImportError
-        If awkward is not installed.
-    ValueError
-        If a factor is not positive, its shape does not fit, or a field is missing.
-
-    See Also
-    --------
-    scale_observables : An approximation where only the four masses are at hand.
-    """
-    ak = require("awkward")
-    _check_fields(ak.fields(jets), "jets", ("pt", "phi", "mass"))
-    _check_fields(ak.fields(missing), "missing", ("pt", "phi"))
-    scale = np.asarray(factor, dtype=np.float64)
-    if scale.shape not in {(), (len(jets),)}:
-        raise ValueError(
-            f"factor has shape {scale.shape}, expected a number or ({len(jets)},): one per event."
-        )
-    if not (np.isfinite(scale) & (scale > 0)).all():
-        raise ValueError(
-            f"factor must be positive, got {factor!r}; pass 1.01 for a scale that is 1% higher."
-        )
-    by_event = ak.Array(np.broadcast_to(scale, len(jets)).copy())
-    change = (by_event - 1) * jets["pt"]
-    px = missing["pt"] * np.cos(missing["phi"]) - ak.nansum(change * np.cos(jets["phi"]), axis=1)
-    py = missing["pt"] * np.sin(missing["phi"]) - ak.nansum(change * np.sin(jets["phi"]), axis=1)
-    scaled = ak.with_field(jets, by_event * jets["pt"], "pt")
-    scaled = ak.with_field(scaled, by_event * jets["mass"], "mass")
-    missing = ak.with_field(missing, np.hypot(px, py), "pt")
-    return scaled, ak.with_field(missing, np.arctan2(py, px), "phi")
-
-
-def scale_observables(
-    observables: pd.DataFrame, factor: ArrayLike, *, w_mass: float = W_MASS
-) -> pd.DataFrame:
-    r"""Move the four masses to another jet energy scale, approximately.
-
-    For tables that have no jets any more. With the factor f the masses of three jets scale by
-    f, exactly. Of a b jet and a W boson the mass becomes
-    :math:`\sqrt{m_W^2 + f\,(m^2 - m_W^2)}`, as only the b jet scales and its own mass hardly
-    counts. What this leaves out takes the jets: the change of the missing momentum, and events
-    that pass the cut at one scale only. Zeros, of events without a neutrino, stay.
-
-    Parameters
-    ----------
-    observables : DataFrame of shape (n, 4)
-        As from `top_mass_observables`, in GeV; NaN rows stay.
-    factor : float or array-like of shape (n,)
-        One for all events, or one for each.
-    w_mass : float, default=80.385
-        Mass of the W boson in GeV.
-
-    Returns
-    -------
-    DataFrame of shape (n, 4)
-        At the new scale, in GeV.
+    fields : list of str
+        The fields that they have.
+    name : str
+        What the message calls them.
+    wanted : tuple of str
+        The fields that they need.
 
     Raises
     ------
     ValueError
-        If a factor is not positive, its shape does not fit, or a column is missing.
-
-    See Also
-    --------
-    scale_jets : Exact, on the jets.
+        If one is missing; the message suggests the nearest name that there is.
     """
-    _check_fields([str(column) for column in observables.columns], "observables", OBSERVABLES)
-    scale = np.asarray(factor, dtype=np.float64)
-    if scale.shape not in {(), (len(observables),)} or not (scale > 0).all():
-        raise ValueError(
-            f"factor must be a positive number or one per event, ({len(observables)},), got "
-            f"{factor!r}; pass 1.01 for a scale that is 1% higher."
-        )
-    scaled = observables.copy()
-    for name in OBSERVABLES[:2]:
-        mass = observables[name].to_numpy(dtype=np.float64)
-        moved = w_mass**2 + scale * (mass**2 - w_mass**2)
-        scaled[name] = np.where(mass == 0, 0.0, np.sqrt(np.maximum(moved, 0.0)))
-    for name in OBSERVABLES[2:]:
-        scaled[name] = scale * observables[name].to_numpy(dtype=np.float64)
-    return scaled
-
-
-def _check_fields(fields: list[str], name: str, wanted: tuple[str, ...]) -> None:
     for field in wanted:
         if field not in fields:
             raise ValueError(
@@ -319,8 +226,26 @@ def _check_fields(fields: list[str], name: str, wanted: tuple[str, ...]) -> None
 
 
 def _flat_jets(jets: Any) -> tuple[int, NDArray[np.int64], FloatArray, NDArray[np.bool_]]:
+    """Check lists of jets and put them into flat arrays, without their padding.
+
+    Returns
+    -------
+    n : int
+        Number of events.
+    event : ndarray of shape (m,)
+        The event of each jet.
+    jets : ndarray of shape (4, m)
+        The rows are pt, eta, phi and mass, with pt and mass in GeV.
+    btag : ndarray of shape (m,)
+        Which of them are b jets.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, or there is no list for each event.
+    """
     ak = require("awkward")
-    _check_fields(ak.fields(jets), "jets", ("pt", "eta", "phi", "mass", "btag"))
+    check_fields(ak.fields(jets), "jets", ("pt", "eta", "phi", "mass", "btag"))
     if jets.ndim != 2:
         raise ValueError(
             f"jets has {jets.ndim} dimension(s), expected 2: a list of jets for each event."
@@ -335,13 +260,22 @@ def _flat_jets(jets: Any) -> tuple[int, NDArray[np.int64], FloatArray, NDArray[n
         ]
     )
     btag = ak.to_numpy(ak.fill_none(flat["btag"] > 0, False))
-    there = ~np.isnan(values).any(axis=0)
-    return len(jets), event[there], values[:, there], btag[there]
+    real = ~np.isnan(values).any(axis=0)
+    return len(jets), event[real], values[:, real], btag[real]
 
 
-def _one_each(records: Any, name: str, n: int, fields: tuple[str, ...]) -> dict[str, FloatArray]:
+def _one_per_event(
+    records: Any, name: str, n: int, fields: tuple[str, ...]
+) -> dict[str, FloatArray]:
+    """Take the fields, (n,) each, of the only or hardest record of each event; NaN without one.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, or there are not n events.
+    """
     ak = require("awkward")
-    _check_fields(ak.fields(records), name, fields)
+    check_fields(ak.fields(records), name, fields)
     if len(records) != n:
         raise ValueError(f"{name} has {len(records)} events, jets has {n}: give the same events.")
     if records.ndim == 2:
@@ -353,10 +287,10 @@ def _one_each(records: Any, name: str, n: int, fields: tuple[str, ...]) -> dict[
     }
 
 
-def _first(
+def _first_per_event(
     event: NDArray[np.int64], key: FloatArray, mask: NDArray[np.bool_], n: int
 ) -> NDArray[np.int64]:
-    """Row with the smallest key of each event, among those of the mask; -1 without any."""
+    """Find the row with the smallest key in each event, (n,), among those of the mask, or -1."""
     rows = np.flatnonzero(mask)
     rows = rows[np.lexsort((key[rows], event[rows]))]
     found, first = np.unique(event[rows], return_index=True)
@@ -365,11 +299,13 @@ def _first(
     return result
 
 
-def _momentum(pt: FloatArray, eta: FloatArray, phi: FloatArray, mass: Any) -> FloatArray:
+def _four_momentum(pt: FloatArray, eta: FloatArray, phi: FloatArray, mass: Any) -> FloatArray:
+    """Compute four-momenta, whose rows are px, py, pz and the energy."""
     p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])
     return np.vstack([p, np.sqrt((p**2).sum(axis=0) + mass**2)])
 
 
-def _mass(p: FloatArray) -> FloatArray:
+def _invariant_mass(p: FloatArray) -> FloatArray:
+    """Compute the masses of four-momenta, whose rows are px, py, pz and the energy."""
     mass: FloatArray = np.sqrt(np.maximum(p[3] ** 2 - (p[:3] ** 2).sum(axis=0), 0.0))
     return mass

@@ -1,4 +1,4 @@
-"""The samples of a fit of the top quark mass, from the files that hold them."""
+"""The samples of a fit of the top quark mass, read from files and put together."""
 
 from __future__ import annotations
 
@@ -17,8 +17,16 @@ from skdctr.datasets.files.cache import cache_directory
 from skdctr.datasets.files.readers import read_events
 from skdctr.datasets.top_mass.observables import OBSERVABLES
 
-__all__ = ["BOUNDS", "NOMINAL", "assemble", "check_level", "fetch_top_mass", "load_top_mass"]
+__all__ = [
+    "BOUNDS",
+    "NOMINAL",
+    "assemble_samples",
+    "check_level",
+    "fetch_top_mass",
+    "load_top_mass",
+]
 
+# The mass of the simulation and the range of the varied masses, in GeV.
 NOMINAL: Final = 172.5
 BOUNDS: Final = (165.0, 182.0)
 _SHIPPED: Final = "top_mass.npz"
@@ -52,7 +60,7 @@ def load_top_mass(*, level: str = "paired") -> Bunch:
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        As from `fetch_top_mass`.
+        The samples, as `fetch_top_mass` returns them.
 
     See Also
     --------
@@ -77,7 +85,7 @@ def load_top_mass(*, level: str = "paired") -> Bunch:
             if name not in {"masses", "mass_index"}
         }
         mt = content["masses"].astype(np.float64)[content["mass_index"]]
-    return assemble(
+    return assemble_samples(
         nominal_gen=tables["nominal_gen"],
         varied_gen=tables["varied_gen"],
         mt=mt,
@@ -112,13 +120,13 @@ def fetch_top_mass(
     level : {"paired", "either"}, default="paired"
         Which simulated events: those that pass the selection at both levels, or at one at least.
     data : str, default="mt175"
-        Which of the data samples to read, ``data_<name>_paired.parquet``.
+        The name of the data sample to read, ``data_<name>_paired.parquet``.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the attributes, of which the tables have the columns ``m_b1munu``, ``m_b2munu``,
-        ``m_b1j1j2`` and ``m_b2j1j2`` in GeV
+        The samples. Their tables have the columns ``m_b1munu``, ``m_b2munu``, ``m_b1j1j2`` and
+        ``m_b2j1j2`` in GeV. The attributes are
 
         gen : DataFrame of shape (n_gen, 4)
             Events without detector: first those at the nominal mass, then those at varied ones.
@@ -184,7 +192,7 @@ def fetch_top_mass(
     A. Andreassen et al. (SRGN), arXiv:2010.03569, Sec. III.C.
     """
     check_level(level)
-    directory = _directory(data_home)
+    directory = _find_directory(data_home)
     known = sorted(
         match[1]
         for path in directory.glob(f"data_*_{level}.parquet")
@@ -198,36 +206,42 @@ def fetch_top_mass(
 
     gen, reco = ([f"{side}_{name}" for name in OBSERVABLES] for side in ("gen", "reco"))
 
-    def both(file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def read_levels(file: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         flags = [] if level == "paired" else ["pass_gen", "pass_reco"]
         frame = read(f"{file}_{level}", [*gen, *reco, *flags])
         _check_finite(directory / f"{file}_{level}.parquet", frame, flags)
-        return _plain(frame[gen]), _plain(frame[reco])
+        return _as_observables(frame[gen]), _as_observables(frame[reco])
 
     varied = read("varied_gen", ["mt", *gen])
-    told = re.fullmatch(r"mt(\d+(?:\.\d+)?)", data)
-    return assemble(
-        nominal_gen=_plain(read("nominal_gen", gen)),
-        varied_gen=_plain(varied[gen]),
+    mass = re.fullmatch(r"mt(\d+(?:\.\d+)?)", data)
+    return assemble_samples(
+        nominal_gen=_as_observables(read("nominal_gen", gen)),
+        varied_gen=_as_observables(varied[gen]),
         mt=varied["mt"].to_numpy(dtype=np.float64),
-        sim=both("nominal"),
-        data=both(f"data_{data}"),
+        sim=read_levels("nominal"),
+        data=read_levels(f"data_{data}"),
         level=level,
-        theta_true=float(told[1]) if told else None,
+        theta_true=float(mass[1]) if mass else None,
         bounds=(float(np.floor(varied["mt"].min())), float(np.ceil(varied["mt"].max()))),
         descr=_DESCR,
     )
 
 
 def check_level(level: Any) -> None:
-    """Check the choice of events."""
+    """Check the choice of simulated events.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "paired" nor "either".
+    """
     if level not in ("paired", "either"):
         raise ValueError(
             f"level must be 'paired' (events that pass at both levels) or 'either', got {level!r}."
         )
 
 
-def assemble(
+def assemble_samples(
     *,
     nominal_gen: pd.DataFrame,
     varied_gen: pd.DataFrame,
@@ -245,26 +259,27 @@ def assemble(
     Parameters
     ----------
     nominal_gen, varied_gen : DataFrame of shape (n, 4)
-        Generator events.
+        Generator events at the nominal mass and at varied ones.
     mt : ndarray of shape (n_varied,)
         Mass of the varied ones, in GeV.
     sim, data : tuple of two DataFrame of shape (n, 4)
-        Nominal events and data at generator and at reco level, rows of NaN for those that fail.
+        Nominal events and data at generator and at reco level. Those that fail at a level are
+        rows of NaN there.
     level : {"paired", "either"}
-        Which of their rows to keep.
+        Which of their rows to keep: those that pass at both levels, or at one at least.
     theta_true : float or None
-        Mass of the data.
+        Mass of the data, in GeV, where it is known.
     descr : str
         Description.
     bounds : tuple of float
-        Range of `mt`.
+        Range of `mt`, in GeV.
     **more
-        Further attributes.
+        Further attributes of the result.
 
     Returns
     -------
     Bunch
-        As `fetch_top_mass` documents it.
+        The samples, as `fetch_top_mass` documents them.
     """
     sim_gen, sim_reco = sim
     data_gen, data_reco = data
@@ -296,7 +311,14 @@ def assemble(
     )
 
 
-def _directory(data_home: str | os.PathLike[str] | None) -> Path:
+def _find_directory(data_home: str | os.PathLike[str] | None) -> Path:
+    """Find the directory of the parquet files.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the files are nowhere where they may be.
+    """
     base = cache_directory(data_home)
     for directory in (base, base / "top_mass"):
         if (directory / "varied_gen.parquet").is_file():
@@ -308,7 +330,8 @@ def _directory(data_home: str | os.PathLike[str] | None) -> Path:
     )
 
 
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+def _as_observables(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give the columns of one level the names of the observables, in double precision."""
     return frame.astype(np.float64).set_axis(list(OBSERVABLES), axis=1)
 
 
