@@ -12,7 +12,7 @@ from skdctr._utils import optional
 from skdctr._utils.atomic import replacing
 from skdctr._utils.numbers import check_count
 
-SETUP = Path(__file__).parents[1] / "setup.cfg"
+SETUP = Path(__file__).parents[2] / "setup.cfg"
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):

@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from skdctr import AnalyticReweighter
 from skdctr.preprocessing import PackedEvents
 
-PAPERS = Path(__file__).parents[1] / "benchmarks" / "papers"
+PAPERS = Path(__file__).parents[2] / "benchmarks" / "papers"
 SLOPE = 100.0
 
 
