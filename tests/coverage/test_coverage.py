@@ -117,6 +117,7 @@ def test_text_and_html_show_all():
     assert "pull_width" in html
 
 
+@pytest.mark.slow  # each process imports torch
 def test_two_processes_make_the_same_toys():
     def own(sample, random_state):
         return fit(sample, random_state)

@@ -362,6 +362,7 @@ def test_seeds():
         first = again
 
 
+@pytest.mark.slow  # starts processes
 @needs_extra
 def test_events_do_not_depend_on_the_number_of_processes(capfd):
     arguments = {"alphaS": (0.10, 0.18), "random_state": 6, "cache": False}
