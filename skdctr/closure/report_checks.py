@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdctr._utils.typing import FloatArray
 from skdctr.closure.report import Check, ClosureReport, make_report, p_value_limit
 from skdctr.closure.two_samples import classifier_test, probability_above
+from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, event_columns, holds_sets
 from skdctr.events.validation import (
     check_like,
@@ -24,7 +25,6 @@ from skdctr.events.validation import (
     check_sample,
     check_weights,
     feature_labels,
-    feature_names,
 )
 from skdctr.exceptions import ExtrapolationWarning
 from skdctr.metrics import effective_sample_size, histogram_chi2
@@ -300,7 +300,7 @@ def _pairs(
     if observables is None:
         # Sets have no values to be compared event by event.
         columns = zip(event_columns(nominal), event_columns(target), strict=True)
-        names = feature_labels(nominal, feature_names(shown))
+        names = feature_labels(nominal, column_labels(shown))
         return dict(zip(names, columns, strict=False))
     if isinstance(observables, Mapping):
         pairs = {str(name): pair for name, pair in observables.items()}
