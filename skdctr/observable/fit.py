@@ -25,13 +25,16 @@ from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["fit_observable", "reco_information"]
 
+# Simulated events, and as many data, that the first references are found with, at most.
 _COARSE_ROWS = 60_000
 # Least effective share of the simulation at a reference.
 _LEAST_SHARE = 0.02
 # Distance from the reference, in widths of the score of one event, within which the observable
 # is as good as optimal: the information lost goes with its square.
 _CLOSE = 0.1
+# Distance, in the same units, within which a part of the events has done its work.
 _FAR = 0.3
+# References at most, of a part of the events and of all.
 _MAX_REFERENCES = 8
 
 
@@ -52,11 +55,17 @@ def fit_observable(
     options : RegressionOptions
         Networks of the regressions.
     corrections : sequence of Correction
-        Of the weights by the generator sample, of which the best one is taken.
+        Corrections of the weights by the generator sample, of which the best one is taken.
     n_folds : int
         Parts of the cross-fit.
     seed : int
         Seed of all that is random.
+
+    Returns
+    -------
+    Found
+        θ*, its covariance by source, the equation at the last reference, and the number of
+        references.
     """
     rng = np.random.default_rng(seed)
     coarse = problem.some(_COARSE_ROWS, rng)
@@ -107,8 +116,8 @@ def _reachable(problem: ObservableProblem, start: FloatArray, end: FloatArray) -
     """Go towards a point as far as the simulation has events left."""
     step = end - start
     for _ in range(10):
-        every = [problem.sim_weights(part, start + step) for part in problem.parts]
-        if all(effective_sample_size(each) >= _LEAST_SHARE * len(each) for each in every):
+        by_part = [problem.sim_weights(part, start + step) for part in problem.parts]
+        if all(effective_sample_size(each) >= _LEAST_SHARE * len(each) for each in by_part):
             return np.asarray(start + step)
         step = step / 2
     return start
@@ -124,9 +133,9 @@ def reco_information(
     n_folds: int = 2,
     seed: int = 0,
 ) -> FloatArray:
-    """Compute the Fisher information of one reconstructed event, (p, p).
+    """Compute the Fisher information of one reconstructed event, as far as a regression finds it.
 
-    As far as a regression finds it: that of the mean of the cross-fitted score.
+    It is the information that the mean of the cross-fitted score carries.
 
     Parameters
     ----------
@@ -137,13 +146,18 @@ def reco_information(
     sim_weight : ndarray of shape (n,)
         Event weights before any reweighting.
     theta : ndarray of shape (p,)
-        Where.
+        The θ at which the information is wanted.
     options : RegressionOptions
         Networks of the regression.
     n_folds : int
         Parts of the cross-fit.
     seed : int
         Seed of folds and networks.
+
+    Returns
+    -------
+    ndarray of shape (p, p)
+        Per unit of each parameter, squared.
     """
     weight = sim_weight * np.exp(weights.log_weights(theta))
     score = weights.gradient(theta)

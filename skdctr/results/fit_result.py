@@ -19,9 +19,16 @@ __all__ = ["FitResult", "round_to_error"]
 def round_to_error(value: float, error: float) -> tuple[str, str]:
     """Round a value and its error to two significant digits of the error, as the PDG would.
 
+    Parameters
+    ----------
+    value, error : float
+        A number and its standard error.
+
     Returns
     -------
     value, error : str
+        Both with the same number of decimals. Where there is no finite positive error it is "?",
+        and the value has four digits.
     """
     if not (math.isfinite(error) and error > 0):
         return f"{value:.4g}", "?"
@@ -42,22 +49,22 @@ class FitResult:
     names : list of str
         Their names.
     covariance : ndarray of shape (p, p)
-        Sum over `sources`; NaN where nothing is known.
+        Covariance of `theta`, the sum over `sources`; NaN where nothing is known.
     sources : dict of str to ndarray of shape (p, p)
         Covariance by source.
     auc, auc_error : float
-        At θ, on events that the classifier has not seen: 0.5 where nothing tells data from
-        reweighted simulation. NaN for fits without a classifier.
+        AUC of the classifier at θ on events that it has not seen, and its standard error: 0.5
+        where nothing tells data from reweighted simulation. NaN for fits without a classifier.
     n_evaluations : int
         Classifiers trained, cross-fits counted once; steps of a gradient fit.
     effective_sample_size : float
-        Of the simulation at θ.
+        Effective number of simulated events at θ.
     n_events : dict of str to int
         Sizes of the samples.
     converged : bool
         Whether the search ended by its own criterion.
     messages : list of str
-        What the user should know; empty where all is well. Each is a
+        Sentences that speak against the result or limit it; empty where all is well. Each is a
         :class:`~skdctr.results.messages.Message`, a string that knows its warning.
     method : str
         Objective and search.
@@ -108,7 +115,7 @@ class FitResult:
         return 0.5 * math.erfc((self.auc - self.expected_auc) / self.auc_error / math.sqrt(2))
 
     def expectation(self) -> str:
-        """Say what the weights' own error explains of the AUC; nothing where none is known."""
+        """Return the phrase that tells which AUC the weights' own error explains, or ""."""
         return f", up to {self.expected_auc:.4f} expected" if self.expected_auc > 0.5 else ""
 
     @property
@@ -126,6 +133,7 @@ class FitResult:
         return table
 
     def _lines(self) -> list[str]:
+        """Return one line for each parameter, and one for the AUC where there is one."""
         lines = []
         for name, value, error in zip(self.names, self.theta, self.errors, strict=True):
             shown, uncertainty = round_to_error(float(value), float(error))
