@@ -196,7 +196,8 @@ class DCTRFitter(BaseEstimator):
                 samples.sim_weight,
                 samples.data_weight,
             )
-            space = trained.within(self.bounds)
+            scale = likelihood.sim.scale(trained.nominal)
+            space = trained.within(self.bounds).measured(scale)
             with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
                 found, hessian = descend(likelihood, space, self._solver(), bar.update)
             weight = likelihood.sim_weights(found.theta)
