@@ -556,7 +556,7 @@ def test_default_limit_is_the_documented_one(monkeypatch, objective, limit, form
         given.append(max_evaluations)
         return surrogate(*args, max_evaluations=3, **further)
 
-    monkeypatch.setattr("skdctr.fitting.srgn.surrogate", spy)
+    monkeypatch.setattr("skdctr.fitting.searches.surrogate", spy)
     toy = make_gaussian_2d(100, random_state=1)
     exact = AnalyticReweighter(toy.log_weight, [0.0, 1.0], theta_bounds=[(-2, 2), (0.4, 1.3)])
     options = {**TINY, "max_evaluations": None, "objective": objective}
