@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, event_columns
-from skdctr.events.validation import check_same_columns, feature_labels, feature_names
+from skdctr.events.validation import check_same_columns, feature_labels
 
 __all__ = ["pair_observables"]
 
@@ -42,7 +43,7 @@ def pair_observables(
     """
     if observables is None:
         columns = zip(event_columns(nominal), event_columns(target), strict=True)
-        names = feature_labels(nominal, feature_names(given))
+        names = feature_labels(nominal, column_labels(given))
         return dict(zip(names, columns, strict=False))
     pairs = _read_pairs(observables)
     for name, pair in pairs.items():

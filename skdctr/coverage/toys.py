@@ -24,7 +24,7 @@ from skdctr._utils.parallel import run_jobs
 from skdctr._utils.record_file import RecordFile, claimed
 from skdctr._utils.typing import FloatArray
 from skdctr.coverage.result import CoverageResult
-from skdctr.events.validation import feature_names
+from skdctr.events.frames import column_labels
 
 __all__ = ["read_toys", "run_toys"]
 
@@ -199,7 +199,7 @@ def _truths(theta: Any, n_toys: int, seed: int) -> tuple[list[FloatArray | None]
     names : list of str or None
         The names of the parameters, where `theta` has them.
     """
-    names = feature_names(theta) if isinstance(theta, pd.DataFrame) else None
+    names = column_labels(theta) if isinstance(theta, pd.DataFrame) else None
     if theta is None:
         return [None] * n_toys, None
     if callable(theta):

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from skdctr._utils.optional import is_awkward
 from skdctr.events.chunks import row_chunks
+from skdctr.events.frames import is_flat_awkward
 from skdctr.events.tensors import PackedTensors
 from skdctr.events.unpack import flatten_events, is_awkward_rows
 
@@ -34,7 +35,9 @@ def is_sets(X: Any) -> bool:
     """
     if isinstance(X, PackedEvents):
         return True
-    return is_awkward(X) or is_awkward_rows(X) or len(getattr(X, "shape", ())) == 3
+    if is_awkward(X) or is_awkward_rows(X):
+        return not is_flat_awkward(X)
+    return len(getattr(X, "shape", ())) == 3
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import assert_all_finite, check_array, validate_da
 
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import is_mapped, row_chunks
+from skdctr.events.frames import as_table, column_labels
 from skdctr.events.kinds import Events, count_features, holds_sets
 from skdctr.events.packed import PackedEvents, is_sets
 
@@ -23,21 +24,11 @@ __all__ = [
     "check_sample",
     "check_weights",
     "feature_labels",
-    "feature_names",
 ]
 
 # Types that are left as they are where the caller converts a part at a time; all others become the
 # first of them.
 _FLOATS = (np.float64, np.float32)
-
-
-def feature_names(X: Any) -> list[str] | None:
-    """Return the column names of a DataFrame or Series if all are strings, else None."""
-    if isinstance(X, pd.DataFrame) and all(isinstance(column, str) for column in X.columns):
-        return list(X.columns)
-    if isinstance(X, pd.Series) and isinstance(X.name, str):
-        return [X.name]
-    return None
 
 
 def check_events(
@@ -61,6 +52,7 @@ def check_events(
     ValueError
         If the sample is empty, not finite, not of that shape, or of another number of features.
     """
+    X = as_table(X, name=name)
     if not isinstance(X, (pd.DataFrame, pd.Series)):
         X = np.asarray(X)
     if X.ndim == 1:
@@ -227,6 +219,7 @@ def check_estimator_events(
             )
         if reset:
             vars(estimator).pop("_fitted_sets", None)
+        X = as_table(X, name="X")
         mapped = keep_single and is_mapped(X)
         events: FloatArray = validate_data(
             estimator,
@@ -259,13 +252,22 @@ def check_estimator_events(
 
 
 def check_same_columns(X: Any, reference: Any, *, name: str, reference_name: str) -> None:
-    """Refuse two DataFrames whose column names differ: a swapped column is a silent error."""
-    columns, expected = feature_names(X), feature_names(reference)
+    """Refuse two tables whose column names differ: a swapped column is a silent error."""
+    columns, expected = column_labels(X), column_labels(reference)
+    if (columns is None) is not (expected is None):
+        # Of two frames with numbered columns one may have them in another order.
+        numbered = [list(map(str, each.columns)) for each in (X, reference) if _is_frame(each)]
+        if len(numbered) == 2 and sorted(numbered[0]) == sorted(numbered[1]):
+            columns, expected = numbered
     if columns is not None and expected is not None and columns != expected:
         raise ValueError(
             f"The columns of {name} are {columns}, those of {reference_name} are {expected}: "
             f"reorder or rename them, e.g. {name}[{expected}]."
         )
+
+
+def _is_frame(X: Any) -> bool:
+    return isinstance(X, pd.DataFrame)
 
 
 def check_same_rows(X: Any, reference: Any, *, name: str, reference_name: str) -> None:
@@ -298,7 +300,7 @@ def check_weights(weights: Any, n_events: int, *, name: str) -> FloatArray:
     if weights is None:
         return np.ones(n_events)
     checked: FloatArray = check_array(
-        weights, dtype=np.float64, input_name=name, ensure_2d=False, copy=True
+        as_table(weights, name=name), dtype=np.float64, input_name=name, ensure_2d=False, copy=True
     )
     if checked.shape != (n_events,):
         raise ValueError(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skdctr.events.validation import check_sample, check_weights, feature_names
+from skdctr.events.frames import column_labels
+from skdctr.events.validation import check_sample, check_weights
 from skdctr.fitting.samples import GeneratorInput, Samples
 from skdctr.observable.generator import GeneratorSample
 from skdctr.observable.problem import GeneratorEvents, LearnedWeights, ObservableProblem
@@ -89,7 +90,7 @@ def _generator_events(
             # These are not the events that it was fitted on, so that no network has seen any.
             folds = make_folds(len(events), n_parts, np.random.default_rng(seed))
     parts = []
-    bound = reweighter.bind(events, name="gen", feature_names=feature_names(gen.events))
+    bound = reweighter.bind(events, name="gen", feature_names=column_labels(gen.events))
     for k, weights in enumerate(bound.by_fold()):
         unseen = np.flatnonzero((folds == k) & (weight != 0))
         # A part that has all events is not copied.

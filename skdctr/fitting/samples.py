@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.comparison.objective import ComparedSamples
+from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, count_features, feature_table, holds_sets
 from skdctr.events.packed import is_sets
 from skdctr.events.validation import (
@@ -21,7 +22,6 @@ from skdctr.events.validation import (
     check_sample,
     check_weights,
     feature_labels,
-    feature_names,
 )
 from skdctr.exceptions import ClosureFitWarning, ExtrapolationWarning
 from skdctr.weights.event_weights import EventWeights
@@ -231,7 +231,7 @@ def check_fit_samples(
     if data is None:
         warn_closure()
         kept = slice(None) if passed is None else np.flatnonzero(passed)
-        columns = feature_names(level)
+        columns = column_labels(level)
         data_weight = sim_weight[kept]
         return Samples(sim_gen, sim, sim[kept], sim_weight, data_weight, columns, passed)
     check_same_columns(data, level, name="data", reference_name=level_name)
@@ -240,7 +240,7 @@ def check_fit_samples(
     if len(events) < least_events:
         raise ValueError(f"data has {len(events)} events; the fit needs {least_events} at least.")
     weight = check_weights(data_weight, len(events), name="data_weight")
-    columns = feature_names(level) or feature_names(data)
+    columns = column_labels(level) or column_labels(data)
     if passed is not None and passed.sum() < least_events:
         raise ValueError(
             f"y (sim_reco) has {int(passed.sum())} events that are not NaN; the fit needs "
@@ -287,7 +287,7 @@ def check_score_samples(
     """
     _check_pairs(X, y, data, sample_weight, data_weight)
     for sample, name in ((y, "y (sim_reco)"), (data, "data")):
-        columns = feature_names(sample)
+        columns = column_labels(sample)
         if columns is not None and fitted.columns is not None and columns != fitted.columns:
             raise ValueError(
                 f"The columns of {name} are {columns}, those of the fit were {fitted.columns}: "

@@ -12,7 +12,8 @@ import pandas as pd
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-from skdctr.events.validation import check_events, feature_names
+from skdctr.events.frames import as_table, column_labels
+from skdctr.events.validation import check_events
 from skdctr.exceptions import ExtrapolationWarning
 
 __all__ = ["ParameterSpace", "check_theta_rows", "numbers_of", "warn_if_outside"]
@@ -30,7 +31,8 @@ def check_theta_rows(
     theta: Any, n_events: int, *, name: str, keep_single: bool = False
 ) -> tuple[FloatArray, list[str]]:
     """Check the parameters of every event; return shape (n, p) and the parameter names."""
-    names = feature_names(theta)
+    names = column_labels(theta)
+    theta = as_table(theta, name=name)
     if _has_words(theta):
         raise ValueError(
             f"{name} holds strings: θ must be numbers; two samples are coded as 0 and 1."
@@ -155,6 +157,8 @@ class ParameterSpace:
                 f"{name} is missing: give the parameters {list(self.names)}, e.g. "
                 f"{name}={dict(zip(self.names, self.nominal.tolist(), strict=True))}."
             )
+        if not isinstance(theta, Mapping):
+            theta = as_table(theta, name=name)
         if isinstance(theta, (Mapping, pd.Series, pd.DataFrame)):
             theta = self._by_name(theta, name)
         try:
@@ -185,8 +189,9 @@ class ParameterSpace:
     def rows(self, theta: Any, n_events: int, *, name: str) -> FloatArray:
         """Read one θ per event, (n_events, p); by name where it has names, in any order."""
         values, _ = check_theta_rows(theta, n_events, name=name)
-        named = isinstance(theta, pd.DataFrame) and feature_names(theta) is not None
-        return self.point(theta if named else values, n_events=n_events, name=name)
+        names = column_labels(theta)
+        given = values if names is None else pd.DataFrame(values, columns=names)
+        return self.point(given, n_events=n_events, name=name)
 
     def _by_name(self, theta: Any, name: str) -> Any:
         if isinstance(theta, pd.Series) and not all(isinstance(key, str) for key in theta.index):

@@ -12,9 +12,10 @@ from scipy.special import logsumexp
 
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
+from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, feature_table, holds_sets
 from skdctr.events.scaling import Scaling
-from skdctr.events.validation import check_estimator_events, check_weights, feature_names
+from skdctr.events.validation import check_estimator_events, check_weights
 from skdctr.parameters.interpolation import smooth_values
 from skdctr.parameters.space import ParameterSpace
 from skdctr.reweighting.base import BaseReweighter
@@ -156,7 +157,7 @@ class AnalyticReweighter(BaseReweighter):
                     "generator sample (gen and theta) to learn the weights from."
                 )
             weight = check_weights(sample_weight, len(events), name="sample_weight")
-            space = self._make_space(self.n_features_in_, feature_names(X))
+            space = self._make_space(self.n_features_in_, column_labels(X))
             self._function: Any = self.log_weight
             if self.log_weight is None:
                 self._function = ExponentialTilt.of(feature_table(events), weight)

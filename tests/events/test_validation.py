@@ -11,7 +11,8 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from skdctr import exceptions
 from skdctr._utils.device import resolve_device, spawn_seeds, torch_seed
 from skdctr._utils.spelling import did_you_mean
-from skdctr.events.validation import check_events, check_same_columns, check_weights, feature_names
+from skdctr.events.frames import column_labels
+from skdctr.events.validation import check_events, check_same_columns, check_weights
 from skdctr.parameters.space import ParameterSpace, check_theta_rows
 from skdctr.training.settings import PrefixedParametersMixin
 
@@ -77,10 +78,10 @@ def test_swapped_columns_are_refused():
 
 
 def test_feature_names_are_strings_or_none():
-    assert feature_names(pd.DataFrame({"a": [1], "b": [2]})) == ["a", "b"]
-    assert feature_names(pd.Series([1], name="a")) == ["a"]
+    assert column_labels(pd.DataFrame({"a": [1], "b": [2]})) == ["a", "b"]
+    assert column_labels(pd.Series([1], name="a")) == ["a"]
     for nameless in (pd.DataFrame([[1, 2]]), pd.Series([1]), np.zeros((1, 2)), [[1]]):
-        assert feature_names(nameless) is None
+        assert column_labels(nameless) is None
 
 
 # --- weights --------------------------------------------------------------------------------
