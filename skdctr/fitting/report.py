@@ -195,8 +195,8 @@ def doubtful_weights(theta: FloatArray, trained: ParameterSpace, quality: Qualit
 
 def _unknown_error(sources: Mapping[str, FloatArray], exact: bool) -> list[Message]:
     """Make the message that the covariance lacks the error of learned weights, where it does."""
-    known = exact or {"generator", "training"} & sources.keys()
-    return [] if known else [UNKNOWN_WEIGHTS]
+    has_error = exact or {"generator", "training"} & sources.keys()
+    return [] if has_error else [UNKNOWN_WEIGHTS]
 
 
 def _mismatch(result: FitResult) -> list[Message]:

@@ -115,7 +115,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
         Course of the learning rate.
     callbacks : list of skorch callbacks, default=None
-        For the training of the classifiers.
+        Callbacks of the training of the classifiers.
     n_jobs : int, default=None
         Processes, of one thread each, for `n_runs`, or for the grid of "scan" where there is one
         run. None is one, or the backend of ``joblib.parallel_config``.
@@ -142,7 +142,8 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     result_ : FitResult
         All of the above with errors and validity, printable.
     scan_ : DataFrame
-        Every θ tried: parameters, auc, auc_error, loss, effective_sample_size.
+        Every θ at which classifiers were trained: parameters, auc, auc_error, loss,
+        effective_sample_size.
     runs_ : DataFrame
         Every run of the ensemble, outliers marked.
     reweighter_ : reweighter
