@@ -25,7 +25,8 @@ from skdctr.results.messages import Message
 __all__ = ["ObservableRoute", "Route", "SearchRoute"]
 
 _NO_CORRECTION = (Correction(-1, 1.0),)
-# Learned weights that do not know their error have a bias of first order in θ at the least.
+# Learned weights that do not know their error have a bias of first order in θ at least, so that
+# they are never left without a correction.
 _CORRECTIONS = (Correction(1, 1.0), Correction(2, 1.0))
 
 
@@ -50,7 +51,7 @@ class SearchRoute(Route):
     space : ParameterSpace
         The range that is searched.
     constraints : Constraints
-        What is known of parameters beforehand.
+        Mean and standard deviation of some parameters.
     search : callable
         ``search(objective, kind, space, report=report)`` returns a `Found`: `powell`, `scan` or
         `surrogate` with their settings.
@@ -101,7 +102,7 @@ class ObservableRoute(Route):
         problem, notes = self.problem, []
         difference = differing_populations(problem)
         if difference is not None:
-            notes.append(_of_two_populations(difference))
+            notes.append(_two_populations(difference))
             problem = problem.without_generator()
         found = fit_observable(
             problem,
@@ -113,7 +114,8 @@ class ObservableRoute(Route):
         return replace(found, messages=[*found.messages, *notes])
 
 
-def _of_two_populations(difference: str) -> Message:
+def _two_populations(difference: str) -> Message:
+    """Make the message that the generator events cannot correct the weights, and why."""
     return Message(
         "another population: the simulation and the generator events at θ₀ differ, "
         f"{difference}. The generator events do not correct the weights; select both alike, "
@@ -124,11 +126,11 @@ def _of_two_populations(difference: str) -> Message:
 
 
 def _corrections(problem: ObservableProblem) -> tuple[Correction, ...]:
-    """Say by which polynomials in θ the generator events may correct the weights."""
+    """Return the polynomials in θ by which the generator events may correct the weights."""
     if problem.parts[0].sim.is_exact:
         return _NO_CORRECTION
     generator, n_parts = problem.parts[0].generator, len(problem.parts)
     if n_parts == 1 and generator is not None and generator.sample.knows_weights:
         return _NO_CORRECTION + _CORRECTIONS
-    # Events that have not been seen correct weights whatever these know of their error.
+    # Events that the networks have not seen correct weights whatever these know of their error.
     return _CORRECTIONS

@@ -386,7 +386,7 @@ def predict_generator(
     sample, values, reference, information
         As for `GeneratorPrediction`.
     corrections : sequence of Correction
-        From the stiffest to the most flexible.
+        Polynomials, from the stiffest to the most flexible.
     metric : ndarray of shape (k, k)
         Weight that errors of the k means have in the choice, the inverse of a covariance.
 

@@ -80,7 +80,7 @@ class ObservableProblem:
     space : ParameterSpace
         Names of the parameters, θ₀, and the range that is searched.
     constraints : Constraints
-        What is known of parameters beforehand.
+        Mean and standard deviation of some parameters.
     """
 
     parts: Sequence[LearnedWeights]

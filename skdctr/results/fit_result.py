@@ -153,8 +153,8 @@ class FitResult:
             shown, uncertainty = round_to_error(float(value), float(error))
             lines.append(f"{name} = {shown} ± {uncertainty}")
         if math.isfinite(self.auc):
-            known = math.isfinite(self.p_value)
-            goodness = f" (p = {self.p_value:.2g}{self.expectation()})" if known else ""
+            has_p_value = math.isfinite(self.p_value)
+            goodness = f" (p = {self.p_value:.2g}{self.expectation()})" if has_p_value else ""
             lines.append(f"AUC = {self.auc:.4f} ± {self.auc_error:.4f}{goodness}")
         return lines
 

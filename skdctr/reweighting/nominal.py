@@ -108,19 +108,19 @@ def _warn_if_guessed(
     )
 
 
-def same_theta(theta: FloatArray, known: FloatArray) -> NDArray[np.bool_]:
+def same_theta(theta: FloatArray, other: FloatArray) -> NDArray[np.bool_]:
     """Say which rows of θ are equal to within the digits that float32 keeps.
 
     Parameters
     ----------
-    theta, known : ndarray of shapes (..., p) that broadcast
+    theta, other : ndarray of shapes (..., p) that broadcast
         Rows to be compared.
 
     Returns
     -------
     ndarray of bool of shape (...)
     """
-    equal: NDArray[np.bool_] = np.all(np.isclose(theta, known, rtol=1e-6, atol=0), axis=-1)
+    equal: NDArray[np.bool_] = np.all(np.isclose(theta, other, rtol=1e-6, atol=0), axis=-1)
     return equal
 
 
@@ -207,7 +207,7 @@ def repeated_near(theta: FloatArray, point: FloatArray) -> FloatArray:
     theta : ndarray of shape (n, p)
         Parameters of each event.
     point : ndarray of shape (p,)
-        What to look for.
+        The row that is looked for, as it was before rounding.
 
     Returns
     -------
