@@ -198,9 +198,12 @@ class DCTRFitter(BaseEstimator):
     def _descend(self, samples: Samples) -> None:
         """Find θ* with the fitted reweighter, and set the attributes that tell of it."""
         trained = parameter_space(self.reweighter_)
-        likelihood = self._likelihood(samples)
-        scale = likelihood.sim.scale(trained.nominal)
-        space = trained.within(self.bounds).measured(scale)
+        columns = getattr(self, "feature_names_in_", None)
+        # The log-weights of both samples are the classifier's logits.
+        sim = self.reweighter_.bind(samples.sim_gen, feature_names=columns)
+        data = self.reweighter_.bind(samples.data, name="data")
+        space = trained.within(self.bounds).measured(sim.scale(trained.nominal))
+        likelihood = Likelihood(sim, data, samples.sim_weight, samples.data_weight)
         with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
             found, hessian = descend(likelihood, space, self._solver(), bar.update)
         self.result_ = conclude(
@@ -216,16 +219,6 @@ class DCTRFitter(BaseEstimator):
         self.n_iter_ = found.n_evaluations
         self.theta_, self.theta_names_ = found.theta, self.result_.names
         self.covariance_, self.hessian_ = self.result_.covariance, hessian
-
-    def _likelihood(self, samples: Samples) -> Likelihood:
-        """Bind both samples to the reweighter, whose log-weights are the classifier's logits."""
-        columns = getattr(self, "feature_names_in_", None)
-        return Likelihood(
-            self.reweighter_.bind(samples.sim_gen, feature_names=columns),
-            self.reweighter_.bind(samples.data, name="data"),
-            samples.sim_weight,
-            samples.data_weight,
-        )
 
     def _solver(self) -> Solver:
         """Return the descent with its settings."""
