@@ -202,7 +202,8 @@ class DCTRFitter(BaseEstimator):
         # The log-weights of both samples are the classifier's logits.
         sim = self.reweighter_.bind(samples.sim_gen, feature_names=columns)
         data = self.reweighter_.bind(samples.data, name="data")
-        space = trained.within(self.bounds).measured(sim.scale(trained.nominal))
+        scale = sim.scale(trained.nominal)
+        space = trained.within(self.bounds).measured(scale)
         likelihood = Likelihood(sim, data, samples.sim_weight, samples.data_weight)
         with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
             found, hessian = descend(likelihood, space, self._solver(), bar.update)
