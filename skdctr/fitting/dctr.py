@@ -18,8 +18,7 @@ from skdctr._utils.rollback import all_or_nothing
 from skdctr.comparison.classifier import reference_classifier
 from skdctr.comparison.descent import Solver, adam, descend, lbfgs
 from skdctr.comparison.likelihood import Likelihood
-from skdctr.fitting.report import Quality, conclude
-from skdctr.fitting.reweighter import resolve_reweighter
+from skdctr.fitting.choose_reweighter import resolve_reweighter
 from skdctr.fitting.samples import (
     GeneratorInput,
     Samples,
@@ -27,6 +26,7 @@ from skdctr.fitting.samples import (
     check_score_samples,
 )
 from skdctr.fitting.scoring import auc_score
+from skdctr.fitting.verdict import Quality, conclude
 from skdctr.results.messages import warn_of
 from skdctr.reweighting.base import parameter_space
 

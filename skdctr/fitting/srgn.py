@@ -22,14 +22,14 @@ from skdctr.comparison.classifier import Classifier, reference_classifier
 from skdctr.comparison.objective import ClassifierObjective
 from skdctr.comparison.surrogate import NEAREST
 from skdctr.fitting.after_fit import FitInferenceMixin
+from skdctr.fitting.choose_reweighter import is_given, resolve_reweighter
+from skdctr.fitting.objectives import ObservableRoute, Route, SearchRoute
 from skdctr.fitting.observable_problem import observable_problem
-from skdctr.fitting.report import Quality, conclude, table_of_evaluations
-from skdctr.fitting.reweighter import is_given, resolve_reweighter
-from skdctr.fitting.routes import ObservableRoute, Route, SearchRoute
 from skdctr.fitting.runs import Run, combine_runs
 from skdctr.fitting.samples import GeneratorInput, Samples, check_fit_samples, check_score_samples
 from skdctr.fitting.scoring import auc_score
 from skdctr.fitting.searches import choose_search, progress
+from skdctr.fitting.verdict import Quality, conclude, table_of_evaluations
 from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace

@@ -11,7 +11,7 @@ import pandas as pd
 
 from skdctr._utils.typing import FloatArray
 from skdctr.exceptions import ExtrapolationWarning, ModelMismatchWarning
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
 
 __all__ = ["FitResult", "round_to_error"]
