@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import ClassifierObjective, Evaluation, Placements
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation, Placements
 from skdctr.comparison.search import distance, ignore, quadratic_minimum
 from skdctr.metrics import effective_sample_size
 from skdctr.parameters.derivatives import central_differences, positive_steps

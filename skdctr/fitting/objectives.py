@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.comparison.surrogate import statistical_errors
 from skdctr.exceptions import PopulationWarning
 from skdctr.fitting.combine_constraints import constrain

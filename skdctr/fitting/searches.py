@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from skdctr.comparison.objective import Evaluation
+from skdctr.comparison.classifier_objective import Evaluation
 from skdctr.comparison.search import ignore, powell, scan
 from skdctr.comparison.surrogate import surrogate
 from skdctr.results.solution import Solution

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.exceptions import (
     ExtrapolationWarning,
     LowEffectiveSampleSizeWarning,
