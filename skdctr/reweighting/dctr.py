@@ -29,6 +29,8 @@ from skdctr.reweighting.classes import (
     assign_folds,
     auto_epochs,
     limit_gradients,
+    per_class,
+    warn_of_few,
 )
 from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, same_theta
 from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
@@ -56,9 +58,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     Parameters
     ----------
     theta_nominal : scalar or array-like of shape (p,), default=None
-        θ₀, of the nominal events that weights are for. None takes the most frequent row of θ, of
-        two values that are about as frequent the smaller one, or the median where no row makes up
-        5%; a warning tells where this is a guess.
+        θ₀, of the nominal events that weights are for. None takes 0 of the labels 0 and 1, the
+        most frequent row of θ, of two values that are as frequent but for chance the smaller one,
+        or the median where no row makes up 5%; a warning tells where this is a guess.
     n_estimators : int, default=1
         Networks trained with different seeds; weights are the mean of their log-weights.
     hidden_layer_sizes : int or sequence of int, default=None
@@ -232,7 +234,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             class. Where they are less than 5% of the whole, all events train against the mixture
             of all θ instead. Two distinct rows are the discrete case, whatever their shares.
         sample_weight : array-like of shape (n,), default=None
-            Event weights. Negative ones count as signed as long as the sums stay positive.
+            Event weights. Negative ones count as signed as long as the sums stay positive, those
+            of weight zero as absent. The scale of each class's weights does not matter.
 
         Returns
         -------
@@ -248,7 +251,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         -----
         NominalWarning
             If `theta_nominal` is None and another row of θ is more than half as frequent as the
-            most frequent one, or none makes up 5%.
+            most frequent one, of two rows more than a tenth as frequent, or none makes up 5%.
+        LowEffectiveSampleSizeWarning
+            If `sample_weight` lets few events of a class decide.
         """
         with all_or_nothing(self):
             self._validate_params()
@@ -329,13 +334,19 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Copies that are made on the way are freed when this call ends, before the training.
         """
         X, theta, names, weight = self._check_generator_sample(X, y, sample_weight)
-        nominal, n_distinct = find_nominal(theta, names, self.theta_nominal)
-        low, high = (edge.astype(np.float64) for edge in (theta.min(axis=0), theta.max(axis=0)))
+        # An event of weight zero is absent: its θ and features do not count.
+        counts = weight != 0
+        present, seen = (theta, X) if counts.all() else (theta[counts], X[np.flatnonzero(counts)])
+        if (present == present[0]).all() and not (theta == present[0]).all():
+            raise ValueError(
+                "sample_weight sums to zero or less over the events away from θ₀ = "
+                f"{present[0].tolist()}: each class needs a positive sum."
+            )
+        nominal, n_distinct = find_nominal(present, names, self.theta_nominal)
+        low, high = (edge.astype(np.float64) for edge in (present.min(axis=0), present.max(axis=0)))
         space = ParameterSpace(tuple(names), nominal, low, high)
         is_nominal = (theta == nominal).all(axis=1)
-        absolute = np.abs(weight)
-        scarce = absolute[is_nominal].sum() < LEAST_SHARE * absolute.sum()
-        del absolute
+        scarce = (is_nominal & counts).sum() < LEAST_SHARE * counts.sum()
         mixture = bool(scarce and (n_distinct > 2 or not is_nominal.any()))
         for rows, where in ((is_nominal, "at"), (~is_nominal, "away from")):
             if not mixture and not weight[rows].sum() > 0:
@@ -346,25 +357,27 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         warn_if_outside(space, nominal)
         self._publish(space)
         self.discrete_ = n_distinct == 2 and not mixture
+        varied = counts if mixture else counts & ~is_nominal
+        reference = counts if mixture else counts & is_nominal
+        if sample_weight is not None:
+            weight = per_class(weight, varied, reference)
+            warn_of_few(weight, varied, reference)
         self._features = Scaling.standard(X, weight)
         self._parameters = ParameterScaling.of_range(space.low, space.high)
-        self._range = support_of(X)
+        self._range = support_of(seen)
         self._against_mixture = mixture
         self.folds_ = assign_folds(X, self.n_folds)
         # The sums by which a fit recognises events that the networks of each part were dealt.
         self._seen_sums = np.empty(0) if self.folds_ is None else event_sums(X)
-        everything = np.ones(len(X), dtype=bool)
-        varied = everything if mixture else ~is_nominal
         self._pool = representative_theta(theta[varied], weight[varied])
-        mean = weight.mean()
         events = ReweightingEvents(
             x=scaled_tensor(self._features, X, device),
             theta=scaled_tensor(self._parameters, theta, device),
             weight=torch.ones(1, device=device).expand(len(X))
             if sample_weight is None
-            else scaled_tensor(lambda part: part / mean, weight, device),
+            else to_tensor(weight, device),
             varied=torch.as_tensor(varied, device=device),
-            reference=torch.as_tensor(everything if mixture else is_nominal, device=device),
+            reference=torch.as_tensor(reference, device=device),
         )
         self._prior_logit = events.prior_logit
         return events, to_tensor(self._parameters(nominal[None]), device)

@@ -28,6 +28,9 @@ __all__ = [
 LEAST_SHARE = 0.05
 # Difference of two numbers of rows, in units of its error, that still is chance.
 _CHANCE = 4.0
+# The most frequent row is taken for nominal without a word where it is so many times as frequent as
+# the next one, or as the only other one.
+_CLEAR, _CLEAR_OF_TWO = 2, 10
 # Number of counters; with more than 1/LEAST_SHARE of them no value of that share can get lost.
 _COUNTERS = 64
 # Rows that are counted at once.
@@ -44,8 +47,9 @@ def find_nominal(theta: FloatArray, names: list[str], given: Any) -> tuple[Float
     names : list of str of length p
         Names of the parameters.
     given : scalar, array-like of shape (p,), dict or None
-        The user's θ₀. None takes the most frequent row, of two values that are about as frequent
-        the smaller one, or the median where no row makes up `LEAST_SHARE`.
+        The user's θ₀. None takes 0 of the labels 0 and 1, the most frequent row, of two values
+        that are as frequent but for chance the smaller one, or the median where no row makes up
+        `LEAST_SHARE`.
 
     Returns
     -------
@@ -77,6 +81,8 @@ def find_nominal(theta: FloatArray, names: list[str], given: Any) -> tuple[Float
     if given is not None:
         space = ParameterSpace(tuple(names), theta[0], theta[0], theta[0])
         return repeated_near(theta, space.point(given, name="theta_nominal")), n_distinct
+    if n_distinct == 2 and _are_labels(theta):
+        return np.zeros(1), n_distinct
     nominal = np.median(theta, axis=0) if frequencies.row is None else frequencies.row
     if frequencies.second is not None and frequencies.has_two_alike:
         nominal = min(nominal, frequencies.second, key=tuple)
@@ -89,11 +95,11 @@ def _warn_if_guessed(
 ) -> None:
     """Warn where the events do not tell which θ is the nominal one."""
     named = dict(zip(names, nominal.tolist(), strict=True))
+    # Which of two values is the target is anybody's guess; of many, one stands out as nominal.
+    clear = _CLEAR_OF_TWO if frequencies.n_distinct == 2 else _CLEAR
     if frequencies.row is None:
         reason = "no row of θ makes up 5% of the events, and it is their median"
-    elif frequencies.second is not None and 2 * frequencies.second_count > frequencies.count:
-        if frequencies.has_two_alike:
-            return
+    elif frequencies.second is not None and clear * frequencies.second_count > frequencies.count:
         other = dict(zip(names, frequencies.second.tolist(), strict=True))
         reason = (
             f"{frequencies.count} of {n_events} events have it, {frequencies.second_count} have "
@@ -106,6 +112,11 @@ def _warn_if_guessed(
         "simulation of a fit: give the θ of these as theta_nominal.",
         NominalWarning,
     )
+
+
+def _are_labels(theta: FloatArray) -> bool:
+    """Say whether two distinct θ are the labels 0 and 1, of which everybody calls 0 nominal."""
+    return theta.shape[1] == 1 and bool(((theta == 0) | (theta == 1)).all())
 
 
 def same_theta(theta: FloatArray, other: FloatArray) -> NDArray[np.bool_]:
