@@ -13,6 +13,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from skdctr._utils.optional import is_awkward
 
@@ -51,7 +52,8 @@ def as_table(X: Any, *, name: str) -> Any:
         return _from_awkward(X, name)
     if hasattr(X, "detach") and hasattr(X, "cpu"):
         return X.detach().cpu().numpy()
-    if isinstance(X, Mapping):
+    # A sparse matrix by keys is a mapping too; scikit-learn's check says that it has to be dense.
+    if isinstance(X, Mapping) and not sparse.issparse(X):
         return _from_columns(dict(X), name)
     _refuse_unread(X, name)
     frame = nw.from_native(X, allow_series=True, pass_through=True)
