@@ -181,7 +181,7 @@ class FeatureCoder(TransformerMixin, BaseEstimator):
         if not isinstance(events, PackedEvents):
             return coded
         names = None if events.feature_names is None else self._coder.names_out
-        return replace(events, features=coded.astype(np.float32), feature_names=names)
+        return replace(events, features=coded.astype(events.features.dtype), feature_names=names)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Return the names of the columns.

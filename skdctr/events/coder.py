@@ -218,6 +218,7 @@ class Coder:
         if both:
             raise ValueError(f"{names[both[0]]!r} is both periodic and categorical; give it once.")
         sample, of_sample = _draw(X, absolute)
+        known = None if isinstance(atoms, str) else _occurring(X, atoms)
         plans = [
             _Plan.of(
                 sample[:, k],
@@ -225,7 +226,7 @@ class Coder:
                 names[k],
                 period=periods.get(k),
                 categorical=None if given is None else k in given,
-                atoms=None if isinstance(atoms, str) else tuple(map(float, atoms)),
+                atoms=None if known is None else known[k],
             )
             for k in range(f)
         ]
@@ -355,7 +356,7 @@ class _Plan:
         *,
         period: float | None,
         categorical: bool | None,
-        atoms: tuple[float, ...] | None,
+        atoms: FloatArray | None,
     ) -> Self:
         finite = ~np.isnan(x)
         order = np.argsort(x[finite])
@@ -364,7 +365,7 @@ class _Plan:
             categorical = period is None and _is_named_pdg(x, weight, name)
         if categorical:
             return cls("category", _frequent_categories(x, name), np.inf, -np.inf)
-        values = find_atoms(x, weight) if atoms is None else np.array(atoms)
+        values = find_atoms(x, weight) if atoms is None else atoms
         for value in values:
             others = ~equals(x, value)
             x, weight = x[others], weight[others]
@@ -479,6 +480,17 @@ def _draw(X: FloatArray, absolute: FloatArray) -> tuple[FloatArray, FloatArray]:
         first, last = np.searchsorted(chosen, [rows.start, rows.stop])
         parts.append(part[chosen[first:last] - rows.start].astype(np.float64))
     return np.concatenate(parts), absolute[chosen]
+
+
+def _occurring(X: FloatArray, values: Iterable[float]) -> list[FloatArray]:
+    """Find which of some numbers occur in each feature."""
+    wanted = np.unique(np.array([float(value) for value in values]))
+    wanted = wanted[~np.isnan(wanted)]
+    occurs = np.zeros((len(wanted), X.shape[1]), dtype=bool)
+    for _, part in row_chunks(X):
+        for k, value in enumerate(wanted):
+            occurs[k] |= equals(part, value).any(axis=0)
+    return [wanted[of_feature] for of_feature in occurs.T]
 
 
 def _mean_and_deviation(x: FloatArray, weight: FloatArray) -> list[float]:
