@@ -9,6 +9,7 @@ __all__ = [
     "ClosureFitWarning",
     "ConvergenceWarning",
     "ExtrapolationWarning",
+    "FeatureWarning",
     "IdentifiabilityWarning",
     "LowEffectiveSampleSizeWarning",
     "ModelMismatchWarning",
@@ -69,6 +70,10 @@ class PopulationWarning(SkdctrWarning):
 
 class ModelMismatchWarning(SkdctrWarning):
     """At the fitted θ data and simulation can still be told apart: no θ describes the data."""
+
+
+class FeatureWarning(SkdctrWarning):
+    """A feature looks like something else than a number: an angle, or codes of particle types."""
 
 
 class UnitWarning(SkdctrWarning):

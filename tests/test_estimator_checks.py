@@ -4,6 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
+from skdctr.preprocessing import FeatureCoder
 
 pytestmark = pytest.mark.filterwarnings(
     # The checks know nothing of `data`, so that the simulation is fitted to itself,
@@ -21,10 +22,11 @@ pytestmark = pytest.mark.filterwarnings(
 # Nearly half of the time that all checks take: ten features have 910 couplings to refit. The
 # default tier has this check without the refit, which sees floats only.
 HEAVY = ("DCTRReweighter()", "check_dtype_object")
+WITHOUT_NETWORKS = ("AnalyticReweighter()", "FeatureCoder()")
 
 
 def in_tiers(estimators):
-    """scikit-learn's parametrization, in tiers: the fast one has the estimator without networks."""
+    """scikit-learn's parametrization, in tiers: the fast one has what is without networks."""
     checks = parametrize_with_checks(estimators)
     names, pairs = checks.args
     cases = []
@@ -32,7 +34,7 @@ def in_tiers(estimators):
         case = (repr(estimator), check.func.__name__)
         if case[0] == "DCTRReweighter(refit=False)" and case[1] != HEAVY[1]:
             continue
-        marks = [pytest.mark.slow] if case[0] != "AnalyticReweighter()" else []
+        marks = [] if case[0] in WITHOUT_NETWORKS else [pytest.mark.slow]
         marks += [pytest.mark.long] if case == HEAVY else []
         cases.append(pytest.param(estimator, check, marks=marks))
     return pytest.mark.parametrize(names, cases, **checks.kwargs)
@@ -51,6 +53,7 @@ def _array_api(monkeypatch):
         AnalyticReweighter(),
         SRGNFitter(),
         DCTRFitter(),
+        FeatureCoder(),
     ]
 )
 def test_scikit_learn_checks(estimator, check):

@@ -1,8 +1,10 @@
-"""The preprocessing of sets of particles: its formulas, the forms it takes, scikit-learn's ways."""
+"""The preprocessing of features and particles: formulas, forms of events, scikit-learn's ways."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
@@ -13,7 +15,13 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skdctr import preprocessing
-from skdctr.preprocessing import PackedEvents, ParticleMoments, ParticlePreprocessor
+from skdctr.exceptions import FeatureWarning
+from skdctr.preprocessing import (
+    FeatureCoder,
+    PackedEvents,
+    ParticleMoments,
+    ParticlePreprocessor,
+)
 
 COUNTS = [4, 0, 1, 9, 2]
 
@@ -414,3 +422,157 @@ def test_moments_in_a_pipeline(jets):
         pipeline[1].transform(jets[..., :3])
     with pytest.raises(NotFittedError):
         clone(pipeline[1]).transform(jets)
+
+
+# Features
+
+
+@pytest.fixture
+def table(rng):
+    """A feature of each kind, one outlier and one missing value."""
+    n = 2000
+    frame = pd.DataFrame(
+        {
+            "pt": rng.exponential(30, n),
+            "mass": rng.normal(91, 2, n),
+            "phi": rng.uniform(-np.pi, np.pi, n),
+            "pdgId": rng.choice([11, -11, 211], n),
+            "n_jets": rng.poisson(3, n),
+        }
+    )
+    frame.loc[:199, "pt"] = -999
+    frame.loc[5, "mass"] = 1e9
+    frame.loc[7, "n_jets"] = np.nan
+    return frame
+
+
+NAMES = [
+    *("pt", "pt == -999", "mass", "sin phi", "cos phi", "pdgId = -11", "pdgId = 11"),
+    *("pdgId = 211", "n_jets", "n_jets missing"),
+]
+
+
+def test_each_kind_of_feature(table):
+    coder = FeatureCoder(periodic=["phi"])
+    found = coder.fit_transform(table)
+    assert coder.get_feature_names_out().tolist() == NAMES
+    assert found.shape == (2000, 10)
+    assert found.dtype == np.float64
+    assert np.abs(found).max() < 50
+    assert coder.n_outside_.tolist() == [0, 1, 0, 0, 0]
+    assert coder.feature_names_in_.tolist() == list(table)
+    assert [len(flags) for flags in coder.flags_] == [1, 0, 0, 3, 1]
+    assert coder.core_.shape == (5, 2)
+    assert 91 + 2 * 11 < coder.core_[1, 1] < 91 + 2 * 15
+    assert np.isinf(coder.core_[2:4]).all()
+    real = table["pt"] != -999
+    pt = table["pt"][real]
+    assert_allclose(found[real, 0], (pt - pt.mean()) / pt.std(ddof=0))
+
+
+def test_frames_come_out_on_request(table):
+    coder = FeatureCoder(periodic=["phi"]).set_output(transform="pandas").fit(table)
+    found = coder.transform(table[5:9])
+    assert list(found) == NAMES
+    assert found.index.tolist() == [5, 6, 7, 8]
+    again = pickle.loads(pickle.dumps(coder))
+    pd.testing.assert_frame_equal(again.transform(table[5:9]), found)
+    pd.testing.assert_frame_equal(clone(coder).fit(table).transform(table[5:9]), found)
+
+
+def test_features_without_names(table):
+    coder = FeatureCoder(periodic=[2], categorical=[3]).fit(table.to_numpy())
+    assert coder.get_feature_names_out()[:4].tolist() == ["x0", "x0 == -999", "x1", "sin x2"]
+    names = coder.get_feature_names_out(["a", "b", "c", "d", "e"])
+    assert names[:4].tolist() == ["a", "a == -999", "b", "sin c"]
+    with pytest.raises(ValueError, match="input_features"):
+        coder.get_feature_names_out(["a"])
+
+
+def test_what_looks_like_something_else_is_told(table):
+    with pytest.warns(FeatureWarning, match=r"phi fills \(-π, π\] up to both ends") as told:
+        FeatureCoder().fit(table)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    with pytest.warns(FeatureWarning, match="x3 looks like PDG codes"):
+        FeatureCoder(periodic=[2]).fit(table.to_numpy())
+
+
+def test_weights_of_events(table):
+    weight = np.where(np.arange(2000) < 1000, 0.0, 1.0)
+    coder = FeatureCoder(periodic=["phi"])
+    weighted = coder.fit(table, sample_weight=weight).transform(table[1000:])
+    alone = coder.fit(table[1000:]).transform(table[1000:])
+    assert_allclose(weighted[:, 0], alone[:, 0])
+    with pytest.raises(ValueError, match="sample_weight has shape"):
+        coder.fit(table, sample_weight=weight[:5])
+
+
+def test_features_of_particles(records, jets):
+    packed = PackedEvents.from_events(records)
+    coder = FeatureCoder(periodic=["phi"])
+    found = coder.fit_transform(records)
+    assert isinstance(found, PackedEvents)
+    assert found.feature_names == ("pt", "eta", "sin phi", "cos phi")
+    assert found.feature_names == tuple(coder.get_feature_names_out())
+    assert_array_equal(found.types, packed.types)
+    assert_array_equal(found.offsets, packed.offsets)
+    assert found.features.dtype == np.float32
+    assert_allclose(found.features[:, 0].mean(), 0, atol=1e-6)
+    assert_allclose(found.features[:, 0].std(), 1, atol=1e-6)
+    # An event's weight counts for each of its particles.
+    weight = np.array([1.0, 1.0, 1.0, 0.0, 0.0])
+    few = coder.fit(records, sample_weight=weight).transform(records[:3])
+    assert_allclose(few.features[:, 0].mean(), 0, atol=1e-6)
+    assert FeatureCoder().fit_transform(jets[..., :2]).feature_names is None
+    with pytest.raises(ValueError, match="rows of features"):
+        coder.transform(jets[0])
+
+
+def test_parameters_of_the_coder(table):
+    assert (
+        "pdgId"
+        in FeatureCoder(periodic=["phi"], categorical=[])
+        .fit(table.assign(pdgId=table["n_jets"]))
+        .get_feature_names_out()
+    )
+    assert (
+        "pt == -999"
+        not in FeatureCoder(periodic=["phi"], atoms=[]).fit(table).get_feature_names_out()
+    )
+    for parameters, text in (
+        ({"categorical": "all"}, "categorical is 'all'; expected 'auto' or a list"),
+        ({"atoms": "no"}, "atoms is 'no'; expected 'auto' or a list"),
+        ({"periodic": ["fi"]}, "'fi' is no feature of X"),
+    ):
+        coder = FeatureCoder(**parameters)
+        with pytest.raises(ValueError, match=text):
+            coder.fit(table)
+        assert not hasattr(coder, "n_features_in_")
+
+
+def test_infinity_is_refused(table):
+    table.loc[3, "mass"] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        FeatureCoder().fit(table)
+
+
+def test_a_mapped_file_may_have_missing_values(rng, tmp_path):
+    X = rng.normal(size=(5000, 2))
+    X[3, 1] = np.nan
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert_array_equal(FeatureCoder().fit_transform(mapped), FeatureCoder().fit_transform(X))
+    X[4, 1] = np.inf
+    np.save(tmp_path / "y.npy", X)
+    with pytest.raises(ValueError, match="infinity"):
+        FeatureCoder().fit(np.load(tmp_path / "y.npy", mmap_mode="r"))
+
+
+def test_coder_in_a_pipeline(rng):
+    """A line through a heavy tail: one event at 10⁹ would be all that a line sees."""
+    X = rng.normal(size=(2000, 1))
+    y = X[:, 0].copy()
+    X[0] = 1e9
+    assert Ridge().fit(X, y).score(X[1:], y[1:]) < 0.01
+    assert make_pipeline(FeatureCoder(), Ridge()).fit(X, y).score(X[1:], y[1:]) > 0.8

@@ -82,15 +82,19 @@ def check_events(
     return events
 
 
-def _check_finite(X: FloatArray, *, name: str, estimator: Any = None) -> None:
-    """Refuse NaN and infinity as scikit-learn does, a part at a time."""
+def _check_finite(
+    X: FloatArray, *, name: str, estimator: Any = None, allow_nan: bool = False
+) -> None:
+    """Refuse NaN, unless it is allowed, and infinity as scikit-learn does, a part at a time."""
     for _, part in row_chunks(X):
         with np.errstate(over="ignore", invalid="ignore"):
             total = part.sum(dtype=np.float64)
+        if allow_nan:
+            total = np.where(np.isinf(part).any(), np.inf, 0.0)
         if not np.isfinite(total):
             # The sum may have overflowed; and scikit-learn says of the whole whether it has a NaN.
             known = None if estimator is None else type(estimator).__name__
-            assert_all_finite(X, input_name=name, estimator_name=known)
+            assert_all_finite(X, input_name=name, estimator_name=known, allow_nan=allow_nan)
             return
 
 
@@ -180,6 +184,7 @@ def check_estimator_events(
     reset: bool = True,
     ensure_min_samples: int = 1,
     keep_single: bool = False,
+    allow_nan: bool = False,
 ) -> Events:
     """Do what scikit-learn's ``validate_data`` does, for sets of particles too.
 
@@ -199,6 +204,8 @@ def check_estimator_events(
     keep_single : bool
         Whether to leave rows of float32 as they are, without a copy, and to go through a mapped
         file in parts.
+    allow_nan : bool
+        Whether NaN in rows stands for a missing value, and is accepted.
 
     Returns
     -------
@@ -227,10 +234,10 @@ def check_estimator_events(
             dtype=_FLOATS if keep_single else np.float64,
             reset=reset,
             ensure_min_samples=ensure_min_samples,
-            ensure_all_finite=not mapped,
+            ensure_all_finite=not mapped and ("allow-nan" if allow_nan else True),
         )
         if mapped:
-            _check_finite(events, name="X", estimator=estimator)
+            _check_finite(events, name="X", estimator=estimator, allow_nan=allow_nan)
         return events
     packed = PackedEvents.from_events(X)
     if len(packed) < ensure_min_samples:

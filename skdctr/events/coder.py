@@ -1,0 +1,611 @@
+"""What networks see of a feature: a number of the order of one, and flags for what is no number.
+
+No single event, no code for "not measured" and no heavy tail decides how all others are scaled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Final, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.typing import FloatArray
+from skdctr.events.atoms import are_integers, equals, find_atoms, first_of_each
+from skdctr.events.chunks import row_chunks
+from skdctr.events.core import core_edges
+
+__all__ = ["Coder", "Column", "Flag"]
+
+# Rows that decide what a column is; an error of a percent in a quantile changes nothing.
+_SAMPLE_ROWS: Final = 200_000
+# A flag is scaled to unit variance, but one that few events have not to more than this inverse.
+_LEAST_FLAG_SCALE: Final = 0.2
+# Scaled values beyond this are as good as infinite, and have no logarithm that overflows.
+_LARGEST: Final = 1e300
+# A category has a flag if so many events, or such a share of all, are of it; of few events a share
+# that is larger, up to a number. More categories than these share one, the rarest ones.
+_LEAST_OF_CATEGORY, _LEAST_SHARE, _SHARE_OF_FEW, _MOST_OF_FEW = 100, 1e-3, 0.02, 10
+_MOST_CATEGORIES: Final = 64
+
+_PDG_SUFFIX = re.compile(r"pdg_?id$|(^|[^a-z])pid$", re.IGNORECASE)
+_PDG_CAMEL = re.compile(r"[a-z0-9](PID|Pid)$")
+_ID_SUFFIX = re.compile(r"(^|[^a-z])id$", re.IGNORECASE)
+# Absolute codes of the particles that generators write most often; 0 stands for none.
+_PDG_CODES: Final = [
+    *(0, 1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 35, 36, 37),
+    *(111, 113, 130, 211, 213, 221, 223, 310, 311, 313, 321, 323, 331, 333),
+    *(411, 413, 421, 423, 431, 443, 511, 521, 531, 541, 553),
+    *(2101, 2103, 2112, 2203, 2212, 2224, 3112, 3122, 3212, 3222, 3312, 3322, 3334, 4122, 5122),
+]
+_LEAST_PDG_SHARE: Final = 0.99
+
+# An angle is taken for one if so many events fill its whole range, with such a density at both
+# ends, relative to the mean one, within such a share of the range.
+_ANGLE_EVENTS, _ANGLE_DENSITY, _ANGLE_END = 500, 0.2, 0.01
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One column of zeros and ones: whether an event has a value.
+
+    Attributes
+    ----------
+    value : float, or None
+        The value; NaN is that of a missing one. None: any that no other flag of the column has.
+    share : float
+        Share of the weight that has it.
+    """
+
+    value: float | None
+    share: float
+
+    def scaled(self, is_so: NDArray[np.bool_]) -> FloatArray:
+        """Scale zeros and ones, (n,), to mean 0 and, for what is not rare, to unit variance."""
+        deviation = np.sqrt(self.share * (1 - self.share))
+        scaled: FloatArray = (is_so - self.share) / max(deviation, _LEAST_FLAG_SCALE)
+        return scaled
+
+    def label(self, name: str, sign: str) -> str:
+        """Name the column: ``x == -99``, ``x missing``, ``x = 211`` or ``x = other``."""
+        if self.value is None:
+            return f"{name} {sign} other"
+        return f"{name} missing" if np.isnan(self.value) else f"{name} {sign} {_text(self.value)}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one feature is coded.
+
+    Attributes
+    ----------
+    kind : {"number", "angle", "category"}
+        A number has one column, an angle two, sine and cosine, a category only flags.
+    flags : tuple of Flag
+        Atoms, categories and what is missing.
+    period : float
+        That of an angle.
+    moments : tuple of float
+        Mean and standard deviation of sine, and of cosine.
+    """
+
+    kind: Literal["number", "angle", "category"] = "number"
+    flags: tuple[Flag, ...] = ()
+    period: float = 2 * np.pi
+    moments: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a number and nothing else."""
+        return self.kind == "number" and not self.flags
+
+    @property
+    def n_numbers(self) -> int:
+        """How many columns come before the flags."""
+        return {"number": 1, "angle": 2, "category": 0}[self.kind]
+
+    @property
+    def values(self) -> FloatArray:
+        """Values that have a flag of their own."""
+        return np.array([flag.value for flag in self.flags if flag.value is not None])
+
+    def names(self, name: str) -> list[str]:
+        """Name the columns that the feature of this name becomes."""
+        numbers = {"number": [name], "angle": [f"sin {name}", f"cos {name}"], "category": []}
+        sign = "=" if self.kind == "category" else "=="
+        return numbers[self.kind] + [flag.label(name, sign) for flag in self.flags]
+
+    def code(self, x: FloatArray, scaled: FloatArray, out: FloatArray) -> None:
+        """Write the columns of some events.
+
+        Parameters
+        ----------
+        x, scaled : ndarray of shape (n,)
+            The feature, as it is and as a scaled number.
+        out : ndarray of shape (n, k)
+            Where the columns go.
+        """
+        is_so = {flag.value: equals(x, flag.value) for flag in self.flags if flag.value is not None}
+        special = np.zeros(len(x), dtype=bool)
+        for of_flag in is_so.values():
+            special |= of_flag
+        if self.kind == "number":
+            out[:, 0] = np.where(special, 0.0, scaled)
+        elif self.kind == "angle":
+            mean_sin, of_sin, mean_cos, of_cos = self.moments
+            phase = np.where(special, 0.0, x) * (2 * np.pi / self.period)
+            out[:, 0] = np.where(special, 0.0, (np.sin(phase) - mean_sin) / of_sin)
+            out[:, 1] = np.where(special, 0.0, (np.cos(phase) - mean_cos) / of_cos)
+        for k, flag in enumerate(self.flags, self.n_numbers):
+            out[:, k] = flag.scaled(~special if flag.value is None else is_so[flag.value])
+
+
+@dataclass(frozen=True)
+class Coder:
+    """Map of features to numbers that networks learn well on.
+
+    A feature whose events are all in its core becomes ``(x - shift) / scale``, with mean and
+    standard deviation. Beyond the core z becomes e + log(1 + z - e), with e the edge. What is put
+    into a flag is at the centre, 0, of the number.
+
+    Attributes
+    ----------
+    names_in, names_out : tuple of str
+        Names of the features, and of the columns that they become.
+    columns : tuple of Column
+        How each feature is coded.
+    shift, scale : ndarray of shape (f,)
+        Mean and standard deviation of each feature in its core; 0 and 1 where it is no number.
+    low, high : ndarray of shape (f,)
+        Edges of the cores; infinite where a feature is no number.
+    n_outside : ndarray of int of shape (f,)
+        How many events of the fit lie outside of the core, those with a flag not counted.
+    advice : tuple of str
+        What the user should know of some features.
+    """
+
+    names_in: tuple[str, ...]
+    columns: tuple[Column, ...]
+    shift: FloatArray
+    scale: FloatArray
+    low: FloatArray
+    high: FloatArray
+    n_outside: NDArray[np.int64]
+    advice: tuple[str, ...] = ()
+
+    @classmethod
+    def fit(
+        cls,
+        X: FloatArray,
+        weight: FloatArray | None = None,
+        names: Sequence[str] | None = None,
+        *,
+        periodic: Iterable[str | int] | Mapping[str | int, float] = (),
+        categorical: str | Iterable[str | int] = "auto",
+        atoms: str | Iterable[float] = "auto",
+    ) -> Self:
+        """Find out what the features are.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f)
+            Checked events, which may be NaN where a value is missing; a mapped file is gone through
+            in parts. With no events at all, features stay as they are.
+        weight : ndarray of shape (n,), optional
+            Event weights, which count by their absolute values.
+        names : sequence of str of length f, optional
+            Names of the features; x0, x1 and so on by default.
+        periodic : iterable of str or int, or mapping of these to float
+            Features that are angles, by name or position, and their periods; 2π by default.
+        categorical : iterable of str or int, or "auto"
+            Features that are categories. "auto": integers whose names end like those of PDG codes.
+        atoms : iterable of float, or "auto"
+            Values that have a flag, in each feature that has them. "auto": see `find_atoms`.
+        """
+        n, f = X.shape
+        names = tuple(names) if names is not None else tuple(f"x{k}" for k in range(f))
+        absolute = np.ones(n) if weight is None else np.abs(np.asarray(weight, dtype=np.float64))
+        if not absolute.sum() > 0:
+            absolute = np.ones(n)
+        periods = _periods(periodic, names)
+        given = None if isinstance(categorical, str) else _positions(categorical, names)
+        both = sorted(set(periods) & set(given or {}))
+        if both:
+            raise ValueError(f"{names[both[0]]!r} is both periodic and categorical; give it once.")
+        sample, of_sample = _draw(X, absolute)
+        known = None if isinstance(atoms, str) else _occurring(X, atoms)
+        plans = [
+            _Plan.of(
+                sample[:, k],
+                of_sample,
+                names[k],
+                period=periods.get(k),
+                categorical=None if given is None else k in given,
+                atoms=None if known is None else known[k],
+            )
+            for k in range(f)
+        ]
+        passed = _Pass.through(X, absolute, plans)
+        columns = []
+        for k, plan in enumerate(plans):
+            values = [*plan.values, *[np.nan] * bool(passed.has_nan[k])]
+            columns.append(plan.column(sample[:, k], of_sample, values))
+        is_number = np.array([plan.kind == "number" for plan in plans], dtype=bool)
+        low, high = np.array([[plan.low, plan.high] for plan in plans]).reshape(f, 2).T
+        return cls(
+            names,
+            tuple(columns),
+            passed.mean,
+            passed.deviation,
+            np.where(is_number, low, -np.inf),
+            np.where(is_number, high, np.inf),
+            np.where(is_number, passed.n_outside, 0),
+            tuple(text for plan in plans for text in plan.advice),
+        )
+
+    @property
+    def n_out(self) -> int:
+        """Number of columns that events become."""
+        return len(self.names_out)
+
+    @property
+    def names_out(self) -> tuple[str, ...]:
+        """Names of the columns that events become."""
+        return self.rename(self.names_in)
+
+    def rename(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Name the columns for features of other names."""
+        pairs = zip(self.columns, names, strict=True)
+        return tuple(name for column, of_feature in pairs for name in column.names(of_feature))
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether features only are shifted and scaled, for all events of the fit."""
+        return all(column.is_plain for column in self.columns) and not self.n_outside.any()
+
+    def __call__(self, X: FloatArray) -> FloatArray:
+        """Code events in double precision.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f)
+            Events with the features of the fit, finite or NaN.
+
+        Returns
+        -------
+        ndarray of shape (n, k)
+
+        Raises
+        ------
+        ValueError
+            If a value is missing in a feature that had none missing in the fit.
+        """
+        out = np.empty((len(X), self.n_out))
+        low, high = (self.low - self.shift) / self.scale, (self.high - self.shift) / self.scale
+        for rows, part in row_chunks(X):
+            # An overflow ends at the largest number, see _compress.
+            with np.errstate(over="ignore"):
+                scaled = _compress((part - self.shift) / self.scale, low, high)
+            if all(column.is_plain for column in self.columns):
+                out[rows] = scaled
+            else:
+                self._code(part.astype(np.float64, copy=False), scaled, out[rows])
+            if np.isnan(out[rows]).any():
+                self._refuse_missing(part, rows.start)
+        return out
+
+    def _code(self, part: FloatArray, scaled: FloatArray, out: FloatArray) -> None:
+        start = 0
+        for k, column in enumerate(self.columns):
+            stop = start + column.n_numbers + len(column.flags)
+            if column.is_plain:
+                out[:, start] = scaled[:, k]
+            else:
+                column.code(part[:, k], scaled[:, k], out[:, start:stop])
+            start = stop
+
+    def _refuse_missing(self, part: FloatArray, first: int) -> None:
+        for name, column, x in zip(self.names_in, self.columns, part.T, strict=True):
+            if np.isnan(x).any() and not np.isnan(column.values).any():
+                raise ValueError(
+                    f"{name} is missing (NaN) in event {first + int(np.isnan(x).argmax())}, but no "
+                    "event of the fit had it missing: drop such events, or fit on a sample that "
+                    "has some."
+                )
+
+    def count_outside(self, X: FloatArray) -> NDArray[np.int64]:
+        """Count the events whose value is outside of the core of each feature, (f,).
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f)
+            Events with the features of the fit.
+        """
+        counts = np.zeros(len(self.columns), dtype=np.int64)
+        for _, part in row_chunks(X):
+            outside = (part < self.low) | (part > self.high)
+            for k, column in enumerate(self.columns):
+                for value in column.values:
+                    outside[:, k] &= ~equals(part[:, k], value)
+            counts += outside.sum(axis=0)
+        return counts
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a column is, by a sample of its values."""
+
+    kind: Literal["number", "angle", "category"]
+    values: tuple[float, ...] = ()
+    low: float = -np.inf
+    high: float = np.inf
+    period: float = 2 * np.pi
+    advice: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        x: FloatArray,
+        weight: FloatArray,
+        name: str,
+        *,
+        period: float | None,
+        categorical: bool | None,
+        atoms: FloatArray | None,
+    ) -> Self:
+        finite = ~np.isnan(x)
+        order = np.argsort(x[finite])
+        x, weight = x[finite][order], weight[finite][order]
+        if categorical is None:
+            categorical = period is None and _is_named_pdg(x, weight, name)
+        if categorical:
+            return cls("category", _frequent_categories(x, name), np.inf, -np.inf)
+        values = find_atoms(x, weight) if atoms is None else atoms
+        for value in values:
+            others = ~equals(x, value)
+            x, weight = x[others], weight[others]
+        if period is not None:
+            return cls("angle", tuple(values.tolist()), np.inf, -np.inf, period)
+        # Where there is nothing, there is a core around 0.
+        low, high = core_edges(x, weight) if len(x) else (0.0, 0.0)
+        advice = _pdg_advice(x, weight, name) + _angle_advice(x, weight, name)
+        return cls("number", tuple(values.tolist()), low, high, advice=advice)
+
+    def column(self, x: FloatArray, weight: FloatArray, values: Sequence[float]) -> Column:
+        """Make the column, whose flags are for these values."""
+        total = max(weight.sum(), np.finfo(float).tiny)
+        flags, special = [], np.zeros(len(x), dtype=bool)
+        for value in values:
+            is_so = equals(x, value)
+            flags.append(Flag(value, float(weight[is_so].sum() / total)))
+            special |= is_so
+        if self.kind == "category" and not special.all():
+            flags.append(Flag(None, float(weight[~special].sum() / total)))
+        moments: list[float] = []
+        if self.kind == "angle":
+            phase, weight = x[~special] * (2 * np.pi / self.period), weight[~special]
+            moments += _mean_and_deviation(np.sin(phase), weight)
+            moments += _mean_and_deviation(np.cos(phase), weight)
+        chosen = (moments[0], moments[1], moments[2], moments[3]) if moments else Column.moments
+        return Column(self.kind, tuple(flags), self.period, chosen)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What only all events together tell: moments of the cores, and what is outside."""
+
+    mean: FloatArray
+    deviation: FloatArray
+    n_outside: NDArray[np.int64]
+    has_nan: NDArray[np.bool_]
+
+    @classmethod
+    def through(cls, X: FloatArray, absolute: FloatArray, plans: Sequence[_Plan]) -> Self:
+        """Go through the events twice, and compute as `Scaling.standard` does, to the last bit."""
+        f = X.shape[1]
+        edges = np.array([plan.low for plan in plans]), np.array([plan.high for plan in plans])
+        atoms = [(k, value) for k, plan in enumerate(plans) for value in plan.values]
+        numbers = np.array([plan.kind == "number" for plan in plans])
+
+        def excluded(part: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+            """Say which values do not count, and which of these are numbers nevertheless."""
+            outside = ~((part >= edges[0]) & (part <= edges[1]))
+            beyond = outside & ~np.isnan(part) & numbers
+            for k, value in atoms:
+                is_atom = equals(part[:, k], value)
+                outside[:, k] |= is_atom
+                beyond[:, k] &= ~is_atom
+            return outside, beyond
+
+        total, sums, missing = absolute.sum(), np.zeros(f), np.zeros(f)
+        n_outside, has_nan = np.zeros(f, dtype=np.int64), np.zeros(f, dtype=bool)
+        least, most = np.full(f, np.inf), np.full(f, -np.inf)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows, part in row_chunks(X):
+                outside, beyond = excluded(part)
+                n_outside += beyond.sum(axis=0)
+                has_nan |= np.isnan(part).any(axis=0)
+                missing += absolute[rows] @ outside
+                sums = sums + absolute[rows] @ _cleared(part, outside)
+                least = np.minimum(least, np.where(outside, np.inf, part).min(axis=0))
+                most = np.maximum(most, np.where(outside, -np.inf, part).max(axis=0))
+            has_core = most >= least
+            inner = np.where(has_core, np.maximum(total - missing, np.finfo(float).tiny), 1.0)
+            mean = sums / inner
+            mean = np.where(has_core & ~np.isfinite(mean), least / 2 + most / 2, mean)
+            squares = np.zeros(f)
+            for rows, part in row_chunks(X):
+                outside, _ = excluded(part)
+                squares = squares + absolute[rows] @ _cleared((part - mean) ** 2, outside)
+            deviation = np.sqrt(squares / inner)
+            deviation = np.where(np.isfinite(deviation), deviation, most / 2 - least / 2)
+        # Rounding leaves a constant column a deviation that would blow up any other value.
+        varies = (most > least) & (deviation > 0)
+        return cls(mean, np.where(varies, deviation, 1.0), n_outside, has_nan)
+
+
+def _compress(z: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Bend what is beyond the edges, (f,), of scaled features, (n, f), to a logarithm."""
+    for edge, side in ((high, 1.0), (-low, -1.0)):
+        rows, columns = np.nonzero(side * z > edge)
+        if len(rows):
+            beyond = side * np.clip(z[rows, columns], -_LARGEST, _LARGEST) - edge[columns]
+            z[rows, columns] = side * (edge[columns] + np.log1p(np.maximum(beyond, 0)))
+    return z
+
+
+def _cleared(part: FloatArray, outside: NDArray[np.bool_]) -> FloatArray:
+    """Set values to zero, in a copy of the same layout: other columns sum up to the same bits."""
+    if not outside.any():
+        return part
+    kept = np.array(part, order="K")
+    kept[outside] = 0
+    return kept
+
+
+def _draw(X: FloatArray, absolute: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Draw rows with a weight, the same ones each time, in parts."""
+    n, rng = len(X), np.random.default_rng(0)
+    chosen = np.arange(n)
+    if n > _SAMPLE_ROWS:
+        chosen = np.sort(rng.choice(n, _SAMPLE_ROWS, replace=False))
+    chosen = chosen[absolute[chosen] > 0]
+    parts = [np.empty((0, X.shape[1]))]
+    for rows, part in row_chunks(X):
+        first, last = np.searchsorted(chosen, [rows.start, rows.stop])
+        parts.append(part[chosen[first:last] - rows.start].astype(np.float64))
+    return np.concatenate(parts), absolute[chosen]
+
+
+def _occurring(X: FloatArray, values: Iterable[float]) -> list[FloatArray]:
+    """Find which of some numbers occur in each feature."""
+    wanted = np.unique(np.array([float(value) for value in values]))
+    wanted = wanted[~np.isnan(wanted)]
+    occurs = np.zeros((len(wanted), X.shape[1]), dtype=bool)
+    for _, part in row_chunks(X):
+        for k, value in enumerate(wanted):
+            occurs[k] |= equals(part, value).any(axis=0)
+    return [wanted[of_feature] for of_feature in occurs.T]
+
+
+def _mean_and_deviation(x: FloatArray, weight: FloatArray) -> list[float]:
+    """Compute both in weights; those of a constant, or of nothing, are its value and 1."""
+    if not len(x):
+        return [0.0, 1.0]
+    mean = np.average(x, weights=weight)
+    deviation = np.sqrt(np.average((x - mean) ** 2, weights=weight))
+    return [float(mean), float(deviation) if np.ptp(x) > 0 and deviation > 0 else 1.0]
+
+
+def _positions(given: Iterable[str | int], names: Sequence[str]) -> dict[int, str | int]:
+    """Find features that are given by name or position; one name may stand for a list."""
+    found: dict[int, str | int] = {}
+    for column in [given] if isinstance(given, str) else given:
+        if isinstance(column, str):
+            if column not in names:
+                raise ValueError(f"{column!r} is no feature of X; {did_you_mean(column, names)}")
+            found[names.index(column)] = column
+        else:
+            if isinstance(column, bool) or not isinstance(column, Integral):
+                raise TypeError(f"{column!r} is no feature of X: give its name or its position.")
+            if not 0 <= column < len(names):
+                raise ValueError(f"X has no feature {column}; expected 0 to {len(names) - 1}.")
+            found[int(column)] = column
+    return found
+
+
+def _periods(
+    periodic: Iterable[str | int] | Mapping[str | int, float], names: Sequence[str]
+) -> dict[int, float]:
+    """Find the periods of the features that have one."""
+    found = _positions(periodic, names)
+    if not isinstance(periodic, Mapping):
+        return dict.fromkeys(found, 2 * np.pi)
+    periods = {k: float(periodic[column]) for k, column in found.items()}
+    for k, period in periods.items():
+        if not 0 < period < np.inf:
+            raise ValueError(f"the period of {names[k]!r} is {period}; expected a positive number.")
+    return periods
+
+
+def _distinct(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """List distinct values of sorted ones, and the share of the weight of each."""
+    first = first_of_each(x)
+    shares = np.add.reduceat(weight, first) / weight.sum() if len(x) else np.empty(0)
+    return x[first], shares
+
+
+def _frequent_categories(x: FloatArray, name: str) -> tuple[float, ...]:
+    """Find the categories of so many events that each can have a flag of its own."""
+    values, counts = np.unique(x, return_counts=True)
+    few = min(_SHARE_OF_FEW * len(x), _MOST_OF_FEW)
+    least = min(_LEAST_OF_CATEGORY, max(_LEAST_SHARE * len(x), few))
+    frequent = np.flatnonzero(counts >= least)
+    if len(x) and not len(frequent):
+        raise ValueError(
+            f"{name} is to be categorical, but none of its {len(values)} values has {least:g} of "
+            f"the {len(x)} events: leave it a number."
+        )
+    most = np.argsort(-counts[frequent], kind="stable")[:_MOST_CATEGORIES]
+    return tuple(values[np.sort(frequent[most])].tolist())
+
+
+def _is_named_pdg(x: FloatArray, weight: FloatArray, name: str) -> bool:
+    """Say whether a feature is a particle type by its name, and of integers."""
+    if not are_integers(x):
+        return False
+    if _PDG_SUFFIX.search(name) or _PDG_CAMEL.search(name):
+        return True
+    return bool(_ID_SUFFIX.search(name)) and _looks_like_pdg(x, weight)
+
+
+def _looks_like_pdg(x: FloatArray, weight: FloatArray) -> bool:
+    """Say whether integers are PDG codes by their values, with signs or large ones among them."""
+    values, shares = _distinct(x, weight)
+    known = np.isin(np.abs(values), _PDG_CODES)
+    telling = known & (shares >= _LEAST_SHARE) & ((values <= -11) | (values > 100))
+    return bool(len(values) > 2 and telling.any() and shares[known].sum() >= _LEAST_PDG_SHARE)
+
+
+def _pdg_advice(x: FloatArray, weight: FloatArray, name: str) -> tuple[str, ...]:
+    if not (are_integers(x) and _looks_like_pdg(x, weight)):
+        return ()
+    shown = ", ".join(_text(value) for value in _distinct(x, weight)[0][:5])
+    text = (
+        f"{name} looks like PDG codes ({shown}, …), which are no numbers: name it so that it ends "
+        "in pdgId, or give a column of zeros and ones for each type, as FeatureCoder does with "
+        f"categorical=[{name!r}]."
+    )
+    return (text,)
+
+
+def _angle_advice(x: FloatArray, weight: FloatArray, name: str) -> tuple[str, ...]:
+    if len(x) < _ANGLE_EVENTS or are_integers(x):
+        return ()
+    share = _ANGLE_END * 2 * np.pi
+    for low, span in ((-np.pi, "(-π, π]"), (0.0, "[0, 2π)")):
+        # The π of single precision is larger than that of double precision.
+        if x[0] < low - 1e-5 or x[-1] > low + 2 * np.pi + 1e-5:
+            continue
+        ends = [weight[x < low + share].sum(), weight[x > low + 2 * np.pi - share].sum()]
+        if min(ends) >= _ANGLE_DENSITY * _ANGLE_END * weight.sum():
+            text = (
+                f"{name} fills {span} up to both ends, as an angle does, whose ends are one point: "
+                "if it is one, give its sine and cosine, as FeatureCoder does with "
+                f"periodic=[{name!r}]."
+            )
+            return (text,)
+    return ()
+
+
+def _text(value: float) -> str:
+    """Write a value as short as it can be, a large integer with all its digits."""
+    if value == round(value) and abs(value) < 1e15:
+        return str(int(value))
+    single = np.float32(value) if abs(value) < 1e38 else value
+    return str(single) if float(single) == value else repr(float(value))
