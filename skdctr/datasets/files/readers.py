@@ -153,10 +153,12 @@ class Tables:
     def _alike(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give the columns their types and names in the whole."""
         # A column of integers in which values are missing has become one of floats.
+        # Frames that come from files have types of NumPy only.
+        found: dict[str, Any] = {name: frame[name].dtype for name in self.dtypes}
         types = {
-            name: np.result_type(dtype, frame[name].dtype)
+            name: np.result_type(dtype, found[name])
             for name, dtype in self.dtypes.items()
-            if dtype != frame[name].dtype
+            if dtype != found[name]
         }
         if types:
             frame = frame.astype(types)

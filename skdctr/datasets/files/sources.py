@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -83,7 +84,16 @@ class Source:
         """
         if self.is_local:
             return Path(self.address).open("rb")
-        stream: IO[bytes] = _fsspec(self.address, lambda fsspec: fsspec.open(self.address).open())
+
+        def opened(fsspec: Any) -> Any:
+            system, path = fsspec.core.url_to_fs(self.address)
+            stream = system.open(path, "rb")
+            # An archive is closed when nobody holds it any more.
+            with contextlib.suppress(AttributeError):
+                stream.file_system = system
+            return stream
+
+        stream: IO[bytes] = _fsspec(self.address, opened)
         return stream
 
 

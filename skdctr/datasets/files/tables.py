@@ -302,7 +302,11 @@ class _RootTable(EventTable):
             if not _NTUPLE_NUMBER.fullmatch(self._tree[name].typename):
                 return None
             return self._array(name, 0, 1).dtype
-        kind = getattr(self._tree[name].interpretation, "to_dtype", None)
+        interpretation = self._tree[name].interpretation
+        # An unknown one raises itself, whatever it is asked.
+        if isinstance(interpretation, self._unknown):
+            return None
+        kind = getattr(interpretation, "to_dtype", None)
         if not isinstance(kind, np.dtype) or kind.shape or kind.kind not in "biuf":
             return None
         return kind.newbyteorder("=")
