@@ -158,15 +158,17 @@ def test_directories(tmp_path):
 
 def test_directories_named_after_values(tmp_path):
     for mt, table in (("172.5", FRAME), ("175", MORE), ("__HIVE_DEFAULT_PARTITION__", FRAME)):
-        (tmp_path / f"mt={mt}" / "tune=A14").mkdir(parents=True)
-        write(tmp_path / f"mt={mt}" / "tune=A14" / "a.parquet", table)
+        (tmp_path / f"mt={mt}" / "tune=A14" / "run=2018_01").mkdir(parents=True)
+        write(tmp_path / f"mt={mt}" / "tune=A14" / "run=2018_01" / "a.parquet", table)
     found = read_events(tmp_path, ["x", "mt"])
     assert_array_equal(found["mt"], np.repeat([172.5, 175.0, np.nan], 3))
     assert_array_equal(found["x"], [1, 2, 3, 11, 12, 13, 1, 2, 3])
     parts = list(iterate_events(tmp_path, ["mt"], chunk_size=2))
     assert [len(part) for part in parts] == [2, 1] * 3
     assert {str(part["mt"].dtype) for part in parts} == {"float64"}
-    with pytest.raises(ValueError, match=r"'tune': 'A14'.*columns=\['x', 'n', 'mt'\]"):
+    with pytest.raises(
+        ValueError, match=r"'tune': 'A14', 'run': '2018_01'.*columns=\['x', 'n', 'mt'\]"
+    ):
         read_events(tmp_path)
 
 

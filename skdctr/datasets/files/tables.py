@@ -136,7 +136,8 @@ def _value(text: str) -> int | float | str:
     """Read the value of a directory's column, ``mt=172.5``."""
     if text == "__HIVE_DEFAULT_PARTITION__":
         return np.nan
-    for kind in (int, float):
+    # Python would read 2018_01 as 201801.
+    for kind in (int, float) if "_" not in text else ():
         try:
             return kind(text)
         except ValueError:
