@@ -24,7 +24,7 @@ __all__ = ["Solver", "adam", "descend", "lbfgs"]
 # A descent from a first θ, (p,): ``solver(likelihood, start, space, report)``.
 Solver = Callable[[Likelihood, FloatArray, ParameterSpace, Callable[[], Any]], Found]
 
-# Step of second derivatives, as a share of the range of each parameter.
+# Step of second derivatives, as a share of the unit of each parameter.
 _STEP = 1e-4
 # Slope, in units of its statistical error, that is as good as none.
 _LEAST_SLOPE = 0.01
@@ -57,7 +57,7 @@ def descend(
     """
     found = solver(likelihood, _best_start(likelihood, space), space, report)
     width = space.width
-    step = positive_steps(found.theta, _STEP * width, space.low)
+    step = positive_steps(found.theta, _STEP * space.unit, space.low)
     scale = np.outer(width, width)
     hessian = likelihood.hessian(found.theta, step)
     scatter = likelihood.scatter(found.theta) | likelihood.weight_covariance(found.theta, step)
@@ -91,7 +91,7 @@ def lbfgs(
     max_iter: int,
     tol: float,
 ) -> Found:
-    """Descend by L-BFGS-B, within bounds, until the gradient per half range is below `tol`.
+    """Descend by L-BFGS-B, within bounds, until the gradient is below `tol`.
 
     Parameters
     ----------
@@ -102,9 +102,9 @@ def lbfgs(
     max_iter : int
         Iterations at most.
     tol : float
-        Largest component of the gradient at the end, in units of half the range of each parameter.
+        Largest component of the gradient at the end, per half of `space.unit` of each parameter.
     """
-    width = space.width / 2
+    width = space.unit / 2
 
     def value(z: FloatArray) -> tuple[float, FloatArray]:
         theta = start + z * width
@@ -151,12 +151,12 @@ def adam(
     max_iter : int
         Steps at most.
     tol : float
-        Largest component of the gradient that ends the descent early, in units of half the range
-        of each parameter. At `max_iter` a hundred times as much counts as converged.
+        Largest component of the gradient that ends the descent early, per half of `space.unit` of
+        each parameter. At `max_iter` a hundred times as much counts as converged.
     lr : float
-        First learning rate, in the same units.
+        First learning rate, in halves of `space.unit`.
     """
-    width = space.width / 2
+    width = space.unit / 2
     z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([z], lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max_iter)

@@ -130,7 +130,7 @@ class _SurrogateSearch:
             previous, theta = theta, _reachable(self.objective, theta, proposal - theta, space)
             if len(evaluations) >= p and abs(evaluations[-1].auc - 0.5) < _CLOSE:
                 break
-            if np.allclose(previous, theta, rtol=0, atol=1e-6 * space.width):
+            if np.allclose(previous, theta, rtol=0, atol=1e-6 * space.unit):
                 break
             evaluations.append(self._evaluate(theta))
         return theta, evaluations
@@ -369,8 +369,8 @@ def _solve(
 
 
 def _derivative_step(theta: FloatArray, space: ParameterSpace) -> FloatArray:
-    """Return the step of derivatives by θ, (p,), for a score about a tenth as wide as the range."""
-    return positive_steps(theta, _STEP * space.width / 10, space.low)
+    """Return the step of derivatives by θ, (p,), far above the resolution of single precision."""
+    return positive_steps(theta, _STEP * space.unit / 10, space.low)
 
 
 def _information(objective: ClassifierObjective, theta: FloatArray, step: FloatArray) -> FloatArray:

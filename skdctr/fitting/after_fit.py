@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
 from skdctr.fitting.report import Quality, doubtful_weights
 from skdctr.fitting.samples import Samples
@@ -130,7 +131,7 @@ class FitInferenceMixin:
         )
         warn_of(doubtful_weights(point, space, Quality.of_weights(weight)))
         return pd.DataFrame(
-            np.linalg.pinv(information * n_events, hermitian=True),
+            pseudo_inverse(information * n_events),
             index=self.theta_names_,
             columns=self.theta_names_,
         )

@@ -365,7 +365,8 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         trained = parameter_space(reweighter)
         columns = getattr(self, "feature_names_in_", None)
         weights = reweighter.bind(samples.sim_gen, feature_names=columns)
-        space = self._searched(trained)
+        scale = weights.scale(trained.nominal)
+        space = self._searched(trained).measured(scale)
         constraints = Constraints.read(self.constraints, space.names)
         with progress(f"{self.objective} {self.search}", self.verbose) as report:
             if self._searches:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from skdctr._utils.linear import pseudo_inverse, whitening
 from skdctr._utils.typing import FloatArray
 from skdctr.observable.generator import Correction, GeneratorPrediction, predict_generator
 from skdctr.observable.problem import LearnedWeights, ObservableProblem, centred
@@ -20,7 +21,7 @@ from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["EstimatingEquation"]
 
-# Step of ∂U/∂θ, as a share of the range of each parameter.
+# Step of ∂U/∂θ, as a share of the unit of each parameter.
 _STEP = 1e-3
 
 
@@ -97,7 +98,7 @@ class EstimatingEquation:
     def jacobian(self, theta: FloatArray) -> FloatArray:
         """Compute ∂U/∂θ, (p, p), by central differences."""
         space = self.problem.space
-        step = positive_steps(theta, _STEP * space.width, space.low)
+        step = positive_steps(theta, _STEP * space.unit, space.low)
         return central_differences(self, theta, step)
 
     def distance(self, theta: FloatArray) -> float:
@@ -120,10 +121,9 @@ class EstimatingEquation:
     def solve(self, start: FloatArray) -> FloatArray:
         """Find the θ within bounds where χ² of U and of the constraints is smallest, (p,)."""
         problem, space = self.problem, self.problem.space
-        width = space.width
+        width = space.unit
         total = self.covariance(start).total(len(start))
-        values, vectors = np.linalg.eigh(np.linalg.pinv(total, hermitian=True))
-        whiten = (vectors * np.sqrt(values.clip(min=0))).T
+        whiten = whitening(total)
         mean, inverse_deviation = problem.knowledge()
 
         def target(z: FloatArray) -> FloatArray:
@@ -206,7 +206,7 @@ class _PartEquation:
             reference,
             self.information,
             corrections,
-            np.asarray(np.linalg.pinv(data_covariance, hermitian=True), dtype=np.float64),
+            pseudo_inverse(data_covariance),
         )
 
     def _learn_observable(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
 from skdctr.events.kinds import Events
 from skdctr.metrics import effective_sample_size
@@ -103,7 +104,7 @@ def _errors(equation: EstimatingEquation, theta: FloatArray) -> tuple[Sources, l
     slope = equation.jacobian(theta) * width
     by_source = equation.covariance(theta)
     # In whitened equations the curvature is that of χ², which tells what is not identified.
-    combine = slope.T @ np.linalg.pinv(by_source.total(len(slope)), hermitian=True)
+    combine = slope.T @ pseudo_inverse(by_source.total(len(slope)))
     scatter = by_source.propagated(combine)
     curvature = combine @ slope
     if problem.constraints:
@@ -167,5 +168,5 @@ def reco_information(
     observable = observable - np.average(observable, axis=0, weights=weight)
     slope = (observable * weight[:, None]).T @ score / weight.sum()
     scatter = (observable * weight[:, None]).T @ observable / weight.sum()
-    information: FloatArray = slope.T @ np.linalg.pinv(scatter, hermitian=True) @ slope
+    information: FloatArray = slope.T @ pseudo_inverse(scatter) @ slope
     return information

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
 from skdctr.parameters.cells import theta_cells
 from skdctr.parameters.polynomials import Product, Selection, ThetaBasis, exponents, interpolate
@@ -426,7 +427,7 @@ def predict_generator(
         if weight_covariance is not None:
             plain = make(stiffer.pop(0))
             bias, covariance, _ = difference(plain)
-            inverse = np.linalg.pinv(covariance + weight_covariance, hermitian=True)
+            inverse = pseudo_inverse(covariance + weight_covariance)
             if chi2.sf(float(bias @ inverse @ bias), len(bias)) > _EXCLUDED_AT:
                 return plain
     return min([*map(make, stiffer), flexible], key=risk)

@@ -45,6 +45,24 @@ class EventWeights(ABC):
     def subset(self, rows: NDArray[np.intp]) -> Self:
         """Return the weights of some of the events."""
 
+    def scale(self, theta: FloatArray) -> FloatArray:
+        """Compute the change of each parameter that changes log w by about 1.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            The θ at which the score is taken.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+            Inverse of the score's standard deviation over the events, which are not weighted;
+            infinite where log w does not depend on a parameter.
+        """
+        with np.errstate(divide="ignore"):
+            scale: FloatArray = 1 / self.gradient(theta).std(axis=0)
+        return scale
+
     def by_fold(self) -> Sequence[EventWeights]:
         """Return the weights that each part of the cross-fit has learned."""
         return [self]

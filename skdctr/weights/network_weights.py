@@ -20,6 +20,9 @@ from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["NetworkWeights"]
 
+# Events that the scale of θ is measured with, about.
+_SCALE_EVENTS = 10_000
+
 
 class NetworkWeights(EventWeights):
     """The mean of the log-weights of an ensemble of networks.
@@ -57,6 +60,12 @@ class NetworkWeights(EventWeights):
         """Return the weights of some of the events."""
         index = torch.as_tensor(rows, device=self.device)
         return self._with([network.subset(index) for network in self.networks])
+
+    def scale(self, theta: FloatArray) -> FloatArray:
+        """Return the change of each parameter that changes log w by about 1, (p,)."""
+        stride = max(1, len(self.networks[0]) // _SCALE_EVENTS)
+        part = self.subset(np.arange(0, len(self.networks[0]), stride))
+        return EventWeights.scale(part, theta)
 
     def by_fold(self) -> list[Self]:
         """Return the weights of the networks of each part of the cross-fit by themselves."""
