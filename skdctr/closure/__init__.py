@@ -7,8 +7,8 @@ is imported here: weights are tested before anything is fitted with them.
 `closure_report` asks for all that is known to go wrong with weights.
 """
 
-from skdctr.closure.report import ClosureReport
 from skdctr.closure.report_checks import closure_report
+from skdctr.closure.result import ClosureReport
 from skdctr.closure.two_samples import ClassifierTestResult, classifier_test
 
 __all__ = ["ClassifierTestResult", "ClosureReport", "classifier_test", "closure_report"]

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.typing import FloatArray
 from skdctr.closure.observables import pair_observables
-from skdctr.closure.report import Check, ClosureReport, make_report, p_value_limit
+from skdctr.closure.result import Check, ClosureReport, make_report, p_value_limit
 from skdctr.closure.two_samples import ClassifierTestResult, classifier_test, probability_above
 from skdctr.events.kinds import Events, holds_sets
 from skdctr.events.validation import check_like, check_same_columns, check_sample, check_weights

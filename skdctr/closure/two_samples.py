@@ -16,7 +16,7 @@ from skdctr._utils.device import spawn_seeds
 from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import Classifier, reference_classifier
-from skdctr.comparison.objective import ClassifierObjective, ComparedSamples
+from skdctr.comparison.classifier_objective import ClassifierObjective, ComparedSamples
 from skdctr.events.kinds import Events, concatenate_events
 from skdctr.events.validation import (
     check_like,

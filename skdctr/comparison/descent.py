@@ -15,14 +15,14 @@ from skdctr._utils.typing import FloatArray
 from skdctr.comparison.likelihood import Likelihood
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources, sandwich
-from skdctr.results.found import Found
+from skdctr.results.covariance import Sources, sandwich
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
 __all__ = ["Solver", "adam", "descend", "lbfgs"]
 
 # A descent from a first θ, (p,): ``solver(likelihood, start, space, report)``.
-Solver = Callable[[Likelihood, FloatArray, ParameterSpace, Callable[[], Any]], Found]
+Solver = Callable[[Likelihood, FloatArray, ParameterSpace, Callable[[], Any]], Solution]
 
 # Step of second derivatives, as a share of the unit of each parameter.
 _STEP = 1e-4
@@ -34,7 +34,7 @@ _STARTS = 8
 
 def descend(
     likelihood: Likelihood, space: ParameterSpace, solver: Solver, report: Callable[[], Any]
-) -> tuple[Found, FloatArray]:
+) -> tuple[Solution, FloatArray]:
     """Find the minimum of the loss with its covariance by source, and the Hessian there.
 
     Parameters
@@ -50,7 +50,7 @@ def descend(
 
     Returns
     -------
-    found : Found
+    found : Solution
         θ* and its covariance by source.
     hessian : ndarray of shape (p, p)
         Second derivative of the loss at θ*.
@@ -90,7 +90,7 @@ def lbfgs(
     *,
     max_iter: int,
     tol: float,
-) -> Found:
+) -> Solution:
     """Descend by L-BFGS-B, within bounds, until the gradient is below `tol`.
 
     Parameters
@@ -127,7 +127,7 @@ def lbfgs(
     flat = bool((np.abs(outcome.jac) <= _LEAST_SLOPE * errors)[free].all())
     converged = bool(outcome.success) or (outcome.status == 2 and flat)
     messages = [] if converged else [Message(f"L-BFGS-B stopped early: {outcome.message}")]
-    return Found(theta, Sources(), converged, messages, n_evaluations=int(outcome.nit))
+    return Solution(theta, Sources(), converged, messages, n_evaluations=int(outcome.nit))
 
 
 def adam(
@@ -139,7 +139,7 @@ def adam(
     max_iter: int,
     tol: float,
     lr: float,
-) -> Found:
+) -> Solution:
     """Descend by Adam, as the DCTR paper does, with a learning rate that decays to nothing.
 
     Parameters
@@ -178,9 +178,9 @@ def adam(
         z.data = torch.as_tensor((moved - start) / width)
         theta = moved
         if steepest(theta, gradient) < tol:
-            return Found(theta, Sources(), converged=True, n_evaluations=step)
+            return Solution(theta, Sources(), converged=True, n_evaluations=step)
     gradient = likelihood.gradient(theta) * width
     converged = steepest(theta, gradient) < 100 * tol
     stopped = Message("Adam stopped at max_iter: raise it, or use solver='lbfgs'")
     messages = [] if converged else [stopped]
-    return Found(theta, Sources(), converged, messages, n_evaluations=max_iter)
+    return Solution(theta, Sources(), converged, messages, n_evaluations=max_iter)

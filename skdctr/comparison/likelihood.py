@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from skdctr._utils.typing import FloatArray
 from skdctr.parameters.derivatives import central_differences
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.weights.error import Dependence, coupling_covariance, covariance_of_mean
 from skdctr.weights.event_weights import EventWeights
 

@@ -10,11 +10,11 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources
-from skdctr.results.found import Found
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
 __all__ = ["distance", "ignore", "powell", "quadratic_minimum", "scan"]
 
@@ -135,7 +135,7 @@ def powell(
     tol: float = 1e-4,
     max_evaluations: int | None = None,
     report: Callable[[Evaluation], Any] = ignore,
-) -> Found:
+) -> Solution:
     """Descend by Powell's method within bounds, as the SRGN paper does (caption of Fig. 5).
 
     |AUC − 1/2| is minimised, or the loss maximised. A descent ends anywhere in the dead zone about
@@ -179,7 +179,7 @@ def powell(
         difference = theta - parabola[0]
         sources["search"] = parabola[1] + np.outer(difference, difference)
     messages = [] if outcome.success else [Message(f"Powell stopped early: {outcome.message}")]
-    return Found(theta, sources, bool(outcome.success), messages)
+    return Solution(theta, sources, bool(outcome.success), messages)
 
 
 def scan(
@@ -190,7 +190,7 @@ def scan(
     n_points: int = 15,
     n_jobs: int | None = None,
     report: Callable[[Evaluation], Any] = ignore,
-) -> Found:
+) -> Solution:
     """Evaluate a grid with `n_points` on each axis; θ is the minimum of the parabola through it.
 
     Published figures read the lowest point off; the parabola in (AUC − 1/2)² uses the points
@@ -213,10 +213,10 @@ def scan(
     parabola = _from_quadratic(objective.evaluations, kind, space)
     if parabola is None:
         best = min(objective.evaluations, key=lambda e: distance(e, kind))
-        return Found(
+        return Solution(
             best.theta,
             Sources(),
             converged=False,
             messages=[Message("no parabola fits the scan: its lowest point is given instead")],
         )
-    return Found(parabola[0], Sources(search=parabola[1]), converged=True)
+    return Solution(parabola[0], Sources(search=parabola[1]), converged=True)

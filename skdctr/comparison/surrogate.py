@@ -19,14 +19,14 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import ClassifierObjective, Evaluation, Placements
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation, Placements
 from skdctr.comparison.search import distance, ignore, quadratic_minimum
 from skdctr.metrics import effective_sample_size
 from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources, sandwich
-from skdctr.results.found import Found
+from skdctr.results.covariance import Sources, sandwich
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 from skdctr.weights.error import mean_covariance
 
 __all__ = ["NEAREST", "statistical_errors", "surrogate"]
@@ -57,7 +57,7 @@ def surrogate(
     *,
     max_evaluations: int,
     report: Callable[[Evaluation], Any] = ignore,
-) -> Found:
+) -> Solution:
     """Fit θ from the classifiers trained at a few θ.
 
     First each classifier shows where data and simulation still differ, and θ moves to where all
@@ -93,7 +93,7 @@ class _SurrogateSearch:
     max_evaluations: int
     report: Callable[[Evaluation], Any]
 
-    def solve(self) -> Found:
+    def solve(self) -> Solution:
         """Approach θ*, then surround it by designs; for the loss, fit a quadratic form to them."""
         theta, approach = self._approach()
         theta, design, scale, converged = self._surround(theta)
@@ -105,7 +105,7 @@ class _SurrogateSearch:
                 "max_evaluations"
             )
             messages.append(Message(text))
-        found = Found(theta, sources, converged, messages)
+        found = Solution(theta, sources, converged, messages)
         return self._at_largest_loss(found, near, scale) if self.kind == "loss" else found
 
     def _approach(self) -> tuple[FloatArray, list[Evaluation]]:
@@ -175,8 +175,8 @@ class _SurrogateSearch:
         return theta, design, scale, converged
 
     def _at_largest_loss(
-        self, found: Found, evaluations: list[Evaluation], scale: FloatArray
-    ) -> Found:
+        self, found: Solution, evaluations: list[Evaluation], scale: FloatArray
+    ) -> Solution:
         """Move a solution to the maximum of the loss, where the evaluations about it show one."""
         parabola = quadratic_minimum(
             np.stack([evaluation.theta for evaluation in evaluations]),

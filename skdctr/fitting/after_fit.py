@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
-from skdctr.fitting.report import Quality, doubtful_weights
 from skdctr.fitting.samples import Samples
+from skdctr.fitting.verdict import Quality, doubtful_weights
 from skdctr.inference.chi_square import ChiSquare
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.fit import reco_information

@@ -18,8 +18,7 @@ from skdctr._utils.rollback import all_or_nothing
 from skdctr.comparison.classifier import reference_classifier
 from skdctr.comparison.descent import Solver, adam, descend, lbfgs
 from skdctr.comparison.likelihood import Likelihood
-from skdctr.fitting.report import Quality, conclude
-from skdctr.fitting.reweighter import resolve_reweighter
+from skdctr.fitting.choose_reweighter import resolve_reweighter
 from skdctr.fitting.samples import (
     GeneratorInput,
     Samples,
@@ -27,6 +26,7 @@ from skdctr.fitting.samples import (
     check_score_samples,
 )
 from skdctr.fitting.scoring import auc_score
+from skdctr.fitting.verdict import Quality, conclude
 from skdctr.results.messages import warn_of
 from skdctr.reweighting.base import parameter_space
 
@@ -199,9 +199,13 @@ class DCTRFitter(BaseEstimator):
     def _descend(self, samples: Samples) -> None:
         """Find θ* with the fitted reweighter, and set the attributes that tell of it."""
         trained = parameter_space(self.reweighter_)
-        likelihood = self._likelihood(samples)
-        scale = likelihood.sim.scale(trained.nominal)
+        columns = getattr(self, "feature_names_in_", None)
+        # The log-weights of both samples are the classifier's logits.
+        sim = self.reweighter_.bind(samples.sim_gen, feature_names=columns)
+        data = self.reweighter_.bind(samples.data, name="data")
+        scale = sim.scale(trained.nominal)
         space = trained.within(self.bounds).measured(scale)
+        likelihood = Likelihood(sim, data, samples.sim_weight, samples.data_weight)
         with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
             found, hessian = descend(likelihood, space, self._solver(), bar.update)
         self.result_ = conclude(
@@ -217,16 +221,6 @@ class DCTRFitter(BaseEstimator):
         self.n_iter_ = found.n_evaluations
         self.theta_, self.theta_names_ = found.theta, self.result_.names
         self.covariance_, self.hessian_ = self.result_.covariance, hessian
-
-    def _likelihood(self, samples: Samples) -> Likelihood:
-        """Bind both samples to the reweighter, whose log-weights are the classifier's logits."""
-        columns = getattr(self, "feature_names_in_", None)
-        return Likelihood(
-            self.reweighter_.bind(samples.sim_gen, feature_names=columns),
-            self.reweighter_.bind(samples.data, name="data"),
-            samples.sim_weight,
-            samples.data_weight,
-        )
 
     def _solver(self) -> Solver:
         """Return the descent with its settings."""

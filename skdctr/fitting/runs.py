@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr.fitting.report import UNKNOWN_WEIGHTS
+from skdctr.fitting.verdict import UNKNOWN_WEIGHTS
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.results.fit_result import FitResult
 from skdctr.results.messages import Message
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-from skdctr.comparison.objective import ComparedSamples
+from skdctr.comparison.classifier_objective import ComparedSamples
 from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, count_features, feature_table, holds_sets
 from skdctr.events.packed import is_sets

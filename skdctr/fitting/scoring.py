@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skdctr.comparison.classifier import Classifier
-from skdctr.comparison.objective import ClassifierObjective
+from skdctr.comparison.classifier_objective import ClassifierObjective
 from skdctr.fitting.samples import Samples
 
 __all__ = ["auc_score"]

@@ -9,15 +9,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from skdctr.comparison.objective import Evaluation
+from skdctr.comparison.classifier_objective import Evaluation
 from skdctr.comparison.search import ignore, powell, scan
 from skdctr.comparison.surrogate import surrogate
-from skdctr.results.found import Found
+from skdctr.results.solution import Solution
 
 __all__ = ["choose_search", "progress"]
 
 
-def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Found]:
+def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
     """Return the search that the parameters of a fitter describe.
 
     Parameters
@@ -30,7 +30,7 @@ def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Found]:
     Returns
     -------
     callable
-        ``search(objective, kind, space, report=report)`` returns a `Found`.
+        ``search(objective, kind, space, report=report)`` returns a `Solution`.
 
     Raises
     ------

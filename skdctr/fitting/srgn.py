@@ -19,17 +19,17 @@ from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
 from skdctr.comparison.classifier import Classifier, reference_classifier
-from skdctr.comparison.objective import ClassifierObjective
+from skdctr.comparison.classifier_objective import ClassifierObjective
 from skdctr.comparison.surrogate import NEAREST
 from skdctr.fitting.after_fit import FitInferenceMixin
+from skdctr.fitting.choose_reweighter import is_given, resolve_reweighter
+from skdctr.fitting.objectives import ObservableRoute, Route, SearchRoute
 from skdctr.fitting.observable_problem import observable_problem
-from skdctr.fitting.report import Quality, conclude, table_of_evaluations
-from skdctr.fitting.reweighter import is_given, resolve_reweighter
-from skdctr.fitting.routes import ObservableRoute, Route, SearchRoute
 from skdctr.fitting.runs import Run, combine_runs
 from skdctr.fitting.samples import GeneratorInput, Samples, check_fit_samples, check_score_samples
 from skdctr.fitting.scoring import auc_score
 from skdctr.fitting.searches import choose_search, progress
+from skdctr.fitting.verdict import Quality, conclude, table_of_evaluations
 from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
@@ -122,7 +122,9 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     device : str, default="auto"
         "auto" takes CUDA where there is one.
     random_state : int, RandomState instance or None, default=None
-        Seed; the same one gives the same bits on a CPU.
+        Seed. The same one gives the same bits on one machine's CPU with one number of threads,
+        and each run of several those that it has alone. Other numbers of threads, and other
+        machines, move θ by their rounding, some 1e-4 of its error.
     verbose : int, default=0
         1 shows progress bars.
     **prefixed

@@ -14,7 +14,7 @@ from skdctr.observable.generator import Correction, GeneratorPrediction, predict
 from skdctr.observable.problem import LearnedWeights, ObservableProblem, centred
 from skdctr.observable.regression import RegressionOptions, cross_fit
 from skdctr.parameters.derivatives import central_differences, positive_steps
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.training.folds import make_folds
 from skdctr.weights.error import common_share, mean_covariance
 from skdctr.weights.event_weights import EventWeights

@@ -18,9 +18,9 @@ from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.generator import Correction
 from skdctr.observable.problem import ObservableProblem
 from skdctr.observable.regression import RegressionOptions, cross_fit
-from skdctr.results.errors import Sources, sandwich
-from skdctr.results.found import Found
+from skdctr.results.covariance import Sources, sandwich
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 from skdctr.training.folds import make_folds
 from skdctr.weights.event_weights import EventWeights
 
@@ -46,7 +46,7 @@ def fit_observable(
     corrections: Sequence[Correction],
     n_folds: int = 2,
     seed: int = 0,
-) -> Found:
+) -> Solution:
     """Fit θ: first on a part of the events, until the reference is near θ*, then on all.
 
     Parameters
@@ -64,7 +64,7 @@ def fit_observable(
 
     Returns
     -------
-    Found
+    Solution
         θ*, its covariance by source, the equation at the last reference, and the number of
         references.
     """
@@ -94,7 +94,7 @@ def fit_observable(
     sources, messages = _errors(equation, theta)
     if not converged:
         messages.append(Message(f"θ still moved after {len(references)} references"))
-    return Found(theta, sources, converged, messages, equation, len(references))
+    return Solution(theta, sources, converged, messages, equation, len(references))
 
 
 def _errors(equation: EstimatingEquation, theta: FloatArray) -> tuple[Sources, list[Message]]:

@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.typing import FloatArray
-from skdctr.results.errors import Sources
+from skdctr.exceptions import ExtrapolationWarning, ModelMismatchWarning
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
 
 __all__ = ["FitResult", "round_to_error"]
+
+# Warnings of a result that cannot be used, though its search has ended well.
+_OBJECTIONS = (ExtrapolationWarning, ModelMismatchWarning)
 
 
 def round_to_error(value: float, error: float) -> tuple[str, str]:
@@ -120,8 +124,18 @@ class FitResult:
 
     @property
     def valid(self) -> bool:
-        """Whether the search converged and every parameter has a finite error."""
-        return self.converged and bool(np.isfinite(self.errors).all())
+        """Whether the numbers can be used.
+
+        The search has converged away from all bounds, every parameter has a finite error, the
+        model describes the data, and no weight at θ is extrapolated. `messages` say which does not
+        hold.
+        """
+        usable = self.converged and bool(np.isfinite(self.errors).all())
+        return usable and not self._objections()
+
+    def _objections(self) -> list[str]:
+        """Return the messages with which a result is not valid, whatever its numbers."""
+        return [each for each in self.messages if getattr(each, "category", None) in _OBJECTIONS]
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per parameter: value, error, and the error of each source."""
@@ -147,7 +161,9 @@ class FitResult:
     def __str__(self) -> str:
         state = "valid" if self.valid else "NOT VALID"
         sizes = ", ".join(f"{count} {sample}" for sample, count in self.n_events.items())
+        objections = self._objections()
         lines = [f"FitResult ({self.method}): {state}"]
+        lines += [f"  ! {message}" for message in objections]
         lines += [f"  {line}" for line in self._lines()]
         if len(self.sources) > 1:
             shares = []
@@ -159,14 +175,16 @@ class FitResult:
             f"  {self.n_evaluations} evaluations; {sizes}; effective sample size at θ "
             f"{self.effective_sample_size:.0f}"
         )
-        lines += [f"  ! {message}" for message in self.messages]
+        lines += [f"  ! {message}" for message in self.messages if message not in objections]
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         state = "valid" if self.valid else "<b>not valid</b>"
-        notes = "".join(f"<li>{html.escape(message)}</li>" for message in self.messages)
+        objections = self._objections()
+        ordered = [*objections, *(each for each in self.messages if each not in objections)]
+        notes = "".join(f"<li>{html.escape(message)}</li>" for message in ordered)
         auc = f"<p>{self._lines()[-1]}</p>" if math.isfinite(self.auc) else ""
         return (
             f"<p>{html.escape(self.method)}: {state}</p>"

@@ -12,7 +12,7 @@ from skorch.callbacks import GradientNormClipping
 
 from skdctr.events.kinds import Events, holds_sets
 from skdctr.events.tensors import EventTensors
-from skdctr.reweighting.couplings.choices import ChoiceSample
+from skdctr.reweighting.couplings.theta_choices import ChoiceSample
 from skdctr.training.batches import EventDataset
 from skdctr.training.folds import make_folds
 from skdctr.training.options import TrainingOptions

@@ -19,9 +19,9 @@ from skdctr.networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from skdctr.networks.build import check_takes, standardise_sums
 from skdctr.networks.separable import determined_terms, dictionary_terms
 from skdctr.reweighting.classes import ReweightingEvents
-from skdctr.reweighting.couplings.choices import ChoiceSample, choice_losses
 from skdctr.reweighting.couplings.join import join_networks
 from skdctr.reweighting.couplings.refit import Refit, refit_again, refit_couplings
+from skdctr.reweighting.couplings.theta_choices import ChoiceSample, choice_losses
 from skdctr.training.batches import EventDataset
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions

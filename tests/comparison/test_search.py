@@ -9,7 +9,7 @@ from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
 from skdctr.comparison.classifier import Classifier
-from skdctr.comparison.objective import ClassifierObjective, ComparedSamples, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, ComparedSamples, Evaluation
 from skdctr.comparison.search import distance, powell, quadratic_minimum, scan
 from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.datasets import gaussian_log_weight, make_gaussian

@@ -33,11 +33,11 @@ from skdctr.exceptions import (
     NotFittedError,
     SkdctrWarning,
 )
-from skdctr.fitting.report import UNKNOWN_WEIGHTS, Quality, doubtful_weights
 from skdctr.fitting.runs import combine_runs, outliers
+from skdctr.fitting.verdict import UNKNOWN_WEIGHTS, Quality, doubtful_weights
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results import FitResult
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message, warn_of
 from skdctr.reweighting.base import parameter_space
 

@@ -9,18 +9,18 @@ from scipy.optimize import lsq_linear
 
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.found import Found
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
 __all__ = ["constrain"]
 
 
-def constrain(found: Found, space: ParameterSpace, constraints: Constraints) -> Found:
+def constrain(found: Solution, space: ParameterSpace, constraints: Constraints) -> Solution:
     """Combine a fit with constraints, by their covariances.
 
     Parameters
     ----------
-    found : Found
+    found : Solution
         The fit, with its covariance by source.
     space : ParameterSpace
         Names and bounds of θ.
@@ -29,7 +29,7 @@ def constrain(found: Found, space: ParameterSpace, constraints: Constraints) -> 
 
     Returns
     -------
-    Found
+    Solution
         The combined fit, whose covariance has the constraints as a further source. Where the fit
         has no finite covariance to combine, it is unchanged but for a message.
     """

@@ -12,7 +12,7 @@ from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
 from skdctr.comparison.classifier import Classifier
-from skdctr.comparison.objective import ClassifierObjective, ComparedSamples
+from skdctr.comparison.classifier_objective import ClassifierObjective, ComparedSamples
 from skdctr.datasets import gaussian_log_weight, make_gaussian
 from skdctr.metrics import effective_sample_size
 from skdctr.training.settings import NetworkSettings

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skdctr._utils.typing import FloatArray
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
 
-__all__ = ["Found"]
+__all__ = ["Solution"]
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Solution:
     """Where a search or an equation ended.
 
     Attributes

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.comparison.surrogate import statistical_errors
 from skdctr.exceptions import PopulationWarning
-from skdctr.fitting.constraints import constrain
+from skdctr.fitting.combine_constraints import constrain
 from skdctr.observable.fit import fit_observable
 from skdctr.observable.generator import Correction
 from skdctr.observable.populations import differing_populations
@@ -18,9 +18,9 @@ from skdctr.observable.problem import ObservableProblem
 from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources
-from skdctr.results.found import Found
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
 __all__ = ["ObservableRoute", "Route", "SearchRoute"]
 
@@ -34,7 +34,7 @@ class Route(ABC):
     """A way to θ*."""
 
     @abstractmethod
-    def solve(self) -> Found:
+    def solve(self) -> Solution:
         """Find θ* and its covariance by source."""
 
 
@@ -53,7 +53,7 @@ class SearchRoute(Route):
     constraints : Constraints
         Mean and standard deviation of some parameters.
     search : callable
-        ``search(objective, kind, space, report=report)`` returns a `Found`: `powell`, `scan` or
+        ``search(objective, kind, space, report=report)`` returns a `Solution`: `powell`, `scan` or
         `surrogate` with their settings.
     report : callable
         Told of every evaluation.
@@ -63,10 +63,10 @@ class SearchRoute(Route):
     kind: str
     space: ParameterSpace
     constraints: Constraints
-    search: Callable[..., Found]
+    search: Callable[..., Solution]
     report: Callable[[Evaluation], Any]
 
-    def solve(self) -> Found:
+    def solve(self) -> Solution:
         """Search, add the statistical errors where the search has none, then the constraints."""
         found = self.search(self.objective, self.kind, self.space, report=self.report)
         if "data" not in found.sources:
@@ -97,7 +97,7 @@ class ObservableRoute(Route):
     n_folds: int
     seed: int
 
-    def solve(self) -> Found:
+    def solve(self) -> Solution:
         """Fit θ, with the generator sample where it is of the simulation's population."""
         problem, notes = self.problem, []
         difference = differing_populations(problem)

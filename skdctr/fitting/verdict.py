@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.exceptions import (
     ExtrapolationWarning,
     LowEffectiveSampleSizeWarning,
@@ -21,8 +21,8 @@ from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results.fit_result import FitResult
-from skdctr.results.found import Found
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
 __all__ = ["UNKNOWN_WEIGHTS", "Quality", "conclude", "doubtful_weights", "table_of_evaluations"]
 
@@ -93,7 +93,7 @@ class Quality:
 
 
 def conclude(
-    found: Found,
+    found: Solution,
     space: ParameterSpace,
     trained: ParameterSpace,
     quality: Quality,
@@ -105,7 +105,7 @@ def conclude(
 
     Parameters
     ----------
-    found : Found
+    found : Solution
         θ*, its covariance by source, and what speaks against it.
     space, trained : ParameterSpace
         The range that was searched, and the one that the weights were trained in.
