@@ -91,7 +91,7 @@ def lbfgs(
     max_iter: int,
     tol: float,
 ) -> Solution:
-    """Descend by L-BFGS-B, within bounds, until the gradient per half range is below `tol`.
+    """Descend by L-BFGS-B, within bounds, until the gradient is below `tol`.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def lbfgs(
     max_iter : int
         Iterations at most.
     tol : float
-        Largest component of the gradient at the end, in units of half the range of each parameter.
+        Largest component of the gradient at the end, per half of `space.unit` of each parameter.
     """
     width = space.unit / 2
 
@@ -151,10 +151,10 @@ def adam(
     max_iter : int
         Steps at most.
     tol : float
-        Largest component of the gradient that ends the descent early, in units of half the range
-        of each parameter. At `max_iter` a hundred times as much counts as converged.
+        Largest component of the gradient that ends the descent early, per half of `space.unit` of
+        each parameter. At `max_iter` a hundred times as much counts as converged.
     lr : float
-        First learning rate, in the same units.
+        First learning rate, in halves of `space.unit`.
     """
     width = space.unit / 2
     z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)

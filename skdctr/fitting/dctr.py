@@ -51,9 +51,10 @@ class DCTRFitter(BaseEstimator):
     max_iter : int, default=200
         Iterations at most.
     tol : float, default=1e-6
-        Largest component of the gradient at the end, in units of half the range of each parameter.
+        Largest component of the gradient at the end, per half of the range of each parameter, or
+        per twice the change of it that changes log w by about 1 where this is less.
     lr : float, default=0.05
-        Learning rate of "adam", in units of half the range of each parameter.
+        Learning rate of "adam", in the same units.
     random_state : int, RandomState instance or None, default=None
         Seed of a reweighter that is fitted here.
     verbose : int, default=0

@@ -21,7 +21,7 @@ from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["EstimatingEquation"]
 
-# Step of ∂U/∂θ, as a share of the range of each parameter.
+# Step of ∂U/∂θ, as a share of the unit of each parameter.
 _STEP = 1e-3
 
 

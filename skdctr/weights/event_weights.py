@@ -46,13 +46,18 @@ class EventWeights(ABC):
         """Return the weights of some of the events."""
 
     def scale(self, theta: FloatArray) -> FloatArray:
-        """Return the change of each parameter that changes log w by about 1, (p,).
+        """Compute the change of each parameter that changes log w by about 1.
 
         Parameters
         ----------
         theta : ndarray of shape (p,)
-            Where: the inverse of the score's standard deviation over the events, which are not
-            weighted. Infinite where log w does not depend on a parameter.
+            The θ at which the score is taken.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+            Inverse of the score's standard deviation over the events, which are not weighted;
+            infinite where log w does not depend on a parameter.
         """
         with np.errstate(divide="ignore"):
             scale: FloatArray = 1 / self.gradient(theta).std(axis=0)

@@ -19,15 +19,15 @@ from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["FunctionWeights"]
 
-# Step of a numerical derivative, in scales of θ. With a function in double precision the error of
-# central differences, of order step² and of order 1e-16/step, is least near the first value; what
-# is learned may be in single precision.
+# Steps of a numerical derivative, in scales of θ. With a function in double precision the error of
+# central differences, of order step² and of order 1e-16/step, is least near the first value. The
+# second is for weights that are learned, which may be in single precision.
 _STEP, _LEARNED_STEP = 1e-5, 1e-3
 # Events that the scale of θ is measured with, and the change of log w that it is measured by.
 _SCALE_EVENTS = 2000
 _LEAST_CHANGE, _LARGEST_CHANGE = 0.1, 1.0
-# The first size of a step is 10⁻¹ of the range, or as large as θ₀; each further one is so many
-# times smaller or larger.
+# The first step that is tried is a tenth of the range, or as large as θ₀ where there is no range;
+# each further one is so many times smaller or larger, with so many of them at most.
 _FACTOR, _MOST_STEPS = 4.0, 100
 
 
@@ -90,6 +90,7 @@ class FunctionWeights(EventWeights):
 
     @cached_property
     def _scale(self) -> FloatArray:
+        """The scale of θ at θ₀, (p,), which is measured once, on a part of the events."""
         if self.known_scale is not None:
             return self.known_scale
         rows = np.arange(0, len(self.X), max(1, len(self.X) // _SCALE_EVENTS))
@@ -130,7 +131,7 @@ class FunctionWeights(EventWeights):
     def gradient(self, theta: FloatArray) -> FloatArray:
         """Return ∇_θ log w, (n, p), by central differences."""
         share = _STEP if self.is_exact else _LEARNED_STEP
-        # Of a parameter without effect any step will do.
+        # Any step will do for a parameter without effect.
         step = share * np.where(np.isfinite(self._scale), self._scale, self.space.width)
         smallest = np.abs(theta).reshape(-1, len(step)).min(axis=0)
         step = positive_steps(smallest, step, self.space.low)

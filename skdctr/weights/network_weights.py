@@ -20,7 +20,7 @@ from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["NetworkWeights"]
 
-# Events that the scale of θ is measured with.
+# Events that the scale of θ is measured with, about.
 _SCALE_EVENTS = 10_000
 
 
