@@ -26,7 +26,6 @@ from tqdm import tqdm
 from skdctr import DCTRReweighter
 from skdctr.closure import classifier_test
 from skdctr.datasets import PARAMETERS, make_parton_shower, make_parton_shower_tuning
-from skdctr.fitting.choose_reweighter import bind
 from skdctr.metrics import histogram_chi2
 from skdctr.weights.error import mean_covariance
 
@@ -67,7 +66,7 @@ def compare(
     )
     particles, observables = simulation
     theta = np.array([value])
-    weights = bind(reweighter, particles)
+    weights = reweighter.bind(particles)
     weight = np.exp(weights.log_weights(theta))
     found: dict[str, Any] = {"alphaS": value, "mean_weight": float(weight.mean())}
     for name in OBSERVABLES:
