@@ -14,7 +14,8 @@ from skdctr._version import __version__
 if TYPE_CHECKING:
     from skdctr.fitting.dctr import DCTRFitter
     from skdctr.fitting.srgn import SRGNFitter
-    from skdctr.reweighting import AnalyticReweighter, DCTRReweighter
+    from skdctr.reweighting.analytic import AnalyticReweighter
+    from skdctr.reweighting.dctr import DCTRReweighter
 
 __all__ = ["AnalyticReweighter", "DCTRFitter", "DCTRReweighter", "SRGNFitter", "__version__"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skdctr._utils.optional import is_awkward
+from skdctr._utils.optional import is_awkward, require
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.warn import warn_user
@@ -658,7 +657,7 @@ def _like_padded(prepared: NDArray[Any], X: Any) -> NDArray[Any]:
 
 def _like_awkward(prepared: NDArray[Any], packed: PackedEvents, columns: list[int], X: Any) -> Any:
     """Put features of all particles in their places in an awkward array."""
-    ak = importlib.import_module("awkward")
+    ak = require("awkward")
     if packed.feature_names is None:
         dtype = np.asarray(ak.flatten(X, axis=None)).dtype
         dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from skdctr import DCTRReweighter
 from skdctr.closure import classifier_test
 from skdctr.datasets import PARAMETERS, make_parton_shower, make_parton_shower_tuning
-from skdctr.fitting.reweighter import bind
+from skdctr.fitting.choose_reweighter import bind
 from skdctr.metrics import histogram_chi2
 from skdctr.weights.error import mean_covariance
 

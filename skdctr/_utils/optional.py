@@ -24,7 +24,10 @@ _PACKAGES: Final = {
     "iminuit": _OptionalPackage(("iminuit",), "minuit", "method='minuit' needs it"),
     "matplotlib": _OptionalPackage(("matplotlib",), "plot", "plots need it"),
     "pooch": _OptionalPackage(("pooch",), "download", "downloads need it"),
+    "fsspec": _OptionalPackage(("fsspec",), "io", "files at an address need it"),
     "pyarrow": _OptionalPackage(("pyarrow",), "io", "parquet files need it"),
+    "pyhepmc": _OptionalPackage(("pyhepmc",), "hepmc", "HepMC files need it"),
+    "pylhe": _OptionalPackage(("pylhe",), "lhe", "Les Houches event files need it"),
     "pythia8mc": _OptionalPackage(("pythia8mc", "pythia8"), "pythia", "the generation needs it"),
     "uproot": _OptionalPackage(("uproot",), "io", "ROOT files need it"),
 }

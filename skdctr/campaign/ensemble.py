@@ -36,8 +36,10 @@ from skdctr.campaign.members import bound_inputs, n_members, settings_of, unique
 
 __all__ = ["fit_ensemble", "read_manifest"]
 
-_MANIFEST = "manifest.jsonl"
-_INPUTS = "inputs.joblib"
+# Names of the files beside those of the members: one line for each member, and the data that other
+# processes read.
+_MANIFEST, _INPUTS = "manifest.jsonl", "inputs.joblib"
+# Packages whose versions the manifest keeps, as they decide what a member has learned.
 _PACKAGES = ("skdctr", "torch", "skorch", "numpy", "scikit-learn")
 
 
@@ -59,19 +61,19 @@ def fit_ensemble(
     Parameters
     ----------
     estimator : DCTRReweighter or SRGNFitter
-        Has `n_estimators`, respectively `n_runs`, members.
+        Estimator whose members `n_estimators` or `n_runs` counts.
     *inputs : array-like
-        As ``estimator.fit`` takes them.
+        Arguments of ``estimator.fit``.
     path : str or Path
-        Directory of the campaign; made where there is none. Where it holds members, only those
-        that it lacks are trained. If other machines take part, they must see it too.
+        Directory of the campaign, which is made where there is none. Where it holds members, only
+        those that it lacks are trained. If other machines take part, they must see it too.
     n_jobs : int, default=None
         Members at a time, each in a process of one thread; -1 takes as many as there are cores.
         None is one, or the backend of ``joblib.parallel_config``, such as a Dask cluster.
     verbose : int, default=0
         1 shows a progress bar.
     **named : array-like
-        As ``estimator.fit`` takes them by name.
+        Arguments of ``estimator.fit`` by name.
 
     Returns
     -------
@@ -81,8 +83,8 @@ def fit_ensemble(
     Raises
     ------
     ValueError
-        If the directory holds members of other settings, data or seed. Its `random_state` counts
-        where the estimator has none.
+        If the directory holds members of other settings, data or seed. Where the estimator has no
+        `random_state`, that of the directory counts.
     TypeError
         If the estimator has no members, or its `fit` does not take the inputs.
     RuntimeError
@@ -122,14 +124,14 @@ def fit_ensemble(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator.assemble(members, arguments)
-    seen = [tuple(pair) for row in rows for pair in row["warnings"]] + unique_warnings(caught)
-    for category, text in dict.fromkeys(seen):
+    pairs = [tuple(pair) for row in rows for pair in row["warnings"]] + unique_warnings(caught)
+    for category, text in dict.fromkeys(pairs):
         warn_user(text, _category(category))
     return estimator
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
-    """Read what is trained, also while `fit_ensemble` is at it.
+    """Read which members are trained, also while `fit_ensemble` is at work.
 
     Parameters
     ----------
@@ -139,16 +141,16 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row per member, by its number: seed, file and its SHA-256, seconds, end, host,
-        warnings, and the versions of the packages. ``attrs["settings"]`` has what all members
-        have in common.
+        One row for each member, by its number: seed, file and its SHA-256, seconds, end, host,
+        warnings, and the versions of the packages. ``attrs["settings"]`` has the settings that all
+        members have in common.
 
     Raises
     ------
     FileNotFoundError
         If there is no manifest.
     ValueError
-        If it is none, or damaged.
+        If the file is no manifest, or it is damaged.
     """
     manifest = RecordFile.read(Path(path) / _MANIFEST, "member")
     rows = [
@@ -170,14 +172,14 @@ def _train(
     n_jobs: int | None,
     verbose: int,
 ) -> list[dict[str, Any]]:
-    """Train the members that the directory lacks; return the lines of all."""
+    """Train the members that the directory lacks, and return the manifest's lines of all."""
     manifest = _open(directory, estimator, arguments)
     seeds = spawn_seeds(manifest.settings["random_state"], n)
     missing = _missing(directory, manifest, n)
     bar = tqdm(desc="members", total=n, initial=n - len(missing), disable=not verbose)
-    with bar, _handed_over(arguments, directory, n_jobs) as handed:
-        jobs = (partial(_member, estimator, k, seeds[k], handed) for k in missing)
-        # One by one: what is lost with a process is the member that it was at.
+    with bar, _handed_over(arguments, directory, n_jobs) as inputs:
+        jobs = (partial(_member, estimator, k, seeds[k], inputs) for k in missing)
+        # A batch is one member, so that nothing else is lost with a process.
         with run_jobs(jobs, n_jobs, batch_size=1) as results:
             for record, content in results:
                 with replacing(directory / record["file"]) as draft:
@@ -188,7 +190,10 @@ def _train(
 
 
 def _open(directory: Path, estimator: Any, arguments: Mapping[str, Any]) -> RecordFile:
-    """Open the manifest, and settle the seed: the given one, that of the file, or a fresh one."""
+    """Open the manifest of the given settings and data.
+
+    The seed is the estimator's; where it has none, that of the file, or a fresh one.
+    """
     given = estimator.random_state
     if isinstance(given, (int, np.integer)):
         seed = int(given)
@@ -202,7 +207,7 @@ def _open(directory: Path, estimator: Any, arguments: Mapping[str, Any]) -> Reco
 
 
 def _missing(directory: Path, manifest: RecordFile, n: int) -> list[int]:
-    """List the members that are not there; warn of those that were."""
+    """List the members without an intact file, and warn of those that once had one."""
     missing = []
     for k in range(n):
         row = manifest.rows.get(k)
@@ -223,16 +228,16 @@ def _sha256(content: bytes) -> str:
 def _handed_over(
     arguments: dict[str, Any], directory: Path, n_jobs: int | None
 ) -> Iterator[dict[str, Any] | Path]:
-    """Give the inputs as they are, or for other processes in a file.
+    """Give the inputs as they are or, for other processes, the path of a file that holds them.
 
-    Data that a cluster holds in memory die with the worker that holds them.
+    A file is safer than the memory of a cluster, which is lost with the worker that holds it.
     """
     file = directory / _INPUTS
     if runs_here(n_jobs):
         file.unlink(missing_ok=True)
         yield arguments
         return
-    # Whoever still reads those of an earlier call keeps them.
+    # The file is replaced, not overwritten: processes of an earlier call may still read theirs.
     with replacing(file) as draft:
         joblib.dump(arguments, draft)
     try:
@@ -244,7 +249,7 @@ def _handed_over(
 def _member(
     estimator: Any, member: int, seed: int, inputs: dict[str, Any] | Path
 ) -> tuple[dict[str, Any], bytes]:
-    """Train a member: its line in the manifest, and the content of its file."""
+    """Train a member, and return its line of the manifest and the content of its file."""
     start = time.perf_counter()
     if isinstance(inputs, Path):
         if not inputs.exists():
@@ -256,10 +261,10 @@ def _member(
     else:
         arguments = inputs
     with warnings.catch_warnings(record=True) as caught:
-        # Whatever the filters of the process are, which differ with `n_jobs`.
+        # The filters of the process do not count, as they differ with `n_jobs`.
         warnings.simplefilter("always")
         trained = estimator.fit_member(member, seed, arguments)
-    # By value, so that a network or callback of the user's script can be read by another one.
+    # Classes are pickled by value, so that another script can read what the user's script defines.
     content = pickle.dumps(joblib.wrap_non_picklable_objects(trained, keep_wrapper=False))
     record = {
         "member": member,
@@ -276,5 +281,7 @@ def _member(
 
 
 def _category(name: str) -> type[Warning]:
-    found: Any = getattr(exceptions, name, getattr(builtins, name, UserWarning))
-    return found if isinstance(found, type) and issubclass(found, Warning) else UserWarning
+    """Find the class of a warning by its name; `UserWarning` where there is none."""
+    category: Any = getattr(exceptions, name, getattr(builtins, name, UserWarning))
+    is_warning = isinstance(category, type) and issubclass(category, Warning)
+    return category if is_warning else UserWarning

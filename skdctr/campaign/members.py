@@ -1,4 +1,4 @@
-"""What the members of an ensemble have in common, and the inputs of their fits."""
+"""The number of an ensemble's members, their common settings, and the inputs of their fits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 __all__ = ["bound_inputs", "n_members", "settings_of", "unique_warnings"]
 
+# Parameters that do not change what a member learns from its own seed.
 _ABOUT_THE_RUN = {"n_jobs", "verbose", "random_state"}
 
 
@@ -26,10 +27,15 @@ def _counting_parameter(estimator: Any) -> str:
 def n_members(estimator: Any) -> int:
     """Return how many members an estimator is to have.
 
+    Parameters
+    ----------
+    estimator : DCTRReweighter or SRGNFitter
+        Its class names the parameter that counts as `members_parameter`.
+
     Raises
     ------
     TypeError
-        If it is none that has members.
+        If it is not an estimator that has members.
     """
     return int(getattr(estimator, _counting_parameter(estimator)))
 
@@ -42,12 +48,19 @@ def settings_of(estimator: Any) -> dict[str, Any]:
 
 
 def bound_inputs(estimator: Any, inputs: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the arguments of ``estimator.fit`` their names; those that are None are left out.
+    """Return the arguments of ``estimator.fit`` by name; those that are None are left out.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `fit` names the arguments.
+    inputs, named : sequence, mapping
+        Arguments by position and by name.
 
     Raises
     ------
     TypeError
-        If they are not such arguments.
+        If `fit` does not take them.
     """
     try:
         bound = inspect.signature(estimator.fit).bind(*inputs, **named)
@@ -57,5 +70,5 @@ def bound_inputs(estimator: Any, inputs: Sequence[Any], named: Mapping[str, Any]
 
 
 def unique_warnings(caught: Sequence[warnings.WarningMessage]) -> list[tuple[str, str]]:
-    """Return class and text of warnings, each once."""
+    """Return the name of the class and the text of each warning, without repetitions."""
     return list(dict.fromkeys((one.category.__name__, str(one.message)) for one in caught))

@@ -1,41 +1,37 @@
-"""The checks of a closure test."""
+"""The checks that a closure test makes of nominal events with their weights."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.typing import FloatArray
-from skdctr.closure.report import Check, ClosureReport, make_report, p_value_limit
-from skdctr.closure.two_samples import classifier_test, probability_above
-from skdctr.events.frames import column_labels
-from skdctr.events.kinds import Events, event_columns, holds_sets
-from skdctr.events.validation import (
-    check_like,
-    check_same_columns,
-    check_sample,
-    check_weights,
-    feature_labels,
-)
+from skdctr.closure.observables import pair_observables
+from skdctr.closure.result import Check, ClosureReport, make_report, p_value_limit
+from skdctr.closure.two_samples import ClassifierTestResult, classifier_test, probability_above
+from skdctr.events.kinds import Events, holds_sets
+from skdctr.events.validation import check_like, check_same_columns, check_sample, check_weights
 from skdctr.exceptions import ExtrapolationWarning
-from skdctr.metrics import effective_sample_size, histogram_chi2
+from skdctr.metrics import Chi2Result, effective_sample_size, histogram_chi2
 from skdctr.reweighting.base import parameter_space
 
 __all__ = ["closure_report"]
 
 # Deviation of the mean weight that is worth a note, in standard errors.
 _SIGNIFICANT = 4.0
-# Deviation that is none, where all weights are equal.
+# Deviation of the mean weight that rounding explains, where all weights are equal.
 _ROUNDING = 1e-6
+# Effective events in every bin, with which the distribution of χ² is good enough for a p-value.
+_LEAST_BIN_EVENTS = 10
 
 
 def closure_report(
@@ -58,9 +54,10 @@ def closure_report(
 ) -> ClosureReport:
     r"""Check the weights of a reweighter against events generated at θ.
 
-    Seven kinds of failure, each with a number: weights that are not finite, a mean weight that is
-    not 1, few effective events, one event that carries too much, and a difference between the
-    reweighted nominal events and the target that a classifier or a histogram sees.
+    The report has a number for each kind of failure: weights that are not finite or have no
+    positive sum, a mean weight that is not 1, few effective events, one event that carries too
+    much, and a difference between the reweighted nominal events and the target that a classifier
+    or a histogram sees.
 
     Parameters
     ----------
@@ -75,7 +72,7 @@ def closure_report(
     theta : scalar, array-like of shape (p,), dict or Series
         The parameters of `target`, also in the discrete case.
     weight_nominal, weight_target : array-like of shape (n_nominal,), (n_target,), default=None
-        Event weights before any reweighting.
+        Event weights before any reweighting; None stands for ones.
     nominal_reco : array-like of shape (n_nominal, m), or n_nominal sets, default=None
         Reconstructed features of the events of `nominal`, row by row. The weights come from
         `nominal`, the comparison with the target is in these (SRGN paper, Fig. 4).
@@ -146,12 +143,7 @@ def closure_report(
     >>> closure_report(exact, toy.sim_gen, toy.data_gen, 0.5, random_state=0).passed
     True
     """
-    if not hasattr(reweighter, "predict_log_weights"):
-        raise TypeError(
-            f"reweighter is a {type(reweighter).__name__}, expected one with predict_log_weights: "
-            "a fitted DCTRReweighter or AnalyticReweighter."
-        )
-    check_is_fitted(reweighter)
+    _check_reweighter(reweighter)
     space = parameter_space(reweighter)
     point = space.point(theta)
     where = dict(zip(space.names, point.tolist(), strict=True))
@@ -160,8 +152,87 @@ def closure_report(
         _check_share("mean_tolerance", mean_tolerance)
     _check_share("min_effective_share", min_effective_share)
     _check_share("max_weight_share", max_weight_share)
+    samples = _check_samples(nominal, target, nominal_reco, weight_nominal, weight_target)
+    pairs = pair_observables(
+        observables,
+        samples.compared,
+        samples.target,
+        given=nominal if nominal_reco is None else nominal_reco,
+    )
+    before = samples.nominal_weight
+    log_weights = reweighter.predict_log_weights(samples.bound, point)
+    with np.errstate(over="ignore"):
+        ratio = np.exp(log_weights)
+    rows = _usable_weights(before, ratio)
+    if not all(row.passed for row in rows):
+        note = "nothing else can be checked: take θ closer to the nominal parameters"
+        return make_report(rows, where, level, notes=(note,))
+    mean, notes = _mean_weight(before, ratio, mean_tolerance)
+    rows += [mean, *_spread_checks(before, ratio, min_effective_share, max_weight_share)]
+    after = before * ratio
+    classifier = classifier_test(
+        samples.target,
+        samples.compared,
+        weight_target=samples.target_weight,
+        weight_sample=after,
+        device=device,
+        random_state=random_state,
+    )
+    expected = f"0.5 ± {classifier.error:.2g}"
+    rows.append(Check("AUC of a classifier", classifier.auc, expected, classifier.p_value))
+    chi2 = _histograms(pairs, samples.target_weight, after, n_bins)
+    for name, result in chi2.items():
+        rows.append(Check(f"χ² of {name}", result.chi2, f"ndf {result.ndf}", result.p_value))
+        notes += _rough_p_value(name, result)
+    limit = p_value_limit(rows, level)
+    if classifier.p_value < limit:
+        noise = _expected_auc(reweighter, samples.bound, before, point)
+        notes += _only_noise(classifier, noise, limit)
+    return make_report(rows, where, level, classifier=classifier, chi2=chi2, notes=tuple(notes))
+
+
+@dataclass(frozen=True, eq=False)
+class _ClosureSamples:
+    """The checked samples of a closure test.
+
+    Attributes
+    ----------
+    bound : array-like of shape (n, f) or PackedEvents
+        Nominal events at generator level, which the weights are computed from: rows of features as
+        the user gave them, with their names, and sets as they were packed.
+    compared : ndarray of shape (n, m) or PackedEvents
+        Nominal events at the level of the target.
+    nominal_weight : ndarray of shape (n,)
+        Their event weights before any reweighting.
+    target : ndarray of shape (k, m) or PackedEvents
+        Events generated at θ.
+    target_weight : ndarray of shape (k,)
+        Their event weights.
+    """
+
+    bound: Any
+    compared: Events
+    nominal_weight: FloatArray
+    target: Events
+    target_weight: FloatArray
+
+
+def _check_reweighter(reweighter: Any) -> None:
+    """Refuse what is no reweighter, or is not fitted."""
+    if not hasattr(reweighter, "predict_log_weights"):
+        raise TypeError(
+            f"reweighter is a {type(reweighter).__name__}, expected one with predict_log_weights: "
+            "a fitted DCTRReweighter or AnalyticReweighter."
+        )
+    check_is_fitted(reweighter)
+
+
+def _check_samples(
+    nominal: Any, target: Any, nominal_reco: Any, weight_nominal: Any, weight_target: Any
+) -> _ClosureSamples:
+    """Check the samples as the user gave them, each by itself and against each other."""
     events = check_sample(nominal, name="nominal")
-    before = check_weights(weight_nominal, len(events), name="weight_nominal")
+    nominal_weight = check_weights(weight_nominal, len(events), name="weight_nominal")
     level_name = "nominal" if nominal_reco is None else "nominal_reco"
     shown = nominal if nominal_reco is None else nominal_reco
     compared = check_sample(shown, name=level_name)
@@ -171,69 +242,70 @@ def closure_report(
             "same events at two levels, row by row."
         )
     check_same_columns(target, shown, name="target", reference_name=level_name)
-    wanted = check_sample(target, name="target")
-    check_like(wanted, compared, name="target", reference_name=level_name)
-    weight = check_weights(weight_target, len(wanted), name="weight_target")
-    pairs = _pairs(observables, shown, compared, wanted)
+    target_events = check_sample(target, name="target")
+    check_like(target_events, compared, name="target", reference_name=level_name)
+    return _ClosureSamples(
+        bound=events if holds_sets(events) else nominal,
+        compared=compared,
+        nominal_weight=nominal_weight,
+        target=target_events,
+        target_weight=check_weights(weight_target, len(target_events), name="weight_target"),
+    )
 
-    # Rows of features with their names, sets not to be packed once more.
-    bound = events if holds_sets(events) else nominal
-    log_weights = reweighter.predict_log_weights(bound, point)
-    with np.errstate(over="ignore"):
-        ratio = np.exp(log_weights)
+
+def _usable_weights(before: FloatArray, ratio: FloatArray) -> list[Check]:
+    """Check that weights are finite and, where their sum is not positive, say so."""
     n_bad = int((~np.isfinite(ratio)).sum())
     rows = [Check("weights not finite", n_bad, "0", math.nan, n_bad == 0)]
-    after = before * ratio
-    if n_bad or not after.sum() > 0:
-        if not n_bad:
-            rows.append(Check("sum of weights", float(after.sum()), "> 0", math.nan, False))
-        note = "nothing else can be checked: take θ closer to the nominal parameters"
-        return make_report(rows, where, level, notes=(note,))
+    if n_bad:
+        return rows
+    total = float((before * ratio).sum())
+    return rows if total > 0 else [*rows, Check("sum of weights", total, "> 0", math.nan, False)]
 
-    mean, notes = _mean_weight(before, ratio, mean_tolerance)
-    rows += [mean, *_spread_checks(before, ratio, min_effective_share, max_weight_share)]
-    classifier = classifier_test(
-        wanted,
-        compared,
-        weight_target=weight,
-        weight_sample=after,
-        device=device,
-        random_state=random_state,
-    )
-    rows.append(
-        Check(
-            "AUC of a classifier",
-            classifier.auc,
-            f"0.5 ± {classifier.error:.2g}",
-            classifier.p_value,
-        )
-    )
-    chi2 = {}
-    for name, (of_nominal, of_target) in pairs.items():
+
+def _histograms(
+    pairs: Mapping[str, tuple[Any, Any]],
+    weight_target: FloatArray,
+    weight_nominal: FloatArray,
+    n_bins: int,
+) -> dict[str, Chi2Result]:
+    """Compare the histograms of each observable."""
+    results = {}
+    for name, (nominal_values, target_values) in pairs.items():
         try:
-            result = histogram_chi2(
-                of_target, of_nominal, weight_target=weight, weight_sample=after, bins=n_bins
+            results[name] = histogram_chi2(
+                target_values,
+                nominal_values,
+                weight_target=weight_target,
+                weight_sample=weight_nominal,
+                bins=n_bins,
             )
         except (TypeError, ValueError) as error:
             raise type(error)(f"No histogram of {name!r}: {error}") from error
-        chi2[name] = result
-        rows.append(Check(f"χ² of {name}", result.chi2, f"ndf {result.ndf}", result.p_value))
-        if result.min_bin_events < 10:
-            notes.append(
-                f"the p-value of χ² of {name} is a rough one: a bin has "
-                f"{result.min_bin_events:.2g} effective events; take fewer bins"
-            )
-    limit = p_value_limit(rows, level)
-    if classifier.p_value < limit:
-        expected = _expected_auc(reweighter, bound, before, point)
-        p_value = probability_above(classifier.auc, classifier.error, expected)
-        if expected > 0.5 and p_value > limit:
-            notes.append(
-                "the classifier sees no more than the noise that the weights have from their "
-                f"training events, which gives an AUC of up to {expected:.4f}: more generator "
-                "events make it smaller"
-            )
-    return make_report(rows, where, level, classifier=classifier, chi2=chi2, notes=tuple(notes))
+    return results
+
+
+def _rough_p_value(name: str, result: Chi2Result) -> list[str]:
+    """Note that a bin has too few events for the p-value to be exact."""
+    if not result.min_bin_events < _LEAST_BIN_EVENTS:
+        return []
+    note = (
+        f"the p-value of χ² of {name} is a rough one: a bin has {result.min_bin_events:.2g} "
+        "effective events; take fewer bins"
+    )
+    return [note]
+
+
+def _only_noise(classifier: ClassifierTestResult, expected: float, limit: float) -> list[str]:
+    """Note that the classifier sees no more than the weights' own noise, where that is so."""
+    p_value = probability_above(classifier.auc, classifier.error, expected)
+    if not (expected > 0.5 and p_value > limit):
+        return []
+    note = (
+        "the classifier sees no more than the noise that the weights have from their training "
+        f"events, which gives an AUC of up to {expected:.4f}: more generator events make it smaller"
+    )
+    return [note]
 
 
 def _expected_auc(reweighter: Any, nominal: Any, weight: FloatArray, theta: FloatArray) -> float:
@@ -241,7 +313,7 @@ def _expected_auc(reweighter: Any, nominal: Any, weight: FloatArray, theta: Floa
     if not hasattr(reweighter, "expected_auc"):
         return 0.5
     with warnings.catch_warnings():
-        # The weights themselves have told of it.
+        # The weights have warned of it before.
         warnings.simplefilter("ignore", ExtrapolationWarning)
         return float(reweighter.expected_auc(nominal, theta, weight))
 
@@ -249,19 +321,19 @@ def _expected_auc(reweighter: Any, nominal: Any, weight: FloatArray, theta: Floa
 def _mean_weight(
     before: FloatArray, ratio: FloatArray, tolerance: float
 ) -> tuple[Check, list[str]]:
-    """Check that the mean weight is 1 to within its error and a tolerance."""
+    """Check that the mean weight is 1 to within its error and a tolerance; return notes on it."""
     share = before / before.sum()
     mean = float(share @ ratio)
     error = float(np.linalg.norm(share * (ratio - mean)))
-    off = abs(mean - 1)
+    deviation = abs(mean - 1)
     if error > 0:
-        beyond = np.array([off - tolerance, off + tolerance]) / error
+        beyond = np.array([deviation - tolerance, deviation + tolerance]) / error
         p_value = float(stats.norm.sf(beyond).sum())
     else:
-        p_value = float(off <= max(tolerance, _ROUNDING))
+        p_value = float(deviation <= max(tolerance, _ROUNDING))
     expected = f"1 ± {error:.2g}" + (f" (stat.) ± {tolerance:g}" if tolerance else "")
     notes = []
-    if max(_SIGNIFICANT * error, _ROUNDING) < off <= tolerance:
+    if max(_SIGNIFICANT * error, _ROUNDING) < deviation <= tolerance:
         notes.append(
             f"the mean weight differs from 1 by {mean - 1:+.2g} ± {error:.1g}, within the "
             f"tolerance of {tolerance:g}: where the number of events counts and not the shape "
@@ -273,7 +345,7 @@ def _mean_weight(
 def _spread_checks(
     before: FloatArray, ratio: FloatArray, min_effective_share: float, max_weight_share: float
 ) -> Iterator[Check]:
-    """Check how evenly the weights are spread."""
+    """Check that the weights leave enough effective events, and no event with too large a share."""
     after = before * ratio
     effective = effective_sample_size(after) / effective_sample_size(before)
     yield Check(
@@ -293,52 +365,7 @@ def _spread_checks(
     )
 
 
-def _pairs(
-    observables: Any, shown: Any, nominal: Events, target: Events
-) -> dict[str, tuple[Any, Any]]:
-    """Pair the values of nominal and of target events, by the name of the observable."""
-    if observables is None:
-        # Sets have no values to be compared event by event.
-        columns = zip(event_columns(nominal), event_columns(target), strict=True)
-        names = feature_labels(nominal, column_labels(shown))
-        return dict(zip(names, columns, strict=False))
-    if isinstance(observables, Mapping):
-        pairs = {str(name): pair for name, pair in observables.items()}
-    elif (
-        isinstance(observables, (tuple, list))
-        and len(observables) == 2
-        and all(isinstance(table, pd.DataFrame) for table in observables)
-    ):
-        first, second = observables
-        check_same_columns(second, first, name="observables[1]", reference_name="observables[0]")
-        if list(first.columns) != list(second.columns):
-            raise ValueError(
-                f"observables have the columns {list(first.columns)} and {list(second.columns)}, "
-                "expected the same ones: rename or reorder them."
-            )
-        pairs = {str(name): (first[name], second[name]) for name in first.columns}
-    else:
-        raise TypeError(
-            f"observables is a {type(observables).__name__}, expected a pair of DataFrames "
-            "(nominal, target) or a mapping {name: (values of nominal, values of target)}."
-        )
-    for name, pair in pairs.items():
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise ValueError(
-                f"observables[{name!r}] must be a pair (values of nominal, values of target), got "
-                f"a {type(pair).__name__}."
-            )
-        for values, sample, events in zip(
-            pair, ("nominal", "target"), (nominal, target), strict=True
-        ):
-            if np.shape(values) != (len(events),):
-                raise ValueError(
-                    f"observables[{name!r}] of {sample} has shape {np.shape(values)}, expected "
-                    f"({len(events)},): one value per event."
-                )
-    return pairs
-
-
 def _check_share(name: str, value: Any) -> None:
+    """Refuse a threshold that is no number between 0 and 1."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
         raise ValueError(f"{name}={value!r}; expected a number between 0 and 1.")

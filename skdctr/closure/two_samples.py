@@ -1,9 +1,11 @@
-"""Whether a classifier can tell two weighted samples apart."""
+"""The test whether a classifier can tell two weighted samples apart."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,8 @@ from scipy import stats
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.classifier import reference_classifier
-from skdctr.comparison.objective import ClassifierObjective, ComparedSamples
+from skdctr.comparison.classifier import Classifier, reference_classifier
+from skdctr.comparison.classifier_objective import ClassifierObjective, ComparedSamples
 from skdctr.events.kinds import Events, concatenate_events
 from skdctr.events.validation import (
     check_like,
@@ -42,7 +44,7 @@ class ClassifierTestResult:
     p_value : float
         Probability of as large an AUC if the samples are alike.
     method : {"normal", "permutation"}
-        Where the p-value comes from.
+        How the p-value was computed.
     n_target, n_sample : float
         Effective number of events of each sample.
     """
@@ -153,18 +155,11 @@ def classifier_test(
     True
     """
     check_count("n_folds", n_folds, least=2)
-    positive = check_sample(target, name="target")
-    check_same_columns(sample, target, name="sample", reference_name="target")
-    negative = check_sample(sample, name="sample")
-    check_like(negative, positive, name="sample", reference_name="target")
-    for name, events in (("target", positive), ("sample", negative)):
-        if len(events) < 2 * n_folds:
-            raise ValueError(
-                f"{name} has {len(events)} events, expected {2 * n_folds} at least for "
-                f"n_folds={n_folds}: each part needs some; pass more events."
-            )
-    w = check_weights(weight_target, len(positive), name="weight_target")
-    v = check_weights(weight_sample, len(negative), name="weight_sample")
+    target_events, sample_events = _check_events(target, sample, n_folds)
+    weights = (
+        check_weights(weight_target, len(target_events), name="weight_target"),
+        check_weights(weight_sample, len(sample_events), name="weight_sample"),
+    )
     if n_permutations is not None:
         check_count("n_permutations", n_permutations)
         if weight_target is not None or weight_sample is not None:
@@ -173,34 +168,81 @@ def classifier_test(
                 "between the samples: leave out n_permutations, or the weights."
             )
     seed, permutation_seed = spawn_seeds(random_state, 2)
-    classifier = reference_classifier(device, int(n_folds))
-
-    def evaluate(a: Events, b: Events) -> tuple[float, float]:
-        objective = ClassifierObjective(
-            _UnitWeights(len(b)), ComparedSamples(b, a, v, w), classifier, names=(), seed=seed
-        )
-        found = objective.evaluate(np.empty(0))
-        return found.auc, found.auc_error * math.sqrt(n_folds)
-
-    auc, error = evaluate(positive, negative)
+    compare = partial(
+        _compare, weights=weights, classifier=reference_classifier(device, int(n_folds)), seed=seed
+    )
+    auc, error = compare(target_events, sample_events)
     if n_permutations is None:
-        method = "normal"
-        p_value = probability_above(auc, error, 0.5)
+        method, p_value = "normal", probability_above(auc, error, 0.5)
     else:
         method = "permutation"
-        both = concatenate_events([positive, negative])
-        rng = np.random.default_rng(permutation_seed)
-        as_large = 0
-        for _ in range(n_permutations):
-            mixed = both[rng.permutation(len(both))]
-            as_large += evaluate(mixed[: len(positive)], mixed[len(positive) :])[0] >= auc
-        p_value = (1 + as_large) / (1 + n_permutations)
-    return ClassifierTestResult(
-        auc, error, p_value, method, effective_sample_size(w), effective_sample_size(v)
+        n_as_large = sum(
+            compare(*exchanged)[0] >= auc
+            for exchanged in _exchanges(
+                target_events, sample_events, n_permutations, permutation_seed
+            )
+        )
+        p_value = (1 + n_as_large) / (1 + n_permutations)
+    n_target, n_sample = (effective_sample_size(weight) for weight in weights)
+    return ClassifierTestResult(auc, error, p_value, method, n_target, n_sample)
+
+
+def _check_events(target: Any, sample: Any, n_folds: int) -> tuple[Events, Events]:
+    """Check that both samples have the same features, and events enough for each fold."""
+    target_events = check_sample(target, name="target")
+    check_same_columns(sample, target, name="sample", reference_name="target")
+    sample_events = check_sample(sample, name="sample")
+    check_like(sample_events, target_events, name="sample", reference_name="target")
+    for name, events in (("target", target_events), ("sample", sample_events)):
+        if len(events) < 2 * n_folds:
+            raise ValueError(
+                f"{name} has {len(events)} events, expected {2 * n_folds} at least for "
+                f"n_folds={n_folds}: each part needs some; pass more events."
+            )
+    return target_events, sample_events
+
+
+def _compare(
+    target: Events,
+    sample: Events,
+    *,
+    weights: tuple[FloatArray, FloatArray],
+    classifier: Classifier,
+    seed: int,
+) -> tuple[float, float]:
+    """Compute the cross-fitted AUC of target against sample, and its error for correlated folds."""
+    target_weight, sample_weight = weights
+    objective = ClassifierObjective(
+        _UnitWeights(len(sample)),
+        ComparedSamples(sample, target, sample_weight, target_weight),
+        classifier,
+        names=(),
+        seed=seed,
     )
+    evaluation = objective.evaluate(np.empty(0))
+    return evaluation.auc, evaluation.auc_error * math.sqrt(classifier.n_folds)
+
+
+def _exchanges(
+    target: Events, sample: Events, n_permutations: int, seed: int
+) -> Iterator[tuple[Events, Events]]:
+    """Exchange events between two samples at random, time and again."""
+    both = concatenate_events([target, sample])
+    rng = np.random.default_rng(seed)
+    for _ in range(n_permutations):
+        mixed = both[rng.permutation(len(both))]
+        yield mixed[: len(target)], mixed[len(target) :]
 
 
 def probability_above(auc: float, error: float, expected: float) -> float:
-    """Compute the probability of as large an AUC where another one is expected."""
+    """Compute the probability of as large an AUC where another one is expected.
+
+    Parameters
+    ----------
+    auc, error : float
+        The AUC, and its standard error.
+    expected : float
+        The AUC that is expected.
+    """
     # A perfect separation leaves no error to divide by.
     return float(stats.norm.sf((auc - expected) / error)) if error > 0 else float(auc <= expected)

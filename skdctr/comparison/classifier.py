@@ -21,10 +21,11 @@ from skdctr.training.settings import NetworkSettings
 
 __all__ = ["Classifier", "reference_classifier"]
 
-# Steps of gradient descent of a classifier with max_epochs="auto", and its epochs.
-_AUTO_STEPS = 400
-_AUTO_EPOCHS = (1, 30)
-# Batches that a pass over few events is divided into, for the reference classifier.
+# Steps of gradient descent that a classifier with max_epochs="auto" aims at, and the least and the
+# largest number of epochs that it takes.
+_AUTO_STEPS, _AUTO_EPOCHS = 400, (1, 30)
+# Batches that the reference classifier divides few events into, at least: one batch an epoch would
+# leave it too few steps to learn from.
 _LEAST_BATCHES = 10
 
 
@@ -35,9 +36,9 @@ class Classifier:
     Attributes
     ----------
     build : callable
-        Makes a network for scaled events.
+        ``build(x)`` makes a network for scaled events.
     options : callable
-        Makes the training options for a number of events.
+        ``options(n_events)`` makes the training options.
     n_folds : int
         Parts of the cross-fit: each event is judged by a classifier that has not seen it.
     device : torch.device
@@ -55,6 +56,13 @@ class Classifier:
     @classmethod
     def of(cls, settings: NetworkSettings, n_folds: int) -> Classifier:
         """Make the recipe that an estimator's parameters describe.
+
+        Parameters
+        ----------
+        settings : NetworkSettings
+            Network and training.
+        n_folds : int
+            Parts of the cross-fit.
 
         Raises
         ------
@@ -84,6 +92,7 @@ class Classifier:
 
 
 def _build(settings: NetworkSettings, x: EventTensors) -> Any:
+    """Build the network of a user's settings for scaled events."""
     further = dict(settings.module_params)
     module = settings.module
     if module is None:
@@ -107,6 +116,10 @@ def reference_classifier(device: Any = "auto", n_folds: int = 2) -> Classifier:
         Where it trains.
     n_folds : int
         Parts of the cross-fit.
+
+    Returns
+    -------
+    Classifier
     """
 
     def build(x: EventTensors) -> nn.Module:

@@ -15,32 +15,32 @@ from skdctr._utils.typing import FloatArray
 from skdctr.comparison.likelihood import Likelihood
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources, sandwich
-from skdctr.results.found import Found
+from skdctr.results.covariance import Sources, sandwich
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
 __all__ = ["Solver", "adam", "descend", "lbfgs"]
 
 # A descent from a first θ, (p,): ``solver(likelihood, start, space, report)``.
-Solver = Callable[[Likelihood, FloatArray, ParameterSpace, Callable[[], Any]], Found]
+Solver = Callable[[Likelihood, FloatArray, ParameterSpace, Callable[[], Any]], Solution]
 
-# Step of second derivatives, of the range of each parameter.
+# Step of second derivatives, as a share of the unit of each parameter.
 _STEP = 1e-4
 # Slope, in units of its statistical error, that is as good as none.
 _LEAST_SLOPE = 0.01
-# Values of θ that may be the start, for each parameter.
+# Values of θ, for each parameter, that are tried as the start beside θ₀.
 _STARTS = 8
 
 
 def descend(
     likelihood: Likelihood, space: ParameterSpace, solver: Solver, report: Callable[[], Any]
-) -> tuple[Found, FloatArray]:
+) -> tuple[Solution, FloatArray]:
     """Find the minimum of the loss with its covariance by source, and the Hessian there.
 
     Parameters
     ----------
     likelihood : Likelihood
-        What is minimised.
+        The loss that is minimised.
     space : ParameterSpace
         The range that is searched.
     solver : callable
@@ -50,12 +50,14 @@ def descend(
 
     Returns
     -------
-    found : Found
+    found : Solution
+        θ* and its covariance by source.
     hessian : ndarray of shape (p, p)
+        Second derivative of the loss at θ*.
     """
     found = solver(likelihood, _best_start(likelihood, space), space, report)
     width = space.width
-    step = positive_steps(found.theta, _STEP * width, space.low)
+    step = positive_steps(found.theta, _STEP * space.unit, space.low)
     scale = np.outer(width, width)
     hessian = likelihood.hessian(found.theta, step)
     scatter = likelihood.scatter(found.theta) | likelihood.weight_covariance(found.theta, step)
@@ -66,10 +68,10 @@ def descend(
 
 
 def _best_start(likelihood: Likelihood, space: ParameterSpace) -> FloatArray:
-    """Return the best of θ₀ and some values within finite bounds, (p,).
+    """Return the best of θ₀ and some values within the bounds, (p,), where these are finite.
 
-    Weights may flatten towards the end of the range: a first step that leaps there finds a minimum
-    of its own.
+    Weights may flatten towards the end of the range: a descent whose first step leaps there finds
+    another minimum.
     """
     nominal = space.clip(space.nominal)
     if not np.isfinite(space.high - space.low).all():
@@ -88,16 +90,28 @@ def lbfgs(
     *,
     max_iter: int,
     tol: float,
-) -> Found:
-    """Descend by L-BFGS-B, within bounds, until the gradient per range is below `tol`."""
-    width = space.width / 2
+) -> Solution:
+    """Descend by L-BFGS-B, within bounds, until the gradient per half range is below `tol`.
+
+    Parameters
+    ----------
+    likelihood, space, report
+        As for `descend`.
+    start : ndarray of shape (p,)
+        First θ.
+    max_iter : int
+        Iterations at most.
+    tol : float
+        Largest component of the gradient at the end, in units of half the range of each parameter.
+    """
+    width = space.unit / 2
 
     def value(z: FloatArray) -> tuple[float, FloatArray]:
         theta = start + z * width
         return likelihood.loss(theta), likelihood.gradient(theta) * width
 
     ends = (space.low - start) / width, (space.high - start) / width
-    found = minimize(
+    outcome = minimize(
         value,
         np.zeros_like(start),
         jac=True,
@@ -106,14 +120,14 @@ def lbfgs(
         callback=lambda intermediate_result: report(),  # noqa: ARG005 - a name scipy looks for
         options={"maxiter": max_iter, "gtol": tol, "ftol": 1e-14},
     )
-    theta = space.clip(start + found.x * width)
-    # A line search fails where rounding of the weights hides what is left to gain.
+    theta = space.clip(start + outcome.x * width)
+    # A line search fails (status 2) where rounding of the weights hides what is left to gain.
     free = (theta > space.low) & (theta < space.high)
     errors = np.sqrt(np.diag(likelihood.scatter(theta).total(len(theta)))) * width
-    flat = bool((np.abs(found.jac) <= _LEAST_SLOPE * errors)[free].all())
-    converged = bool(found.success) or (found.status == 2 and flat)
-    messages = [] if converged else [Message(f"L-BFGS-B stopped early: {found.message}")]
-    return Found(theta, Sources(), converged, messages, n_evaluations=int(found.nit))
+    flat = bool((np.abs(outcome.jac) <= _LEAST_SLOPE * errors)[free].all())
+    converged = bool(outcome.success) or (outcome.status == 2 and flat)
+    messages = [] if converged else [Message(f"L-BFGS-B stopped early: {outcome.message}")]
+    return Solution(theta, Sources(), converged, messages, n_evaluations=int(outcome.nit))
 
 
 def adam(
@@ -125,9 +139,24 @@ def adam(
     max_iter: int,
     tol: float,
     lr: float,
-) -> Found:
-    """Descend by Adam, as the DCTR paper does, with a learning rate that decays to nothing."""
-    width = space.width / 2
+) -> Solution:
+    """Descend by Adam, as the DCTR paper does, with a learning rate that decays to nothing.
+
+    Parameters
+    ----------
+    likelihood, space, report
+        As for `descend`.
+    start : ndarray of shape (p,)
+        First θ.
+    max_iter : int
+        Steps at most.
+    tol : float
+        Largest component of the gradient that ends the descent early, in units of half the range
+        of each parameter. At `max_iter` a hundred times as much counts as converged.
+    lr : float
+        First learning rate, in the same units.
+    """
+    width = space.unit / 2
     z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([z], lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max_iter)
@@ -145,13 +174,13 @@ def adam(
         schedule.step()
         report()
         moved = space.clip(start + z.detach().numpy() * width)
-        # Keep the walker itself within bounds, or it would have to come all the way back.
+        # Adam's own position is kept within bounds, or it would have to come all the way back.
         z.data = torch.as_tensor((moved - start) / width)
         theta = moved
         if steepest(theta, gradient) < tol:
-            return Found(theta, Sources(), converged=True, n_evaluations=step)
+            return Solution(theta, Sources(), converged=True, n_evaluations=step)
     gradient = likelihood.gradient(theta) * width
     converged = steepest(theta, gradient) < 100 * tol
-    late = Message("Adam stopped at max_iter: raise it, or use solver='lbfgs'")
-    messages = [] if converged else [late]
-    return Found(theta, Sources(), converged, messages, n_evaluations=max_iter)
+    stopped = Message("Adam stopped at max_iter: raise it, or use solver='lbfgs'")
+    messages = [] if converged else [stopped]
+    return Solution(theta, Sources(), converged, messages, n_evaluations=max_iter)

@@ -7,13 +7,27 @@ from scipy.special import expit
 
 from skdctr._utils.typing import FloatArray
 from skdctr.parameters.derivatives import central_differences
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.weights.error import Dependence, coupling_covariance, covariance_of_mean
 from skdctr.weights.event_weights import EventWeights
 
+__all__ = ["Likelihood"]
+
 
 class Likelihood:
-    """Eq. 3 as a function of θ: the loss of the frozen classifier, its gradient and its scatter."""
+    """The loss of the frozen classifier as a function of θ, with its gradient and its scatter.
+
+    Parameters
+    ----------
+    sim, data : EventWeights
+        Log-weights of n simulated events and of k data, which are the classifier's logits.
+    sim_weight, data_weight : ndarray of shape (n,), (k,)
+        Event weights; each sample counts as a whole.
+
+    References
+    ----------
+    A. Andreassen and B. Nachman, arXiv:1907.08209, Eq. 3; Eq. 3 of arXiv:2010.03569 is the same.
+    """
 
     def __init__(
         self, sim: EventWeights, data: EventWeights, sim_weight: FloatArray, data_weight: FloatArray
@@ -36,7 +50,7 @@ class Likelihood:
         return weights
 
     def terms(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return what each event adds to the gradient, by class, shares included."""
+        """Return what each simulated event, (n, p), and each of the data, (k, p), adds to ∇_θ."""
         f_sim = expit(self.sim.log_weights(theta)) * self.sim_share
         f_data = expit(-self.data.log_weights(theta)) * self.data_share
         return (
@@ -69,9 +83,10 @@ class Likelihood:
         return covariance
 
     def weight_covariance(self, theta: FloatArray, step: FloatArray) -> dict[str, FloatArray]:
-        """Return the covariance that learned weights give the gradient, by source.
+        """Return the covariance that learned weights give the gradient, (p, p), by source.
 
-        "generator" where they know their error, else "training" of an ensemble, else nothing.
+        The source is "generator" where the weights know their error, and otherwise "training"
+        where there is an ensemble; there is none where neither holds.
         """
         samples = []
         for weights, share, sign in (

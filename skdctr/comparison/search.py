@@ -1,4 +1,4 @@
-"""Searches over θ. Each takes an objective and returns where it is best, with an error."""
+"""Searches over θ: each takes an objective and returns the θ where it is best, with an error."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources
-from skdctr.results.found import Found
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
-__all__ = ["distance", "powell", "quadratic_minimum", "scan"]
+__all__ = ["distance", "ignore", "powell", "quadratic_minimum", "scan"]
 
-# (AUC − 1/2)² is a quadratic form of θ up to about here; further out it saturates.
-_NEAR_AUC = 0.15
-_NEAR_LOSS = 0.05
+# (AUC − 1/2)² and log 2 − loss are quadratic forms of θ up to about these values of |AUC − 1/2|
+# and of log 2 − loss; further out they saturate.
+_NEAR_AUC, _NEAR_LOSS = 0.15, 0.05
 
 
 def ignore(evaluation: Evaluation) -> None:
-    """Report to nobody."""
+    """Take a report of an evaluation, and do nothing with it."""
 
 
 def distance(evaluation: Evaluation, kind: str) -> float:
-    """Return what is zero at a perfect match and grows as the square of the distance in θ.
+    """Compute how far data and simulation are apart, as a quadratic form of θ − θ*.
 
-    (AUC − 1/2)² for "auc", log 2 − loss for "loss" (SRGN Eq. 5, B1).
+    Returns
+    -------
+    float
+        (AUC − 1/2)² for the kind "auc", log 2 − loss for "loss" (SRGN Eq. 5, B1); zero at a
+        perfect match.
     """
     if kind == "auc":
         return (evaluation.auc - 0.5) ** 2
@@ -38,6 +42,7 @@ def distance(evaluation: Evaluation, kind: str) -> float:
 
 
 def _quadratic_terms(p: int) -> list[tuple[int, int]]:
+    """List the pairs of parameters of the terms of second order."""
     return list(itertools.combinations_with_replacement(range(p), 2))
 
 
@@ -49,7 +54,7 @@ def quadratic_minimum(
     Parameters
     ----------
     theta : ndarray of shape (k, p)
-        Where the values were taken.
+        The θ of each value.
     values : ndarray of shape (k,)
         Squared distances, all of about the same error.
     scale : ndarray of shape (p,)
@@ -58,9 +63,12 @@ def quadratic_minimum(
     Returns
     -------
     minimum : ndarray of shape (p,)
+        The θ where the form is least.
     covariance : ndarray of shape (p, p)
-        From the scatter of the values about the form; NaN where there are no values to spare.
-    None where the form has no minimum or there are too few values.
+        Covariance of the minimum by the scatter of the values about the form; NaN where there are
+        no values to spare.
+
+    None is returned in place of both where the form has no minimum or there are too few values.
     """
     p = theta.shape[1]
     terms = _quadratic_terms(p)
@@ -102,7 +110,7 @@ def quadratic_minimum(
 def _from_quadratic(
     evaluations: list[Evaluation], kind: str, space: ParameterSpace
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Fit the form to the evaluations near the best one, to more of them if these do not do."""
+    """Fit the form to the evaluations near the best one, and to more if that has no minimum."""
     theta = np.stack([evaluation.theta for evaluation in evaluations])
     values = np.array([distance(evaluation, kind) for evaluation in evaluations])
     near = _NEAR_AUC**2 if kind == "auc" else _NEAR_LOSS
@@ -112,9 +120,9 @@ def _from_quadratic(
     n_near = max(int((values[order] < values[order[0]] + near).sum()), least)
     for n_taken in dict.fromkeys((n_near, 2 * n_near, len(order))):
         rows = order[:n_taken]
-        found = quadratic_minimum(theta[rows], values[rows], (space.high - space.low) / 4)
-        if found is not None and space.contains(found[0]):
-            return found
+        parabola = quadratic_minimum(theta[rows], values[rows], (space.high - space.low) / 4)
+        if parabola is not None and space.contains(parabola[0]):
+            return parabola
     return None
 
 
@@ -127,12 +135,29 @@ def powell(
     tol: float = 1e-4,
     max_evaluations: int | None = None,
     report: Callable[[Evaluation], Any] = ignore,
-) -> Found:
+) -> Solution:
     """Descend by Powell's method within bounds, as the SRGN paper does (caption of Fig. 5).
 
-    Minimises |AUC − 1/2|, or maximises the loss. A descent ends anywhere in the dead zone about
-    the minimum; its distance from the minimum of the parabola through all points is the error
-    given for that.
+    |AUC − 1/2| is minimised, or the loss maximised. A descent ends anywhere in the dead zone about
+    the minimum, so that its distance from the minimum of the parabola through all points is given
+    as the error of the search.
+
+    Parameters
+    ----------
+    objective : ClassifierObjective
+        What is evaluated.
+    kind : {"auc", "loss"}
+        What θ is read from.
+    space : ParameterSpace
+        The range that is searched, from its nominal θ on.
+    max_iter : int
+        Iterations at most.
+    tol : float
+        Relative tolerance in θ and in the function.
+    max_evaluations : int or None
+        Evaluations at most; None is no limit.
+    report : callable
+        Told of every evaluation.
     """
 
     def value(theta: FloatArray) -> float:
@@ -140,21 +165,21 @@ def powell(
         report(evaluation)
         return abs(evaluation.auc - 0.5) if kind == "auc" else -evaluation.loss
 
-    found = minimize(
+    outcome = minimize(
         value,
         space.clip(space.nominal),
         method="Powell",
         bounds=list(zip(space.low, space.high, strict=True)),
         options={"xtol": tol, "ftol": tol, "maxiter": max_iter, "maxfev": max_evaluations},
     )
-    theta = space.clip(np.atleast_1d(found.x))
+    theta = space.clip(np.atleast_1d(outcome.x))
     parabola = _from_quadratic(objective.evaluations, kind, space)
     sources = Sources()
     if parabola is not None:
-        off = theta - parabola[0]
-        sources["search"] = parabola[1] + np.outer(off, off)
-    messages = [] if found.success else [Message(f"Powell stopped early: {found.message}")]
-    return Found(theta, sources, bool(found.success), messages)
+        difference = theta - parabola[0]
+        sources["search"] = parabola[1] + np.outer(difference, difference)
+    messages = [] if outcome.success else [Message(f"Powell stopped early: {outcome.message}")]
+    return Solution(theta, sources, bool(outcome.success), messages)
 
 
 def scan(
@@ -165,11 +190,22 @@ def scan(
     n_points: int = 15,
     n_jobs: int | None = None,
     report: Callable[[Evaluation], Any] = ignore,
-) -> Found:
+) -> Solution:
     """Evaluate a grid with `n_points` on each axis; θ is the minimum of the parabola through it.
 
     Published figures read the lowest point off; the parabola in (AUC − 1/2)² uses the points
     around it, which stand above the noise.
+
+    Parameters
+    ----------
+    objective, kind, report
+        As for `powell`.
+    space : ParameterSpace
+        The range of the grid.
+    n_points : int
+        Grid points on each axis.
+    n_jobs : int or None
+        Processes; None is one, or the backend of ``joblib.parallel_config``.
     """
     axes = [np.linspace(a, b, n_points) for a, b in zip(space.low, space.high, strict=True)]
     for evaluation in objective.evaluate_all(list(map(np.array, itertools.product(*axes))), n_jobs):
@@ -177,10 +213,10 @@ def scan(
     parabola = _from_quadratic(objective.evaluations, kind, space)
     if parabola is None:
         best = min(objective.evaluations, key=lambda e: distance(e, kind))
-        return Found(
+        return Solution(
             best.theta,
             Sources(),
             converged=False,
             messages=[Message("no parabola fits the scan: its lowest point is given instead")],
         )
-    return Found(parabola[0], Sources(search=parabola[1]), converged=True)
+    return Solution(parabola[0], Sources(search=parabola[1]), converged=True)

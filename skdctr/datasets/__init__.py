@@ -4,6 +4,8 @@ Sizes, parameters, seeds and files come in; samples with their truth go out, and
 No estimator and no network may be imported here, and no optional package before it is needed.
 """
 
+from skdctr.datasets.files.hepmc import read_hepmc
+from skdctr.datasets.files.lhe import read_lhe
 from skdctr.datasets.files.readers import read_events
 from skdctr.datasets.files.streams import events_to_npy, iterate_events
 from skdctr.datasets.gaussian.density_ratios import (
@@ -51,6 +53,8 @@ __all__ = [
     "make_top_mass_events",
     "neutrino_pz",
     "read_events",
+    "read_hepmc",
+    "read_lhe",
     "scale_jets",
     "scale_observables",
     "top_mass_observables",

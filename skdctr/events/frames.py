@@ -13,7 +13,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy.sparse import issparse
 
 from skdctr._utils.optional import is_awkward
 
@@ -52,8 +52,8 @@ def as_table(X: Any, *, name: str) -> Any:
         return _from_awkward(X, name)
     if hasattr(X, "detach") and hasattr(X, "cpu"):
         return X.detach().cpu().numpy()
-    # A sparse matrix by keys is a mapping too; scikit-learn's check says that it has to be dense.
-    if isinstance(X, Mapping) and not sparse.issparse(X):
+    # A sparse matrix, which scikit-learn refuses, may be a dictionary too.
+    if isinstance(X, Mapping) and not issparse(X):
         return _from_columns(dict(X), name)
     _refuse_unread(X, name)
     frame = nw.from_native(X, allow_series=True, pass_through=True)
@@ -91,7 +91,7 @@ def column_labels(X: Any) -> list[str] | None:
         if list(X.columns) == numbers:
             return None
         return [_label(column) for column in X.columns]
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not issparse(X):
         return [_label(column) for column in X]
     frame = nw.from_native(X, allow_series=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from skdctr._utils.optional import is_awkward
+from skdctr._utils.optional import is_awkward, require
 
 __all__ = ["TYPE_NAMES", "flatten_events", "is_awkward_rows", "join_rows"]
 
@@ -116,7 +115,7 @@ def join_rows(X: Any) -> Any:
     """
     if not is_awkward_rows(X):
         return X
-    ak = importlib.import_module("awkward")
+    ak = require("awkward")
 
     def join(parts: list[Any]) -> Any:
         return ak.unflatten(ak.concatenate(parts), [len(part) for part in parts])
@@ -128,7 +127,7 @@ def join_rows(X: Any) -> Any:
 
 def _awkward_columns(X: Any, name: str) -> tuple[dict[Any, NDArray[Any]], NDArray[np.int64]]:
     """Flatten an awkward array: each feature of all particles, and the particles of each event."""
-    ak = importlib.import_module("awkward")
+    ak = require("awkward")
     if not X.fields:
         return _unnamed_columns(ak, X, name)
     columns: dict[Any, NDArray[Any]] = {}

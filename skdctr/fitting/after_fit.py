@@ -1,4 +1,4 @@
-"""What a fitted `SRGNFitter` says of its parameters: χ², intervals, and what to expect of data."""
+"""The inference that a fitted `SRGNFitter` offers: χ², intervals, and expected covariances."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
-from skdctr.fitting.report import Quality, doubtful_weights
 from skdctr.fitting.samples import Samples
+from skdctr.fitting.verdict import Quality, doubtful_weights
 from skdctr.inference.chi_square import ChiSquare
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.fit import reco_information
@@ -41,8 +42,8 @@ class FitInferenceMixin:
     def chi_square_(self) -> ChiSquare:
         """χ²(θ) of the last fit, for intervals, profiles and contours.
 
-        Of the optimal observable that of its equations; otherwise, and for ensembles, the parabola
-        of the covariance.
+        After a fit by the optimal observable it is that of the equations; otherwise, and for
+        ensembles, it is the parabola of the covariance.
         """
         check_is_fitted(self)
         space = parameter_space(self.reweighter_).within(self.bounds)
@@ -80,8 +81,8 @@ class FitInferenceMixin:
     def expected_covariance(self, theta: Any, n_events: float) -> pd.DataFrame:
         """Compute the covariance that data of a given size and θ promise, before there are any.
 
-        Of the statistical error of the data alone, from the Fisher information of reconstructed
-        events under the simulation weighted to θ.
+        It has the statistical error of the data alone, and comes from the Fisher information of
+        reconstructed events under the simulation weighted to θ.
 
         Parameters
         ----------
@@ -130,7 +131,7 @@ class FitInferenceMixin:
         )
         warn_of(doubtful_weights(point, space, Quality.of_weights(weight)))
         return pd.DataFrame(
-            np.linalg.pinv(information * n_events, hermitian=True),
+            pseudo_inverse(information * n_events),
             index=self.theta_names_,
             columns=self.theta_names_,
         )

@@ -18,10 +18,15 @@ from skdctr._utils.rollback import all_or_nothing
 from skdctr.comparison.classifier import reference_classifier
 from skdctr.comparison.descent import Solver, adam, descend, lbfgs
 from skdctr.comparison.likelihood import Likelihood
-from skdctr.fitting.report import Quality, conclude
-from skdctr.fitting.reweighter import resolve_reweighter
-from skdctr.fitting.samples import GeneratorInput, check_fit_samples, check_score_samples
-from skdctr.fitting.scoring import score_of
+from skdctr.fitting.choose_reweighter import resolve_reweighter
+from skdctr.fitting.samples import (
+    GeneratorInput,
+    Samples,
+    check_fit_samples,
+    check_score_samples,
+)
+from skdctr.fitting.scoring import auc_score
+from skdctr.fitting.verdict import Quality, conclude
 from skdctr.results.messages import warn_of
 from skdctr.reweighting.base import parameter_space
 
@@ -46,7 +51,7 @@ class DCTRFitter(BaseEstimator):
     max_iter : int, default=200
         Iterations at most.
     tol : float, default=1e-6
-        Largest component of the gradient at the end, per range of each parameter.
+        Largest component of the gradient at the end, in units of half the range of each parameter.
     lr : float, default=0.05
         Learning rate of "adam", in units of half the range of each parameter.
     random_state : int, RandomState instance or None, default=None
@@ -67,7 +72,7 @@ class DCTRFitter(BaseEstimator):
     hessian_ : ndarray of shape (p, p)
         H, second derivative of the loss at θ.
     result_ : FitResult
-        All of it, printable.
+        All of the above with errors and validity, printable.
     n_iter_ : int
         Iterations done.
     reweighter_ : reweighter
@@ -181,44 +186,43 @@ class DCTRFitter(BaseEstimator):
                 self, X, None, data, sample_weight, data_weight, least_events=2
             )
             (seed,) = spawn_seeds(self.random_state, 1)
-            reweighter = resolve_reweighter(
-                self.reweighter,
-                X,
-                GeneratorInput(gen, theta, gen_weight),
-                samples.sim_weight,
-                seed,
+            generator_input = GeneratorInput(gen, theta, gen_weight)
+            self.reweighter_ = resolve_reweighter(
+                self.reweighter, X, generator_input, samples.sim_weight, seed
             )
-            trained = parameter_space(reweighter)
-            columns = getattr(self, "feature_names_in_", None)
-            likelihood = Likelihood(
-                reweighter.bind(samples.sim_gen, feature_names=columns),
-                reweighter.bind(samples.data, name="data"),
-                samples.sim_weight,
-                samples.data_weight,
-            )
-            space = trained.within(self.bounds)
-            with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
-                found, hessian = descend(likelihood, space, self._solver(), bar.update)
-            weight = likelihood.sim_weights(found.theta)
-            self.result_ = conclude(
-                found,
-                space,
-                trained,
-                Quality.of_weights(weight),
-                exact=likelihood.sim.is_exact,
-                n_evaluations=found.n_evaluations,
-                n_events=samples.sizes(),
-                method=f"DCTR, {self.solver}",
-            )
-            self.n_iter_ = found.n_evaluations
-            self.theta_, self.theta_names_ = found.theta, self.result_.names
-            self.covariance_ = self.result_.covariance
-            self.hessian_ = hessian
-            self.reweighter_, self._samples = reweighter, samples
+            self._samples = samples
+            self._descend(samples)
             warn_of(self.result_.messages)
         return self
 
+    def _descend(self, samples: Samples) -> None:
+        """Find θ* with the fitted reweighter, and set the attributes that tell of it."""
+        trained = parameter_space(self.reweighter_)
+        columns = getattr(self, "feature_names_in_", None)
+        # The log-weights of both samples are the classifier's logits.
+        sim = self.reweighter_.bind(samples.sim_gen, feature_names=columns)
+        data = self.reweighter_.bind(samples.data, name="data")
+        scale = sim.scale(trained.nominal)
+        space = trained.within(self.bounds).measured(scale)
+        likelihood = Likelihood(sim, data, samples.sim_weight, samples.data_weight)
+        with tqdm(desc="DCTR fit", unit="step", disable=not self.verbose) as bar:
+            found, hessian = descend(likelihood, space, self._solver(), bar.update)
+        self.result_ = conclude(
+            found,
+            space,
+            trained,
+            Quality.of_weights(likelihood.sim_weights(found.theta)),
+            exact=likelihood.sim.is_exact,
+            n_evaluations=found.n_evaluations,
+            n_events=samples.sizes(),
+            method=f"DCTR, {self.solver}",
+        )
+        self.n_iter_ = found.n_evaluations
+        self.theta_, self.theta_names_ = found.theta, self.result_.names
+        self.covariance_, self.hessian_ = self.result_.covariance, hessian
+
     def _solver(self) -> Solver:
+        """Return the descent with its settings."""
         if self.solver == "lbfgs":
             return partial(lbfgs, max_iter=self.max_iter, tol=self.tol)
         return partial(adam, max_iter=self.max_iter, tol=self.tol, lr=self.lr)
@@ -239,7 +243,7 @@ class DCTRFitter(BaseEstimator):
         X : array-like of shape (n, f), or n sets of particles
             Nominal sample, e.g. events that the fit has not seen.
         y : None
-            Not used.
+            Not used, as in `fit`.
         data : array-like of shape (k, f), default=None
             Data; None takes those of the fit.
         sample_weight, data_weight : array-like of shape (n,), (k,), default=None
@@ -267,4 +271,4 @@ class DCTRFitter(BaseEstimator):
             fitted=self._samples,
             n_folds=classifier.n_folds,
         )
-        return score_of(self, samples, classifier)
+        return auc_score(self, samples, classifier)

@@ -1,4 +1,4 @@
-"""From the samples of a fit to the problem that the optimal observable solves."""
+"""The problem that the optimal observable solves, made from the samples of a fit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def observable_problem(
     constraints: Constraints,
     seed: int,
 ) -> ObservableProblem:
-    """Put the samples of a fit together.
+    """Put the samples of a fit and the weights of each part of a cross-fit together.
 
     Parameters
     ----------
@@ -38,26 +38,33 @@ def observable_problem(
     weights : EventWeights
         Log-weights of the simulated events.
     reweighter : reweighter
-        The fitted reweighter that they come from.
+        The fitted reweighter that the weights come from.
     gen : GeneratorInput
         Generator sample.
     space : ParameterSpace
         The range that is searched.
     constraints : Constraints
-        What is known of parameters beforehand.
+        Mean and standard deviation of some parameters.
     seed : int
-        Seed of the choice of events of tables.
+        Seed of the choice of generator events that are tabulated, and of the parts of a cross-fit
+        where these are not those of the fit.
+
+    Returns
+    -------
+    ObservableProblem
     """
-    of_sim = weights.by_fold()
-    of_data: list[EventWeights | None] = [None] * len(of_sim)
+    sim_weights = weights.by_fold()
+    n_parts = len(sim_weights)
+    data_weights: list[EventWeights | None] = [None] * n_parts
     if samples.at_generator_level:
-        of_data = [*reweighter.bind(samples.data, name="data").by_fold()]
-    generator: list[GeneratorEvents | None] = [None] * len(of_sim)
+        data_weights = [*reweighter.bind(samples.data, name="data").by_fold()]
+    generator: list[GeneratorEvents | None] = [None] * n_parts
     if gen.given:
-        generator = [*_generator_events(reweighter, gen, space, len(of_sim), seed)]
+        generator = [*_generator_events(reweighter, gen, space, n_parts, seed)]
     n = len(samples.sim_gen)
+    by_part = zip(sim_weights, data_weights, generator, strict=True)
     return ObservableProblem(
-        parts=[LearnedWeights(*each) for each in zip(of_sim, of_data, generator, strict=True)],
+        parts=[LearnedWeights(*learned) for learned in by_part],
         sim_gen=samples.sim_gen,
         sim=samples.sim,
         passed=np.ones(n, dtype=bool) if samples.passed is None else samples.passed,
@@ -78,25 +85,24 @@ def _generator_events(
     weight = check_weights(gen.weight, len(events), name="gen_weight")
     folds = np.zeros(len(events), dtype=np.intp)
     if n_parts > 1:
-        known = reweighter.unseen_folds(events)
-        if known is None:
-            # Other events than those that it was fitted on: no network has seen any.
-            known = make_folds(len(events), n_parts, np.random.default_rng(seed))
-        folds = known
-    found = []
+        folds = reweighter.unseen_folds(events)
+        if folds is None:
+            # These are not the events that it was fitted on, so that no network has seen any.
+            folds = make_folds(len(events), n_parts, np.random.default_rng(seed))
+    parts = []
     bound = reweighter.bind(events, name="gen", feature_names=column_labels(gen.events))
-    for k, of_part in enumerate(bound.by_fold()):
+    for k, weights in enumerate(bound.by_fold()):
         unseen = np.flatnonzero((folds == k) & (weight != 0))
         # A part that has all events is not copied.
-        theirs, part = of_part, events
+        unseen_weights, unseen_events = weights, events
         if len(unseen) < len(events):
-            theirs, part = of_part.subset(unseen), events[unseen]
+            unseen_weights, unseen_events = weights.subset(unseen), events[unseen]
         sample = GeneratorSample(
-            theirs,
+            unseen_weights,
             rows[unseen],
             weight[unseen],
             space.nominal,
             np.random.default_rng(seed),
         )
-        found.append(GeneratorEvents(part, theirs, sample))
-    return found
+        parts.append(GeneratorEvents(unseen_events, unseen_weights, sample))
+    return parts

@@ -1,21 +1,51 @@
-"""From several fits with different seeds to one result, with the papers' rule for outliers."""
+"""Runs of a fit with different seeds, combined to one result by the papers' rule for outliers."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr.fitting.report import UNKNOWN_WEIGHTS
+from skdctr.fitting.verdict import UNKNOWN_WEIGHTS
+from skdctr.observable.equation import EstimatingEquation
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.results.fit_result import FitResult
 from skdctr.results.messages import Message
 
-__all__ = ["combine_runs", "outliers"]
+__all__ = ["Run", "combine_runs", "outliers"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of a fit.
+
+    Attributes
+    ----------
+    result : FitResult
+        Its result.
+    scan : DataFrame
+        Every θ at which it trained classifiers.
+    reweighter : reweighter
+        The fitted reweighter that it used.
+    space : ParameterSpace
+        The range that it searched.
+    equation : EstimatingEquation or None
+        The equations that its θ solves, where there are some and they are kept.
+    trained_reweighter : bool
+        Whether it trained the reweighter itself.
+    """
+
+    result: FitResult
+    scan: pd.DataFrame
+    reweighter: Any
+    space: ParameterSpace
+    equation: EstimatingEquation | None
+    trained_reweighter: bool = False
 
 
 def outliers(theta: FloatArray, space: ParameterSpace) -> NDArray[np.bool_]:
@@ -48,58 +78,66 @@ def outliers(theta: FloatArray, space: ParameterSpace) -> NDArray[np.bool_]:
     return marked
 
 
+def _table_of_runs(results: list[FitResult], rejected: NDArray[np.bool_]) -> pd.DataFrame:
+    """Tabulate runs: parameters, errors, auc, converged, outlier."""
+    names = results[0].names
+    runs = pd.DataFrame(np.stack([result.theta for result in results]), columns=names)
+    for k, name in enumerate(names):
+        runs[f"{name}_error"] = [result.errors[k] for result in results]
+    runs["auc"] = [result.auc for result in results]
+    runs["converged"] = [result.converged for result in results]
+    runs["outlier"] = rejected
+    return runs
+
+
 def combine_runs(
     results: list[FitResult], space: ParameterSpace, *, trained_weights: bool
 ) -> tuple[FitResult, pd.DataFrame]:
     """Average the runs that are no outliers; their spread is the error of training.
 
-    Validity and messages are those of the runs that are averaged too; only evaluations count all.
+    Validity and messages are those of the averaged runs; only evaluations are counted over all.
 
     Parameters
     ----------
     results : list of FitResult
-        Of each run.
+        Result of each run.
     space : ParameterSpace
         The range that was searched.
     trained_weights : bool
-        Whether each run has trained weights of its own: then the spread has their error in it.
+        Whether each run has trained weights of its own, so that the spread has their error in it.
 
     Returns
     -------
     result : FitResult
+        The combined result, or that of a single run.
     runs : DataFrame
         One row per run: parameters, errors, auc, converged, outlier.
     """
     names = results[0].names
     theta = np.stack([result.theta for result in results])
     rejected = outliers(theta, space) if len(results) > 1 else np.zeros(1, dtype=bool)
-    runs = pd.DataFrame(theta, columns=names)
-    for k, name in enumerate(names):
-        runs[f"{name}_error"] = [result.errors[k] for result in results]
-    runs["auc"] = [result.auc for result in results]
-    runs["converged"] = [result.converged for result in results]
-    runs["outlier"] = rejected
+    runs = _table_of_runs(results, rejected)
     if len(results) == 1:
         return results[0], runs
     none_left = bool(rejected.all())
     if none_left:
         rejected = np.zeros(len(results), dtype=bool)
     kept = [result for result, out in zip(results, rejected, strict=True) if not out]
-    # What befell a run that is left out, `runs` tells; of the result it says nothing.
+    # Messages of a run that is left out say nothing of the result; `runs` tells of that run.
     messages = sorted({message for result in kept for message in result.messages})
     if none_left:
         messages.append(Message("every run is an outlier: their plain mean is given"))
     if rejected.any():
         text = f"{int(rejected.sum())} of {len(results)} runs are outliers, left out"
         messages.append(Message(text))
-    used = theta[~rejected]
+    averaged = theta[~rejected]
     sources = Sources(
         (source, np.mean([result.sources[source] for result in kept], axis=0))
         for source in kept[0].sources
         if all(source in result.sources for result in kept)
     )
-    if len(used) > 1:
-        spread = np.atleast_2d(np.cov(used.T)) / len(used)
+    if len(averaged) > 1:
+        spread = np.atleast_2d(np.cov(averaged.T)) / len(averaged)
         if trained_weights:
             messages = [message for message in messages if message != UNKNOWN_WEIGHTS]
         elif "training" in sources:
@@ -108,7 +146,7 @@ def combine_runs(
     unknown = np.full((len(names), len(names)), np.nan)
     combined = replace(
         kept[0],
-        theta=used.mean(axis=0),
+        theta=averaged.mean(axis=0),
         sources=sources,
         covariance=sources.total(len(names)) if sources else unknown,
         auc=float(np.mean([result.auc for result in kept])),

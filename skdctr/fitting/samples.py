@@ -1,4 +1,4 @@
-"""The samples of a fit, checked together."""
+"""The samples of a fit, which are checked together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-from skdctr.comparison.objective import ComparedSamples
+from skdctr.comparison.classifier_objective import ComparedSamples
 from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, count_features, feature_table, holds_sets
 from skdctr.events.packed import is_sets
@@ -28,7 +28,8 @@ from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["GeneratorInput", "Samples", "check_fit_samples", "check_score_samples", "warn_closure"]
 
-# Medians of data and simulation that differ by so many interquartile ranges, of the narrower one.
+# Difference of the medians of data and simulation, in interquartile ranges of the narrower sample,
+# that only another unit or another order of the columns explains.
 _APART = 20.0
 
 
@@ -39,9 +40,9 @@ class Samples:
     Attributes
     ----------
     sim_gen : ndarray of shape (n_sim, f) or PackedEvents
-        Generator level, what weights are computed from.
+        Simulated events at generator level, which weights are computed from.
     sim : ndarray of shape (n_sim, m) or PackedEvents
-        The level that is compared with data.
+        The same events at the level that is compared with data.
     data : ndarray of shape (n_data, m) or PackedEvents
         Data.
     sim_weight, data_weight : ndarray of shape (n_sim,), (n_data,)
@@ -66,14 +67,14 @@ class Samples:
         return self.sim is self.sim_gen
 
     def sizes(self) -> dict[str, int]:
-        """Count the events, those that the reconstruction lost where there are any."""
+        """Count the events of each sample, and those that the reconstruction lost, if any."""
         sizes = {"simulated": len(self.sim), "data": len(self.data)}
         if self.passed is not None:
             sizes["lost by the reconstruction"] = int((~self.passed).sum())
         return sizes
 
     def reconstructed(self) -> Samples:
-        """Return the same without the simulated events that the reconstruction lost."""
+        """Return the samples without the simulated events that the reconstruction lost."""
         if self.passed is None:
             return self
         rows = np.flatnonzero(self.passed)
@@ -87,8 +88,8 @@ class Samples:
 
     def compared(self) -> ComparedSamples:
         """Return simulation and data for classifiers, which see reconstructed events only."""
-        seen = self.reconstructed()
-        return ComparedSamples(seen.sim, seen.data, seen.sim_weight, seen.data_weight)
+        kept = self.reconstructed()
+        return ComparedSamples(kept.sim, kept.data, kept.sim_weight, kept.data_weight)
 
     def bound(self, weights: EventWeights) -> EventWeights:
         """Return the weights of the events that `reconstructed` keeps, given those of all."""
@@ -96,12 +97,19 @@ class Samples:
 
 
 def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
-    """Check reconstructed features, of which an event that is all NaN was lost.
+    """Check reconstructed features, in which an event that is all NaN was lost.
+
+    Parameters
+    ----------
+    y : array-like of shape (n, m) or (n,), or n sets of particles
+        Reconstructed features.
+    name : str
+        What the caller calls them, for messages.
 
     Returns
     -------
     events : ndarray of shape (n, m) or PackedEvents
-        Zeros where events were lost.
+        The features, with zeros where events were lost.
     passed : ndarray of bool of shape (n,), or None
         None where none was lost.
 
@@ -141,25 +149,26 @@ def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
 
 
 def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_name: str) -> None:
-    """Warn of a feature so different in the two samples that its unit must be another."""
+    """Warn of features that differ so much in the two samples that their units must differ."""
     if holds_sets(sim):
         return
     quartiles = [
         np.quantile(feature_table(each), [0.25, 0.5, 0.75], axis=0) for each in (data, sim)
     ]
-    middle, other = (values[1] for values in quartiles)
-    narrower = np.min([values[2] - values[0] for values in quartiles], axis=0)
+    data_median, sim_median = (values[1] for values in quartiles)
+    width = np.min([values[2] - values[0] for values in quartiles], axis=0)
     labels = feature_labels(sim, names)
-    for k in np.flatnonzero((narrower > 0) & (np.abs(middle - other) > _APART * narrower)):
+    for k in np.flatnonzero((width > 0) & (np.abs(data_median - sim_median) > _APART * width)):
         warn_user(
-            f"data and {level_name} are far apart: the median of {labels[k]} is {middle[k]:g} in "
-            f"data, {other[k]:g} in {level_name}. Check the units and the order of the columns.",
+            f"data and {level_name} are far apart: the median of {labels[k]} is "
+            f"{data_median[k]:g} in data, {sim_median[k]:g} in {level_name}. Check the units and "
+            "the order of the columns.",
             ExtrapolationWarning,
         )
 
 
 def _check_pairs(X: Any, y: Any, data: Any, sample_weight: Any, data_weight: Any) -> None:
-    """Refuse what has nothing to go with, or rows of it in another order."""
+    """Refuse weights without their sample, and rows whose index has another order."""
     if data is None and data_weight is not None:
         raise ValueError("data_weight was given without data: pass data=... as well.")
     check_same_rows(y, X, name="y (sim_reco)", reference_name="X (sim_gen)")
@@ -177,16 +186,33 @@ def check_fit_samples(
     *,
     least_events: int,
 ) -> Samples:
-    """Check what a fit was given, and set the estimator's feature names and number.
+    """Check the samples of a fit, and set the estimator's feature names and number.
 
     Parameters
     ----------
     estimator : estimator
-        Whose fit it is.
+        The fitter.
     X, y, data, sample_weight, data_weight
         As in `SRGNFitter.fit`.
     least_events : int
         Events that each sample needs.
+
+    Returns
+    -------
+    Samples
+        Simulation and data; without data the simulation is fitted to itself.
+
+    Raises
+    ------
+    ValueError
+        If the samples do not fit together or are not finite.
+
+    Warns
+    -----
+    ClosureFitWarning
+        If there are no data.
+    ExtrapolationWarning
+        If features of data and simulation seem to have different units.
     """
     _check_pairs(X, y, data, sample_weight, data_weight)
     sim_gen = check_estimator_events(estimator, X, ensure_min_samples=least_events)
@@ -220,8 +246,8 @@ def check_fit_samples(
             f"y (sim_reco) has {int(passed.sum())} events that are not NaN; the fit needs "
             f"{least_events} at least."
         )
-    seen = sim if passed is None else sim[np.flatnonzero(passed)]
-    _warn_if_apart(events, seen, columns, level_name)
+    reconstructed = sim if passed is None else sim[np.flatnonzero(passed)]
+    _warn_if_apart(events, reconstructed, columns, level_name)
     return Samples(sim_gen, sim, events, sim_weight, weight, columns, passed)
 
 
@@ -236,18 +262,28 @@ def check_score_samples(
     fitted: Samples,
     n_folds: int,
 ) -> Samples:
-    """Check what `score` was given; without data, those of the fit are taken.
+    """Check the samples of `score`; without data, those of the fit are taken.
 
     Parameters
     ----------
     estimator : estimator
-        Whose score it is.
+        The fitter.
     X, y, data, sample_weight, data_weight
         As in `SRGNFitter.score`.
     fitted : Samples
-        Those of the fit.
+        The samples of the fit.
     n_folds : int
         Parts of the cross-fit of the classifier.
+
+    Returns
+    -------
+    Samples
+
+    Raises
+    ------
+    ValueError
+        If the samples do not fit together or to those of the fit, are not finite, or have fewer
+        than two events for each part of the cross-fit.
     """
     _check_pairs(X, y, data, sample_weight, data_weight)
     for sample, name in ((y, "y (sim_reco)"), (data, "data")):
@@ -261,9 +297,9 @@ def check_score_samples(
     sim, passed = (sim_gen, None) if y is None else check_reco(y, name="y")
     width = None if holds_sets(fitted.data) else count_features(fitted.data)
     if len(sim) != len(sim_gen) or (not holds_sets(sim) and count_features(sim) != width):
-        of_fit = "sets of particles" if width is None else f"({len(sim_gen)}, {width})"
+        expected = "sets of particles" if width is None else f"({len(sim_gen)}, {width})"
         raise ValueError(
-            f"y (sim_reco) has shape {sim.shape}; expected {of_fit}: the events of X, of which "
+            f"y (sim_reco) has shape {sim.shape}; expected {expected}: the events of X, of which "
             f"there are {len(sim_gen)}, with the features that were fitted."
         )
     sim_name = "X (sim_gen)" if y is None else "y (sim_reco)"
@@ -310,7 +346,14 @@ class GeneratorInput:
         return self.events is not None
 
     def check_complete(self) -> None:
-        """Refuse parts of a sample, and rows in another order by their index."""
+        """Refuse a sample that lacks a part, and rows whose index has another order.
+
+        Raises
+        ------
+        ValueError
+            If there are events without θ, θ without events, or weights without events, or the
+            indices of DataFrames differ.
+        """
         if (self.events is None) != (self.theta is None):
             given, missing = ("gen", "theta") if self.theta is None else ("theta", "gen")
             raise ValueError(
@@ -324,7 +367,7 @@ class GeneratorInput:
 
 
 def warn_closure() -> None:
-    """Say that the simulation is fitted to itself."""
+    """Warn that the simulation is fitted to itself."""
     warn_user(
         "data is None: the simulation is fitted to itself, which gives θ₀ back if all is well "
         "(a closure or Asimov fit). Pass data=... to fit data.",

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from skdctr.comparison.classifier import Classifier
-from skdctr.comparison.objective import ClassifierObjective
+from skdctr.comparison.classifier_objective import ClassifierObjective
 from skdctr.fitting.samples import Samples
 
-__all__ = ["score_of"]
+__all__ = ["auc_score"]
 
 
-def score_of(fitter: Any, samples: Samples, classifier: Classifier) -> float:
-    """Return the AUC at θ* with the simulation as the positive class.
+def auc_score(fitter: Any, samples: Samples, classifier: Classifier) -> float:
+    """Compute the AUC at θ* with the simulation as the positive class.
 
     Parameters
     ----------
     fitter : SRGNFitter or DCTRFitter
-        Fitted.
+        A fitted fitter.
     samples : Samples
-        What the classifier tells apart.
+        Simulation and data that the classifier tells apart.
     classifier : Classifier
         The judge of all fits alike, by which GridSearchCV compares them.
 
@@ -28,10 +28,10 @@ def score_of(fitter: Any, samples: Samples, classifier: Classifier) -> float:
     float
         Pr[g(simulation) > g(data)] = 1 − AUC of SRGN Eq. 5: at most 0.5 but for noise.
     """
-    seen = samples.reconstructed()
+    kept = samples.reconstructed()
     objective = ClassifierObjective(
-        fitter.reweighter_.bind(seen.sim_gen),
-        seen.compared(),
+        fitter.reweighter_.bind(kept.sim_gen),
+        kept.compared(),
         classifier,
         names=fitter.theta_names_,
         seed=0,

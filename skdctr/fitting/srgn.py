@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
@@ -15,29 +14,25 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
 from skdctr.comparison.classifier import Classifier, reference_classifier
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
-from skdctr.comparison.search import ignore, powell, scan
-from skdctr.comparison.surrogate import NEAREST, surrogate
+from skdctr.comparison.classifier_objective import ClassifierObjective
+from skdctr.comparison.surrogate import NEAREST
 from skdctr.fitting.after_fit import FitInferenceMixin
+from skdctr.fitting.choose_reweighter import is_given, resolve_reweighter
+from skdctr.fitting.objectives import ObservableRoute, Route, SearchRoute
 from skdctr.fitting.observable_problem import observable_problem
-from skdctr.fitting.report import Quality, conclude, table_of_evaluations
-from skdctr.fitting.reweighter import is_given, resolve_reweighter
-from skdctr.fitting.routes import ObservableRoute, Route, SearchRoute
-from skdctr.fitting.runs import combine_runs
+from skdctr.fitting.runs import Run, combine_runs
 from skdctr.fitting.samples import GeneratorInput, Samples, check_fit_samples, check_score_samples
-from skdctr.fitting.scoring import score_of
-from skdctr.observable.equation import EstimatingEquation
+from skdctr.fitting.scoring import auc_score
+from skdctr.fitting.searches import choose_search, progress
+from skdctr.fitting.verdict import Quality, conclude, table_of_evaluations
 from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.fit_result import FitResult
-from skdctr.results.found import Found
 from skdctr.results.messages import Message, warn_of
 from skdctr.reweighting.base import parameter_space
 from skdctr.training.settings import (
@@ -49,22 +44,12 @@ from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["SRGNFitter"]
 
+# Arguments of `fit` that are samples to be compared, and those that are the generator sample.
 _SAMPLES = ("X", "y", "data", "sample_weight", "data_weight")
+_GENERATOR = ("gen", "theta", "gen_weight")
 _ROUGH_ERROR = Message(
     "the error of one descent is a rough estimate: use n_runs or search='surrogate'"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """One member of an ensemble of fits."""
-
-    result: FitResult
-    scan: pd.DataFrame
-    reweighter: Any
-    space: ParameterSpace
-    equation: EstimatingEquation | None
-    trained_reweighter: bool = False
 
 
 class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
@@ -79,15 +64,15 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     reweighter : reweighter, default=None
         Where `fit` gets ``gen, theta`` a clone of a `DCTRReweighter` is fitted on them; without
         these, or in a `FrozenEstimator`, a fitted one is used as it is. An `AnalyticReweighter`
-        needs no fit. None is a `DCTRReweighter` where
-        `fit` gets ``gen, theta``, and else the exponential tilt of `AnalyticReweighter`.
+        needs no fit. None is a `DCTRReweighter` where `fit` gets ``gen, theta``, and otherwise the
+        exponential tilt of `AnalyticReweighter`.
     objective : {"auc", "loss", "optimal_observable"}, default="auc"
         "auc" compares by the area under the ROC curve (SRGN Eq. 5), "loss" by the classifier's
         loss (SRGN Eq. B1), which is for comparison. "optimal_observable" trains no classifier to
         find θ: it brings the mean score of the reconstructed events to that of the data, which
         loses no information, and lets the generator sample correct the weights.
     search : {"surrogate", "powell", "scan"}, default="surrogate"
-        Of the first two objectives; the third one solves an equation instead.
+        Search for θ by the first two objectives; the third one solves an equation instead.
         "surrogate" needs few classifiers; "powell" descends as in the SRGN paper, and the error of
         a single descent is a rough estimate, of which a warning tells unless `n_runs` gives a
         spread; "scan" evaluates a grid.
@@ -130,14 +115,16 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
         Course of the learning rate.
     callbacks : list of skorch callbacks, default=None
-        For the training of the classifiers.
+        Callbacks of the training of the classifiers.
     n_jobs : int, default=None
         Processes, of one thread each, for `n_runs`, or for the grid of "scan" where there is one
         run. None is one, or the backend of ``joblib.parallel_config``.
     device : str, default="auto"
         "auto" takes CUDA where there is one.
     random_state : int, RandomState instance or None, default=None
-        Seed; the same one gives the same bits on a CPU.
+        Seed. The same one gives the same bits on one machine's CPU with one number of threads,
+        and each run of several those that it has alone. Other numbers of threads, and other
+        machines, move θ by their rounding, some 1e-4 of its error.
     verbose : int, default=0
         1 shows progress bars.
     **prefixed
@@ -157,7 +144,8 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     result_ : FitResult
         All of the above with errors and validity, printable.
     scan_ : DataFrame
-        Every θ tried: parameters, auc, auc_error, loss, effective_sample_size.
+        Every θ at which classifiers were trained: parameters, auc, auc_error, loss,
+        effective_sample_size.
     runs_ : DataFrame
         Every run of the ensemble, outliers marked.
     reweighter_ : reweighter
@@ -278,7 +266,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         X : array-like of shape (n_sim, f), or n_sim sets of particles
             `sim_gen`: generator-level features of the nominal simulation. Sets come as an
             awkward array, as (n, particles, features) with all-NaN padding, or as
-            :class:`skdctr.preprocessing.PackedEvents`; likewise below.
+            :class:`skdctr.preprocessing.PackedEvents`, here and below.
         y : array-like of shape (n_sim, m) or (n_sim,), or n_sim sets, default=None
             `sim_reco`: reconstructed features of the same events, row by row. Rows of NaN are
             events that the reconstruction lost. None fits at generator level.
@@ -327,30 +315,30 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         Parameters
         ----------
         number : int
-            Which of the `n_runs`.
+            Number of the run among the `n_runs`.
         seed : int
-            Its seed.
+            Seed of the run.
         inputs : mapping of str to array-like
             The arguments of `fit` by name; those that are None may be left out.
 
         Returns
         -------
         object
-            What :meth:`assemble` takes, which can be pickled.
+            One run, as :meth:`assemble` takes it; it can be pickled.
         """
         # A clone would lose what the reweighter has learned.
         member = copy.copy(self).set_params(verbose=0)
         samples = member._check_samples(*(inputs.get(name) for name in _SAMPLES))
-        gen = GeneratorInput(*(inputs.get(name) for name in ("gen", "theta", "gen_weight")))
+        gen = GeneratorInput(*(inputs.get(name) for name in _GENERATOR))
         return member._run(samples, inputs.get("X"), gen, seed, number)
 
     def assemble(self, members: Sequence[Any], inputs: Mapping[str, Any]) -> Self:
-        """Become what `fit` would have made of all runs.
+        """Combine runs to the fitted estimator that `fit` would have made.
 
         Parameters
         ----------
         members : sequence
-            What :meth:`fit_member` has returned, in the order of their numbers.
+            The runs that :meth:`fit_member` has returned, in the order of their numbers.
         inputs : mapping of str to array-like
             The arguments of `fit`, as for the members.
 
@@ -366,23 +354,25 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     def _check_samples(
         self, X: Any, y: Any, data: Any, sample_weight: Any, data_weight: Any
     ) -> Samples:
+        """Check simulation and data, with two events at least for each part of the cross-fit."""
         return check_fit_samples(
             self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
         )
 
-    def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int, member: int) -> _Run:
-        """Fit once: reweighter, weights, the way to θ*, and the fit's quality there."""
+    def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int, member: int) -> Run:
+        """Fit once: get the reweighter and its weights, find θ*, and judge the fit there."""
         reweighter = resolve_reweighter(
             self.reweighter, X, gen, samples.sim_weight, seed, vary_seed=member > 0
         )
         trained = parameter_space(reweighter)
         columns = getattr(self, "feature_names_in_", None)
         weights = reweighter.bind(samples.sim_gen, feature_names=columns)
-        space = self._searched(trained)
+        scale = weights.scale(trained.nominal)
+        space = self._searched(trained).measured(scale)
         constraints = Constraints.read(self.constraints, space.names)
-        with self._progress() as report:
+        with progress(f"{self.objective} {self.search}", self.verbose) as report:
             if self._searches:
-                search = self._search(len(space))
+                search = choose_search(self, len(space))
                 objective = self._objective(samples, weights, space, seed)
                 route: Route = SearchRoute(
                     objective, self.objective, space, constraints, search, report
@@ -413,12 +403,12 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             n_events=samples.sizes(),
             method=self._method(),
         )
-        return _Run(
+        return Run(
             result,
             table_of_evaluations(objective.evaluations, list(space.names)),
             reweighter,
             space,
-            # Of several runs no equation is kept, which holds all the events.
+            # An equation holds all the events: several runs would take too much memory.
             equation=found.equation if self.n_runs == 1 else None,
             trained_reweighter=gen.given and not is_given(self.reweighter),
         )
@@ -426,8 +416,9 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     def _objective(
         self, samples: Samples, weights: EventWeights, space: ParameterSpace, seed: int
     ) -> ClassifierObjective:
-        """Make the classifiers' verdict on one θ after another."""
-        # The surrogate reads all of its few classifiers, the others those near θ*.
+        """Make the objective, by which classifiers judge one θ after another."""
+        # The surrogate needs the placements of all of its few classifiers, the other searches
+        # those of the ones near θ*.
         n_placements = None if self.search == "surrogate" else NEAREST * len(space)
         return ClassifierObjective(
             samples.bound(weights),
@@ -451,48 +442,17 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
 
     @property
     def _searches(self) -> bool:
+        """Whether θ* is searched for with classifiers, and not the solution of an equation."""
         return self.objective != "optimal_observable"
 
     def _method(self) -> str:
+        """Name the objective and the search, for the result."""
         if self._searches:
             return f"{self.objective} objective, {self.search} search"
         return "optimal observable"
 
-    def _search(self, p: int) -> Callable[..., Found]:
-        """Return the search for p parameters, with its settings."""
-        # The last evaluation is that of the fitted θ.
-        limit = None if self.max_evaluations is None else self.max_evaluations - 1
-        if self.search == "powell":
-            return partial(powell, max_iter=self.max_iter, tol=self.tol, max_evaluations=limit)
-        if self.search == "scan":
-            n_grid = self.n_points**p
-            if limit is not None and n_grid > limit:
-                raise ValueError(
-                    f"A scan with n_points={self.n_points} takes {n_grid} evaluations and one at "
-                    f"the end; max_evaluations is {self.max_evaluations}: lower n_points."
-                )
-            n_jobs = self.n_jobs if self.n_runs == 1 else 1
-            return partial(scan, n_points=self.n_points, n_jobs=n_jobs)
-        if limit is None:
-            limit = 7 + 4 * p + (4 * p**2 if self.objective == "loss" else 0)
-        return partial(surrogate, max_evaluations=limit)
-
-    @contextmanager
-    def _progress(self) -> Iterator[Callable[[Evaluation], None]]:
-        if not self.verbose:
-            yield ignore
-            return
-        with tqdm(desc=f"{self.objective} {self.search}", unit="θ") as bar:
-
-            def report(evaluation: Evaluation) -> None:
-                theta = ", ".join(f"{value:.4g}" for value in evaluation.theta)
-                bar.set_postfix_str(f"θ = {theta}, AUC = {evaluation.auc:.4f}", refresh=False)
-                bar.update()
-
-            yield report
-
-    def _keep(self, runs: list[_Run], samples: Samples) -> None:
-        """Make of the runs what the fitted estimator shows."""
+    def _keep(self, runs: list[Run], samples: Samples) -> None:
+        """Combine the runs, and set the attributes of the fitted estimator."""
         self.result_, self.runs_ = combine_runs(
             [run.result for run in runs],
             runs[0].space,
@@ -559,4 +519,4 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             fitted=self._samples,
             n_folds=classifier.n_folds,
         )
-        return score_of(self, samples, classifier)
+        return auc_score(self, samples, classifier)

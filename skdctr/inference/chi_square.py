@@ -18,7 +18,7 @@ from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
 from skdctr.inference.crossing import chi2_quantiles, closed_lines, crossing_distance
 from skdctr.inference.minuit import check_method, minos_contour, minos_interval
 from skdctr.inference.whitened import STEP, WhitenedEquations
-from skdctr.results.errors import sandwich
+from skdctr.results.covariance import sandwich
 from skdctr.results.fit_result import FitResult
 
 __all__ = ["ChiSquare"]

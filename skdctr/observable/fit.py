@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
 from skdctr.events.kinds import Events
 from skdctr.metrics import effective_sample_size
@@ -17,21 +18,24 @@ from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.generator import Correction
 from skdctr.observable.problem import ObservableProblem
 from skdctr.observable.regression import RegressionOptions, cross_fit
-from skdctr.results.errors import Sources, sandwich
-from skdctr.results.found import Found
+from skdctr.results.covariance import Sources, sandwich
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 from skdctr.training.folds import make_folds
 from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["fit_observable", "reco_information"]
 
+# Simulated events, and as many data, that the first references are found with, at most.
 _COARSE_ROWS = 60_000
 # Least effective share of the simulation at a reference.
 _LEAST_SHARE = 0.02
 # Distance from the reference, in widths of the score of one event, within which the observable
 # is as good as optimal: the information lost goes with its square.
 _CLOSE = 0.1
+# Distance, in the same units, within which a part of the events has done its work.
 _FAR = 0.3
+# References at most, of a part of the events and of all.
 _MAX_REFERENCES = 8
 
 
@@ -42,7 +46,7 @@ def fit_observable(
     corrections: Sequence[Correction],
     n_folds: int = 2,
     seed: int = 0,
-) -> Found:
+) -> Solution:
     """Fit θ: first on a part of the events, until the reference is near θ*, then on all.
 
     Parameters
@@ -52,11 +56,17 @@ def fit_observable(
     options : RegressionOptions
         Networks of the regressions.
     corrections : sequence of Correction
-        Of the weights by the generator sample, of which the best one is taken.
+        Corrections of the weights by the generator sample, of which the best one is taken.
     n_folds : int
         Parts of the cross-fit.
     seed : int
         Seed of all that is random.
+
+    Returns
+    -------
+    Solution
+        θ*, its covariance by source, the equation at the last reference, and the number of
+        references.
     """
     rng = np.random.default_rng(seed)
     coarse = problem.some(_COARSE_ROWS, rng)
@@ -84,7 +94,7 @@ def fit_observable(
     sources, messages = _errors(equation, theta)
     if not converged:
         messages.append(Message(f"θ still moved after {len(references)} references"))
-    return Found(theta, sources, converged, messages, equation, len(references))
+    return Solution(theta, sources, converged, messages, equation, len(references))
 
 
 def _errors(equation: EstimatingEquation, theta: FloatArray) -> tuple[Sources, list[Message]]:
@@ -94,7 +104,7 @@ def _errors(equation: EstimatingEquation, theta: FloatArray) -> tuple[Sources, l
     slope = equation.jacobian(theta) * width
     by_source = equation.covariance(theta)
     # In whitened equations the curvature is that of χ², which tells what is not identified.
-    combine = slope.T @ np.linalg.pinv(by_source.total(len(slope)), hermitian=True)
+    combine = slope.T @ pseudo_inverse(by_source.total(len(slope)))
     scatter = by_source.propagated(combine)
     curvature = combine @ slope
     if problem.constraints:
@@ -107,8 +117,8 @@ def _reachable(problem: ObservableProblem, start: FloatArray, end: FloatArray) -
     """Go towards a point as far as the simulation has events left."""
     step = end - start
     for _ in range(10):
-        every = [problem.sim_weights(part, start + step) for part in problem.parts]
-        if all(effective_sample_size(each) >= _LEAST_SHARE * len(each) for each in every):
+        by_part = [problem.sim_weights(part, start + step) for part in problem.parts]
+        if all(effective_sample_size(each) >= _LEAST_SHARE * len(each) for each in by_part):
             return np.asarray(start + step)
         step = step / 2
     return start
@@ -124,9 +134,9 @@ def reco_information(
     n_folds: int = 2,
     seed: int = 0,
 ) -> FloatArray:
-    """Compute the Fisher information of one reconstructed event, (p, p).
+    """Compute the Fisher information of one reconstructed event, as far as a regression finds it.
 
-    As far as a regression finds it: that of the mean of the cross-fitted score.
+    It is the information that the mean of the cross-fitted score carries.
 
     Parameters
     ----------
@@ -137,13 +147,18 @@ def reco_information(
     sim_weight : ndarray of shape (n,)
         Event weights before any reweighting.
     theta : ndarray of shape (p,)
-        Where.
+        The θ at which the information is wanted.
     options : RegressionOptions
         Networks of the regression.
     n_folds : int
         Parts of the cross-fit.
     seed : int
         Seed of folds and networks.
+
+    Returns
+    -------
+    ndarray of shape (p, p)
+        Per unit of each parameter, squared.
     """
     weight = sim_weight * np.exp(weights.log_weights(theta))
     score = weights.gradient(theta)
@@ -153,5 +168,5 @@ def reco_information(
     observable = observable - np.average(observable, axis=0, weights=weight)
     slope = (observable * weight[:, None]).T @ score / weight.sum()
     scatter = (observable * weight[:, None]).T @ observable / weight.sum()
-    information: FloatArray = slope.T @ np.linalg.pinv(scatter, hermitian=True) @ slope
+    information: FloatArray = slope.T @ pseudo_inverse(scatter) @ slope
     return information

@@ -3,10 +3,10 @@ r"""Means of functions of x_G at any θ, from generator events at many θ.
 All generator events, nominal or not, are one mixture of known composition. An event weighted by
 w(x; θ)/q(x), where q is the average of w over the θ of the sample, stands for θ with a bounded
 weight, however far θ is from nominal. The error of the weights' couplings, where it is known, adds
-to that of the events. Where it is not, or the events exclude the weights or have not been seen by
-them, a polynomial in θ, fitted to what the events of each θ say beyond the weights, takes out what
-these have wrong: the prediction is right if either of the two is. Of the couplings' error it leaves
-what varies faster with θ.
+to that of the events. Where it is not known, or the events exclude the weights or have not been
+seen by them, a polynomial in θ is fitted to what the events of each θ say beyond the weights, and
+takes out what these have wrong: the prediction is right if the weights or the polynomial are. Of
+the couplings' error the polynomial leaves what varies faster with θ.
 
 References
 ----------
@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
 from skdctr.parameters.cells import theta_cells
 from skdctr.parameters.polynomials import Product, Selection, ThetaBasis, exponents, interpolate
@@ -35,13 +36,15 @@ __all__ = ["Correction", "GeneratorPrediction", "GeneratorSample", "predict_gene
 
 IndexArray = NDArray[np.intp]
 
-# Values of θ that the mixture density is averaged over, and those at which means are tabulated.
+# Values of θ that the mixture density is averaged over, and those at which means are tabulated, by
+# the number of parameters; the last line is for three parameters and more.
 _DENSITY_NODES = {1: 128, 2: 512}
 _NODES = {1: 64, 2: 128}
 _MORE_DENSITY_NODES, _MORE_NODES = 1024, 256
-# Elements of the table of weights, events times nodes: 200 MB.
+# Elements of the table of weights, events times nodes: 200 MB in single precision.
 _TABLE_SIZE = 50_000_000
-# Weights that know their error are corrected only where the generator events exclude them so.
+# p-value below which the generator events exclude weights that know their error, which are then
+# corrected all the same.
 _EXCLUDED_AT = 0.001
 
 
@@ -54,7 +57,7 @@ class Correction:
     degree : int
         Total degree; −1 for no correction.
     share : float
-        Part of the generator events, those with θ nearest to the reference, that it is fitted to.
+        Part of the generator events that it is fitted to, those with θ nearest to the reference.
     """
 
     degree: int
@@ -62,21 +65,21 @@ class Correction:
 
 
 @dataclass(eq=False)
-class _OfMixture:
-    """How sums of means at several θ depend on the weights: numerator w and mixture q.
+class _MixtureDependence:
+    """How k sums of means at several θ depend on the weights, by the numerator w and the mixture q.
 
     Attributes
     ----------
     weights : EventWeights
-        Of n events.
+        Weights of n events.
     theta : ndarray of shape (t, p)
-        Where the means are taken.
+        Values of θ at which the means are taken.
     columns : ndarray of shape (k, n, t)
         Derivative of each number by the log-weight of each event at each θ.
     nodes : ndarray of shape (q, p)
         Values of θ that the mixture is made of.
     shares : ndarray of shape (n, q)
-        Posterior share of each in each event.
+        Posterior share of each node in each event.
     """
 
     weights: EventWeights
@@ -88,10 +91,10 @@ class _OfMixture:
     def by_coupling(self, couplings: Couplings) -> FloatArray:
         """Return the derivative by each coupling, (k, b·a)."""
         functions = couplings.event_functions.cpu().numpy().astype(np.float64)
-        there = couplings.parameter_functions(self.theta)
+        numerator = couplings.parameter_functions(self.theta)
         mixture = self.shares @ couplings.parameter_functions(self.nodes)
         slopes = [
-            functions.T @ column @ there - (functions * column.sum(axis=1)[:, None]).T @ mixture
+            functions.T @ column @ numerator - (functions * column.sum(axis=1)[:, None]).T @ mixture
             for column in self.columns
         ]
         return np.stack([slope.ravel() for slope in slopes])
@@ -111,12 +114,12 @@ class GeneratorSample:
     nominal : ndarray of shape (p,)
         θ₀.
     rng : Generator
-        Chooses rows and nodes.
+        Chooses the events of the table.
 
     Attributes
     ----------
     mixture_rows : ndarray of int of shape (m,)
-        Events of the table.
+        Numbers of the events of the table.
     nodes : ndarray of shape (q, p)
         Values of θ at which means are tabulated.
     table : ndarray of float32 of shape (m, q)
@@ -144,10 +147,21 @@ class GeneratorSample:
         self.weights = weights.subset(rows) if n_rows < len(theta) else weights
         self.log_base = np.log(np.abs(event_weight[rows]))
         self.sign = np.sign(event_weight[rows])
-        # The density that signed events have, as negative ones make up for others.
+        # Shares of the mixture are sums of signed weights, as negative ones make up for others.
         self._tabulate(*density, max(float(event_weight[is_nominal].sum()), 0.0))
 
     def _tabulate(self, nodes: FloatArray, shares: FloatArray, nominal_share: float) -> None:
+        """Compute the density of the mixture and the table of weights.
+
+        Parameters
+        ----------
+        nodes : ndarray of shape (q, p)
+            Values of θ that the mixture is made of, beside θ₀.
+        shares : ndarray of shape (q,)
+            Sum of event weights of each.
+        nominal_share : float
+            Sum of event weights of θ₀, whose weights w are 1.
+        """
         with np.errstate(divide="ignore"):
             logarithm = np.log(np.append(shares, nominal_share))
         logarithm -= np.logaddexp.reduce(logarithm)
@@ -162,7 +176,7 @@ class GeneratorSample:
             self.table[:, column] = self.mixture_weights(node)
 
     def mixture_weights(self, theta: FloatArray) -> FloatArray:
-        """Return weights of the events of the table that stand for θ, (m,), of sum 1."""
+        """Return the weights with which the events of the table stand for θ, (m,), of sum 1."""
         weight = self.sign * np.exp(self.log_base + self.weights.log_weights(theta))
         normalised: FloatArray = weight / weight.sum()
         return normalised
@@ -180,9 +194,9 @@ class GeneratorSample:
         Parameters
         ----------
         values : ndarray of shape (m, k)
-            Of the events of the table.
+            Values of the events of the table.
         theta : ndarray of shape (t, p)
-            Where the means are taken.
+            Values of θ at which the means are taken.
         combine : ndarray of shape (t, k)
             Share of the mean at each θ in each sum.
 
@@ -193,7 +207,7 @@ class GeneratorSample:
         """
         if not self.knows_weights:
             return None
-        # The mean of a derivative needs fewer events than the mean itself.
+        # `DERIVATIVE_ROWS` says why fewer events will do.
         rows = np.arange(0, len(values), math.ceil(len(values) / DERIVATIVE_ROWS))
         part = self.weights.subset(rows)
         columns = np.empty((values.shape[1], len(rows), len(theta)))
@@ -203,7 +217,8 @@ class GeneratorSample:
             centred = (values[rows] - weight @ values) * (weight[rows] * scale)[:, None]
             columns[:, :, t] = (centred * combine[t]).T
         shares = self._node_shares(rows)
-        return coupling_covariance([_OfMixture(part, theta, columns, self.density_nodes, shares)])
+        dependence = _MixtureDependence(part, theta, columns, self.density_nodes, shares)
+        return coupling_covariance([dependence])
 
     def _node_shares(self, rows: IndexArray) -> FloatArray:
         """Return the posterior share of each density node in events of the table, (m, q)."""
@@ -224,13 +239,27 @@ class GeneratorPrediction:
     sample : GeneratorSample
         The events.
     values : ndarray of shape (n, k)
-        r of every generator event.
+        The function r of every generator event.
     reference : ndarray of shape (p,)
         θ near which the prediction is wanted.
     information : ndarray of shape (p, p)
-        Metric of the distance from the reference.
+        Fisher information, the metric of the distance from the reference.
     correction : Correction
         Polynomial that corrects the weights.
+
+    Attributes
+    ----------
+    mixed : ndarray of shape (m, k)
+        r of the events of the table.
+    node_means : ndarray of shape (q, k)
+        E[r] by the weights alone at the nodes of the table.
+    rows : ndarray of int of shape (c,)
+        Generator events that the correction is fitted to; this and what follows exists only where
+        there is a correction.
+    residual : ndarray of shape (c, k)
+        What these events say beyond the weights and the correction.
+    combine : ndarray of shape (c, t, k)
+        Derivative of the t coefficients of the correction by what each of these events says.
     """
 
     def __init__(
@@ -244,28 +273,31 @@ class GeneratorPrediction:
         self.sample, self.values, self.correction = sample, values, correction
         self.interpolation: Selection | Product
         self.mixed = values[sample.mixture_rows]
-        table = sample.table
-        self.node_means = (table.T @ self.mixed.astype(np.float32)).astype(np.float64)
-        if correction.degree < 0:
-            return
-        off = sample.theta - reference
-        distance = np.einsum("np,pq,nq->n", off, information, off)
-        n_taken = math.ceil(correction.share * len(distance))
+        self.node_means = (sample.table.T @ self.mixed.astype(np.float32)).astype(np.float64)
+        if correction.degree >= 0:
+            self._fit_correction(reference, information)
+
+    def _fit_correction(self, reference: FloatArray, information: FloatArray) -> None:
+        """Fit a polynomial in θ to what the events near the reference say beyond the weights."""
+        sample, values = self.sample, self.values
+        step = sample.theta - reference
+        distance = np.einsum("np,pq,nq->n", step, information, step)
+        n_taken = math.ceil(self.correction.share * len(distance))
         edge = np.partition(distance, n_taken - 1)[n_taken - 1]
         self.rows = np.flatnonzero(distance <= edge)
         theta, weight = sample.theta[self.rows], sample.event_weight[self.rows]
         self.interpolation = interpolate(sample.nodes, theta)
-        self.basis = ThetaBasis.over(theta, correction.degree)
+        self.basis = ThetaBasis.over(theta, self.correction.degree)
         functions = self.basis(theta)
         self.residual = values[self.rows] - self.interpolation @ self.node_means
         # Where r varies more an event says less; the nodes tell how much it varies.
-        spread = table.T @ (self.mixed**2).astype(np.float32) - self.node_means**2
-        log_spread = np.log(np.maximum(spread, 1e-3 * np.median(spread, axis=0)))
-        scatter = np.exp(self.interpolation @ log_spread)
+        variance = sample.table.T @ (self.mixed**2).astype(np.float32) - self.node_means**2
+        log_variance = np.log(np.maximum(variance, 1e-3 * np.median(variance, axis=0)))
+        event_variance = np.exp(self.interpolation @ log_variance)
         self.combine = np.empty((len(theta), len(self.basis.terms), values.shape[1]))
         self.coefficients = np.empty((len(self.basis.terms), values.shape[1]))
         for k in range(values.shape[1]):
-            weighted = functions * (weight / scatter[:, k])[:, None]
+            weighted = functions * (weight / event_variance[:, k])[:, None]
             normal = np.linalg.pinv(weighted.T @ functions, hermitian=True)
             self.combine[:, :, k] = weighted @ normal
             self.coefficients[:, k] = self.combine[:, :, k].T @ self.residual[:, k]
@@ -281,29 +313,40 @@ class GeneratorPrediction:
     def covariances(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Compute the two parts of the covariance of the mean, (k, k) each.
 
-        That of the scatter of events, and of the weights' own error, as far as no correction takes
-        it out. They are not independent, but their sum is never too small by much.
+        The first is that of the scatter of events, the second that of the weights' own error, as
+        far as no correction takes it out. They are not independent, but their sum is never too
+        small by much.
         """
         influence = self.influence(theta)
-        of_events: FloatArray = influence.T @ influence
-        points, shares = theta[None], np.ones((1, len(of_events)))
+        event_covariance: FloatArray = influence.T @ influence
+        points, shares = theta[None], np.ones((1, len(event_covariance)))
         if self.correction.degree >= 0:
             points = np.concatenate([points, self.sample.nodes])
-            shares = np.concatenate([shares, -self._of_correction(theta)[1]])
-        of_weights = self.sample.weight_covariance(self.mixed, points, shares)
-        return of_events, np.zeros_like(of_events) if of_weights is None else of_weights
+            shares = np.concatenate([shares, -self._correction_shares(theta)[1]])
+        weight_covariance = self.sample.weight_covariance(self.mixed, points, shares)
+        if weight_covariance is None:
+            return event_covariance, np.zeros_like(event_covariance)
+        return event_covariance, weight_covariance
 
     def correction_covariance(self, theta: FloatArray) -> FloatArray | None:
         """Compute the covariance that the weights' own error gives the correction, (k, k).
 
-        None where the weights do not know.
+        None is returned where the weights do not know their error.
         """
         return self.sample.weight_covariance(
-            self.mixed, self.sample.nodes, self._of_correction(theta)[1]
+            self.mixed, self.sample.nodes, self._correction_shares(theta)[1]
         )
 
-    def _of_correction(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return what the correction adds of each event, (n, k), and takes of each node, (q, k)."""
+    def _correction_shares(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the shares that the correction at θ adds of events and takes off nodes.
+
+        Returns
+        -------
+        event_shares : ndarray of shape (c, k)
+            Share of r of each event of `rows`.
+        node_shares : ndarray of shape (q, k)
+            Share of the mean by the weights at each node.
+        """
         combine = np.einsum("ntk,t->nk", self.combine, self.basis(theta[None])[0])
         return combine, self.interpolation.T @ combine
 
@@ -314,10 +357,10 @@ class GeneratorPrediction:
         share = weight[:, None] * (self.mixed - weight @ self.mixed)
         total = np.zeros_like(self.values)
         if self.correction.degree >= 0:
-            combine, nodes = self._of_correction(theta)
-            total[self.rows] += combine * self.residual
-            projected = sample.table @ nodes.astype(np.float32)
-            means = sample.table @ (nodes * self.node_means).astype(np.float32)
+            event_shares, node_shares = self._correction_shares(theta)
+            total[self.rows] += event_shares * self.residual
+            projected = sample.table @ node_shares.astype(np.float32)
+            means = sample.table @ (node_shares * self.node_means).astype(np.float32)
             share = share - (projected * self.mixed - means)
         # The table may hold a part of the events, whose scatter is then that of fewer.
         total[sample.mixture_rows] += share
@@ -334,18 +377,22 @@ def predict_generator(
 ) -> GeneratorPrediction:
     """Predict with the correction that promises the smallest error at the reference.
 
-    Weights that know their error need none, unless the most flexible one excludes them. Else
-    variance and bias are estimated for each: the bias from the difference to the last one, the
-    most flexible, as far as it exceeds its own error.
+    Weights that know their error need no correction, unless the most flexible one excludes them.
+    Otherwise the variance and the bias of each are estimated: the bias from the difference to the
+    last one, the most flexible, as far as it exceeds its own error.
 
     Parameters
     ----------
     sample, values, reference, information
         As for `GeneratorPrediction`.
     corrections : sequence of Correction
-        From the stiffest to the most flexible.
+        Polynomials, from the stiffest to the most flexible.
     metric : ndarray of shape (k, k)
-        What errors of the k means count.
+        Weight that errors of the k means have in the choice, the inverse of a covariance.
+
+    Returns
+    -------
+    GeneratorPrediction
 
     References
     ----------
@@ -358,28 +405,29 @@ def predict_generator(
     def make(correction: Correction) -> GeneratorPrediction:
         return GeneratorPrediction(sample, values, reference, information, correction)
 
-    *others, last = usable or corrections[:1]
+    *stiffer, last = usable or corrections[:1]
     flexible = make(last)
-    if not others:
+    if not stiffer:
         return flexible
-    at_most, widest = flexible.mean(reference), flexible.influence(reference)
+    flexible_mean, flexible_influence = flexible.mean(reference), flexible.influence(reference)
 
     def difference(prediction: GeneratorPrediction) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the difference to the flexible one, its covariance, and the own influence."""
         influence = prediction.influence(reference)
-        between = influence - widest
-        return prediction.mean(reference) - at_most, between.T @ between, influence
+        change = influence - flexible_influence
+        return prediction.mean(reference) - flexible_mean, change.T @ change, influence
 
     def risk(prediction: GeneratorPrediction) -> float:
-        off, between, influence = difference(prediction)
-        excess = float(off @ metric @ off) - float(np.sum(between * metric))
+        bias, covariance, influence = difference(prediction)
+        excess = float(bias @ metric @ bias) - float(np.sum(covariance * metric))
         return float(np.sum((influence @ metric) * influence) + max(excess, 0.0))
 
-    if others[0].degree < 0:
-        of_weights = flexible.correction_covariance(reference)
-        if of_weights is not None:
-            plain = make(others.pop(0))
-            off, between, _ = difference(plain)
-            distance = float(off @ np.linalg.pinv(between + of_weights, hermitian=True) @ off)
-            if chi2.sf(distance, len(off)) > _EXCLUDED_AT:
+    if stiffer[0].degree < 0:
+        weight_covariance = flexible.correction_covariance(reference)
+        if weight_covariance is not None:
+            plain = make(stiffer.pop(0))
+            bias, covariance, _ = difference(plain)
+            inverse = pseudo_inverse(covariance + weight_covariance)
+            if chi2.sf(float(bias @ inverse @ bias), len(bias)) > _EXCLUDED_AT:
                 return plain
-    return min([*map(make, others), flexible], key=risk)
+    return min([*map(make, stiffer), flexible], key=risk)

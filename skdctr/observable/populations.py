@@ -9,9 +9,11 @@ from skdctr.observable.problem import ObservableProblem
 
 __all__ = ["differing_populations"]
 
-# When they are two: in errors and in widths.
-_DIFFERENT_AT = 6.0
-_DIFFERENT_SHARE = 0.02
+# Difference of the means of a score, or of its square, from which on the populations are two: in
+# standard errors, and in widths of the score, as large samples show differences that do not matter.
+_DIFFERENT_AT, _DIFFERENT_SHARE = 6.0, 0.02
+# Generator events at θ₀ that are enough to be compared by themselves; with fewer all of them are
+# weighted to θ₀.
 _LEAST_NOMINAL = 500
 
 
@@ -29,7 +31,7 @@ def differing_populations(problem: ObservableProblem) -> str | None:
     Returns
     -------
     str or None
-        What differs.
+        A phrase that says what differs; None where nothing does.
     """
     part, nominal = problem.parts[0], problem.space.nominal
     if part.generator is None:
@@ -41,27 +43,27 @@ def differing_populations(problem: ObservableProblem) -> str | None:
     if at_nominal.sum() >= _LEAST_NOMINAL:
         share = np.where(at_nominal, sample.event_weight[rows], 0.0)
         share = share / share.sum()
-    ours = problem.sim_weight / problem.sim_weight.sum()
-    scores = part.sim.gradient(nominal), sample.weights.gradient(nominal)
-    worst = ""
+    sim_share = problem.sim_weight / problem.sim_weight.sum()
+    sim_score, generator_score = part.sim.gradient(nominal), sample.weights.gradient(nominal)
+    difference: str | None = None
     for power in (1, 2):
-        (mean, variance), (other, other_variance) = (
-            _moment(score**power, weight)
-            for score, weight in zip(scores, (ours, share), strict=True)
-        )
-        spread = np.sqrt(_moment(scores[0] ** power, ours, single=True)[1])
-        off = np.abs(mean - other)
+        mean, variance = _moment(sim_score**power, sim_share)
+        generator_mean, generator_variance = _moment(generator_score**power, share)
+        width = np.sqrt(_moment(sim_score**power, sim_share, single=True)[1])
+        distance = np.abs(mean - generator_mean)
         with np.errstate(invalid="ignore", divide="ignore"):
-            pulls = off / np.sqrt(variance + other_variance)
-        for name, pull, relative in zip(problem.space.names, pulls, off / spread, strict=True):
+            pulls = distance / np.sqrt(variance + generator_variance)
+        for name, pull, relative in zip(problem.space.names, pulls, distance / width, strict=True):
             if pull > _DIFFERENT_AT and relative > _DIFFERENT_SHARE:
-                worst = f"their scores in {name} differ by {relative:.2g} widths, {pull:.0f} errors"
-    return worst or None
+                difference = (
+                    f"their scores in {name} differ by {relative:.2g} widths, {pull:.0f} errors"
+                )
+    return difference
 
 
 def _moment(
     values: FloatArray, share: FloatArray, *, single: bool = False
 ) -> tuple[FloatArray, FloatArray]:
-    """Weighted mean, and its variance or that of a single event."""
+    """Compute a weighted mean, (p,), and its variance or, with `single`, that of one event."""
     mean = share @ values
     return mean, (share if single else share**2) @ (values - mean) ** 2

@@ -25,11 +25,11 @@ class GeneratorEvents:
     Attributes
     ----------
     events : ndarray of shape (l, f) or PackedEvents
-        Features.
+        Their features.
     weights : EventWeights
-        Of all of them, as a function of θ.
+        Their weights as a function of θ.
     sample : GeneratorSample
-        What is known of them.
+        The mixture of θ that they are, tabulated.
     """
 
     events: Events
@@ -39,16 +39,17 @@ class GeneratorEvents:
 
 @dataclass(frozen=True, eq=False)
 class LearnedWeights:
-    """The weights that one part of a cross-fit has learned, or all events.
+    """The weights that one part of a cross-fit has learned, or all events where there are no parts.
 
     Attributes
     ----------
     sim : EventWeights
-        Of the simulated events.
+        Weights of the simulated events.
     data : EventWeights or None
-        Of the data, where these are at generator level.
+        Weights of the data, where these are at generator level.
     generator : GeneratorEvents or None
-        Without them the prediction relies on the weights alone.
+        Generator events that correct the weights; without them the prediction relies on the
+        weights alone.
     """
 
     sim: EventWeights
@@ -64,20 +65,22 @@ class ObservableProblem:
     ----------
     parts : sequence of LearnedWeights
         One, or those of a cross-fit, each with the generator events that it has not seen.
-    sim_gen : ndarray of shape (n, f)
+    sim_gen : ndarray of shape (n, f) or PackedEvents
         Simulation at generator level.
-    sim : ndarray of shape (n, m)
+    sim : ndarray of shape (n, m) or PackedEvents
         Its reconstructed features; rows of events that are lost hold anything.
     passed : ndarray of bool of shape (n,)
         Events that the reconstruction kept.
     sim_weight : ndarray of shape (n,)
         Event weights before any reweighting.
-    data, data_weight : ndarray of shape (k, m), (k,)
+    data : ndarray of shape (k, m) or PackedEvents
         Data.
+    data_weight : ndarray of shape (k,)
+        Event weights of the data.
     space : ParameterSpace
         Names of the parameters, θ₀, and the range that is searched.
     constraints : Constraints
-        What is known of parameters beforehand.
+        Mean and standard deviation of some parameters.
     """
 
     parts: Sequence[LearnedWeights]
@@ -91,11 +94,14 @@ class ObservableProblem:
     constraints: Constraints = field(default_factory=Constraints)
 
     def without_generator(self) -> ObservableProblem:
-        """Return the same without generator events."""
+        """Return the problem without generator events."""
         return replace(self, parts=[replace(part, generator=None) for part in self.parts])
 
     def some(self, n: int, rng: np.random.Generator) -> ObservableProblem:
-        """Return the same with at most n simulated events and n of data, and no generator."""
+        """Return the problem with at most n simulated events and n data, drawn at random.
+
+        It has no generator events.
+        """
         rows = _some(len(self.sim_gen), n, rng)
         data = _some(len(self.data), n, rng)
         parts = [
@@ -116,7 +122,7 @@ class ObservableProblem:
         )
 
     def knowledge(self) -> tuple[FloatArray, FloatArray]:
-        """Return mean and inverse standard deviation of each parameter, (p,), 0 where unknown."""
+        """Return mean and inverse standard deviation by the constraints, (p,), 0 without one."""
         mean, deviation = self.constraints.arrays(self.space.names)
         return mean, 1 / deviation
 
@@ -133,9 +139,10 @@ class ObservableProblem:
 
 def centred(values: FloatArray, weight: FloatArray) -> FloatArray:
     """Subtract the weighted mean of each column."""
-    off: FloatArray = values - np.average(values, axis=0, weights=weight)
-    return off
+    deviation: FloatArray = values - np.average(values, axis=0, weights=weight)
+    return deviation
 
 
 def _some(n_all: int, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw at most n of the numbers below `n_all`, in ascending order."""
     return np.arange(n_all) if n_all <= n else np.sort(rng.choice(n_all, n, replace=False))

@@ -25,9 +25,10 @@ from skdctr.training.train import train
 
 __all__ = ["ConditionalMean", "RegressionOptions", "cross_fit"]
 
-# Steps of a regression's training, its epochs, and the events it takes at the most.
-_AUTO_STEPS = 300
-_AUTO_EPOCHS = (1, 30)
+# Steps of gradient descent that max_epochs="auto" aims at, and the least and the largest number of
+# epochs that it takes.
+_AUTO_STEPS, _AUTO_EPOCHS = 300, (1, 30)
+# Events that a regression takes at the most; `RegressionOptions.max_rows` says why.
 _MAX_ROWS = 200_000
 
 
@@ -40,7 +41,7 @@ class RegressionOptions:
     layers : dict
         `hidden_layer_sizes` and `activation` of the networks.
     training : callable
-        Makes the training options from the number of events.
+        ``training(n_events)`` makes the training options.
     max_rows : int
         Events that one network trains on at the most: beyond some 10⁵ the statistical error of
         a fit no longer depends on the regression.
@@ -68,16 +69,16 @@ class RegressionOptions:
 
 @dataclass(frozen=True)
 class ConditionalMean:
-    """One network a fold, each trained on the other folds.
+    """E[t | x] by one network for each fold, which has been trained on the other folds.
 
     Attributes
     ----------
     networks : list of nn.Module
-        From standardised features to standardised targets.
+        Networks that map standardised features to standardised targets, by fold.
     features, targets : Scaling
-        Of both.
+        Scales by which features and targets are standardised.
     device : torch.device
-        Where the networks are.
+        The device of the networks.
     """
 
     networks: list[torch.nn.Module]
@@ -85,24 +86,25 @@ class ConditionalMean:
     targets: Scaling
     device: torch.device
 
-    def _member(self, fold: int, X: Events) -> FloatArray:
+    def _predict(self, fold: int, X: Events) -> FloatArray:
+        """Predict events by the network of one fold, (n, k)."""
         scaled = to_tensor(self.features(X), self.device)
         values = predict_logits(self.networks[fold], scaled).cpu().numpy().astype(np.float64)
-        known: FloatArray = values.reshape(len(X), -1) * self.targets.scale + self.targets.shift
-        return known
+        mean: FloatArray = values.reshape(len(X), -1) * self.targets.scale + self.targets.shift
+        return mean
 
     def out_of_fold(self, X: Events, folds: NDArray[np.intp]) -> FloatArray:
         """Predict each event of the regression by the network that has not seen it, (n, k)."""
         values = np.empty((len(X), len(self.targets.shift)))
         for fold in range(len(self.networks)):
             rows = folds == fold
-            values[rows] = self._member(fold, X[rows])
+            values[rows] = self._predict(fold, X[rows])
         return values
 
     def __call__(self, X: Events) -> FloatArray:
         """Predict other events by the mean of the networks, (n, k)."""
-        members = [self._member(fold, X) for fold in range(len(self.networks))]
-        mean: FloatArray = np.mean(members, axis=0)
+        predictions = [self._predict(fold, X) for fold in range(len(self.networks))]
+        mean: FloatArray = np.mean(predictions, axis=0)
         return mean
 
 
@@ -115,14 +117,14 @@ def cross_fit(
     *,
     seed: int,
 ) -> ConditionalMean:
-    """Fit E[target | X] by weighted least squares, one network a fold.
+    """Fit E[target | X] by weighted least squares, by one network for each fold.
 
     Parameters
     ----------
     X : ndarray of shape (n, f) or PackedEvents
         Events.
     target : ndarray of shape (n, k)
-        What to average.
+        Values whose mean is wanted.
     weight : ndarray of shape (n,)
         Event weights, not negative.
     folds : ndarray of shape (n,)
@@ -130,7 +132,7 @@ def cross_fit(
     options : RegressionOptions
         Networks and their training.
     seed : int
-        Seed of initial weights, order of events and the choice of rows.
+        Seed of the initial weights of networks, the order of events and the choice of rows.
 
     Returns
     -------

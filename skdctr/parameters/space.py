@@ -18,6 +18,10 @@ from skdctr.exceptions import ExtrapolationWarning
 
 __all__ = ["ParameterSpace", "check_theta_rows", "numbers_of", "warn_if_outside"]
 
+# In scales: the range of a parameter without limits, and the unit of steps, for which a Gaussian
+# of unit width has the range of ±2 about its mean.
+_UNLIMITED, _UNIT = 100.0, 4.0
+
 
 def _has_words(values: Any) -> bool:
     try:
@@ -60,21 +64,44 @@ class ParameterSpace:
         θ₀, the parameters of the nominal sample.
     low, high : ndarray of shape (p,)
         The range that weights are trained in; infinite where there is no limit.
+    scale : ndarray of shape (p,), or None
+        The change of each parameter that changes log w by about 1, from which the steps of fits
+        follow, whatever the range and the unit; infinite where it changes nothing. None where
+        that is not known.
     """
 
     names: tuple[str, ...]
     nominal: FloatArray
     low: FloatArray
     high: FloatArray
+    scale: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
     def width(self) -> FloatArray:
-        """Range of each parameter, (p,); 1 where it has no limit."""
+        """Range of each parameter, (p,); `_UNLIMITED` scales, or 1, where it has no limit."""
+        unlimited = np.ones(len(self))
+        if self.scale is not None:
+            unlimited = np.where(np.isfinite(self.scale), _UNLIMITED * self.scale, 1.0)
         with np.errstate(invalid="ignore"):
-            return np.where(np.isfinite(self.high - self.low), self.high - self.low, 1.0)
+            width = self.high - self.low
+        return np.where(np.isfinite(width), width, unlimited)
+
+    @property
+    def unit(self) -> FloatArray:
+        """What the steps of derivatives and searches are measured in, (p,).
+
+        The range where it is narrow, else `_UNIT` scales.
+        """
+        if self.scale is None:
+            return self.width
+        return np.minimum(self.width, _UNIT * self.scale)
+
+    def measured(self, scale: FloatArray) -> ParameterSpace:
+        """Return the space with the scale, (p,), that weights have been found to have."""
+        return replace(self, scale=scale)
 
     @property
     def is_bounded(self) -> bool:

@@ -10,18 +10,29 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.typing import FloatArray
-from skdctr.results.errors import Sources
+from skdctr.exceptions import ExtrapolationWarning, ModelMismatchWarning
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
 
 __all__ = ["FitResult", "round_to_error"]
+
+# Warnings of a result that cannot be used, though its search has ended well.
+_OBJECTIONS = (ExtrapolationWarning, ModelMismatchWarning)
 
 
 def round_to_error(value: float, error: float) -> tuple[str, str]:
     """Round a value and its error to two significant digits of the error, as the PDG would.
 
+    Parameters
+    ----------
+    value, error : float
+        A number and its standard error.
+
     Returns
     -------
     value, error : str
+        Both with the same number of decimals. Where there is no finite positive error it is "?",
+        and the value has four digits.
     """
     if not (math.isfinite(error) and error > 0):
         return f"{value:.4g}", "?"
@@ -42,22 +53,22 @@ class FitResult:
     names : list of str
         Their names.
     covariance : ndarray of shape (p, p)
-        Sum over `sources`; NaN where nothing is known.
+        Covariance of `theta`, the sum over `sources`; NaN where nothing is known.
     sources : dict of str to ndarray of shape (p, p)
         Covariance by source.
     auc, auc_error : float
-        At θ, on events that the classifier has not seen: 0.5 where nothing tells data from
-        reweighted simulation. NaN for fits without a classifier.
+        AUC of the classifier at θ on events that it has not seen, and its standard error: 0.5
+        where nothing tells data from reweighted simulation. NaN for fits without a classifier.
     n_evaluations : int
         Classifiers trained, cross-fits counted once; steps of a gradient fit.
     effective_sample_size : float
-        Of the simulation at θ.
+        Effective number of simulated events at θ.
     n_events : dict of str to int
         Sizes of the samples.
     converged : bool
         Whether the search ended by its own criterion.
     messages : list of str
-        What the user should know; empty where all is well. Each is a
+        Sentences that speak against the result or limit it; empty where all is well. Each is a
         :class:`~skdctr.results.messages.Message`, a string that knows its warning.
     method : str
         Objective and search.
@@ -108,13 +119,23 @@ class FitResult:
         return 0.5 * math.erfc((self.auc - self.expected_auc) / self.auc_error / math.sqrt(2))
 
     def expectation(self) -> str:
-        """Say what the weights' own error explains of the AUC; nothing where none is known."""
+        """Return the phrase that tells which AUC the weights' own error explains, or ""."""
         return f", up to {self.expected_auc:.4f} expected" if self.expected_auc > 0.5 else ""
 
     @property
     def valid(self) -> bool:
-        """Whether the search converged and every parameter has a finite error."""
-        return self.converged and bool(np.isfinite(self.errors).all())
+        """Whether the numbers can be used.
+
+        The search has converged away from all bounds, every parameter has a finite error, the
+        model describes the data, and no weight at θ is extrapolated. `messages` say which does not
+        hold.
+        """
+        usable = self.converged and bool(np.isfinite(self.errors).all())
+        return usable and not self._objections()
+
+    def _objections(self) -> list[str]:
+        """Return the messages with which a result is not valid, whatever its numbers."""
+        return [each for each in self.messages if getattr(each, "category", None) in _OBJECTIONS]
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per parameter: value, error, and the error of each source."""
@@ -126,20 +147,23 @@ class FitResult:
         return table
 
     def _lines(self) -> list[str]:
+        """Return one line for each parameter, and one for the AUC where there is one."""
         lines = []
         for name, value, error in zip(self.names, self.theta, self.errors, strict=True):
             shown, uncertainty = round_to_error(float(value), float(error))
             lines.append(f"{name} = {shown} ± {uncertainty}")
         if math.isfinite(self.auc):
-            known = math.isfinite(self.p_value)
-            goodness = f" (p = {self.p_value:.2g}{self.expectation()})" if known else ""
+            has_p_value = math.isfinite(self.p_value)
+            goodness = f" (p = {self.p_value:.2g}{self.expectation()})" if has_p_value else ""
             lines.append(f"AUC = {self.auc:.4f} ± {self.auc_error:.4f}{goodness}")
         return lines
 
     def __str__(self) -> str:
         state = "valid" if self.valid else "NOT VALID"
         sizes = ", ".join(f"{count} {sample}" for sample, count in self.n_events.items())
+        objections = self._objections()
         lines = [f"FitResult ({self.method}): {state}"]
+        lines += [f"  ! {message}" for message in objections]
         lines += [f"  {line}" for line in self._lines()]
         if len(self.sources) > 1:
             shares = []
@@ -151,14 +175,16 @@ class FitResult:
             f"  {self.n_evaluations} evaluations; {sizes}; effective sample size at θ "
             f"{self.effective_sample_size:.0f}"
         )
-        lines += [f"  ! {message}" for message in self.messages]
+        lines += [f"  ! {message}" for message in self.messages if message not in objections]
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         state = "valid" if self.valid else "<b>not valid</b>"
-        notes = "".join(f"<li>{html.escape(message)}</li>" for message in self.messages)
+        objections = self._objections()
+        ordered = [*objections, *(each for each in self.messages if each not in objections)]
+        notes = "".join(f"<li>{html.escape(message)}</li>" for message in ordered)
         auc = f"<p>{self._lines()[-1]}</p>" if math.isfinite(self.auc) else ""
         return (
             f"<p>{html.escape(self.method)}: {state}</p>"

@@ -1,4 +1,4 @@
-"""What a result says beside its numbers, and the warning that says it."""
+"""The sentences that a result has beside its numbers, and the warnings that they become."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Message(str):
     text : str
         The sentence.
     category : type of Warning or None
-        Class of the warning; None is a remark that stands in the result only.
+        Class of the warning. A message without one stands in the result only.
     """
 
     __slots__ = ("category",)
     category: type[Warning] | None
 
     def __new__(cls, text: str, category: type[Warning] | None = ConvergenceWarning) -> Self:
-        """Attach the category to a string."""
+        """Make a string that has a category."""
         message = super().__new__(cls, text)
         message.category = category
         return message
@@ -36,7 +36,13 @@ class Message(str):
 
 
 def warn_of(messages: Iterable[Message]) -> None:
-    """Issue the messages of a result as warnings of their categories."""
+    """Issue the messages of a result as warnings of their categories.
+
+    Parameters
+    ----------
+    messages : iterable of Message
+        Messages; those without a category are passed over.
+    """
     for message in messages:
         if message.category is not None:
             warn_user(str(message), message.category)

@@ -1,11 +1,11 @@
 """Reweighters, which learn the weights from generator events or know them.
 
-Generator events and the θ of each come in; a reweighter that binds events to `weights` goes out.
-Does not know the fits, nor the two ways to θ*, `comparison` and `observable`.
+Generator events and the θ of each come in; a reweighter goes out, which binds events to their
+`weights`. No fit is imported here, nor one of the two ways to θ*, `comparison` and `observable`.
+
+The package's own reweighters are at the top level; here is the base of a reweighter of your own.
 """
 
-from skdctr.reweighting.analytic import AnalyticReweighter
 from skdctr.reweighting.base import BaseReweighter
-from skdctr.reweighting.dctr import DCTRReweighter
 
-__all__ = ["AnalyticReweighter", "BaseReweighter", "DCTRReweighter"]
+__all__ = ["BaseReweighter"]

@@ -24,13 +24,26 @@ from skdctr.weights.function_weights import FunctionWeights
 
 __all__ = ["AnalyticReweighter"]
 
-# Range of the tilt in units of each feature's width.
+# Range of the tilt's parameters to either side of 0, in units of each feature's width. At its end
+# about one event in 10⁴ of a Gaussian feature still counts, exp(−3²).
 _TILT_RANGE = 3.0
 
 
 @dataclass(frozen=True, eq=False)
 class ExponentialTilt:
-    """log w = θ·z − log E[exp(θ·z)], z the standardised features, E over the nominal sample."""
+    """log w = θ·z − log E[exp(θ·z)], z the standardised features, E over the nominal sample.
+
+    Attributes
+    ----------
+    scaling : Scaling
+        Standardises features of events.
+    z : ndarray of shape (n, f)
+        Standardised features of the nominal sample.
+    log_share : ndarray of shape (n,)
+        Logarithm of the size of each nominal event's weight over the sum of all weights.
+    sign : ndarray of shape (n,)
+        Sign of each nominal event's weight.
+    """
 
     scaling: Scaling
     z: FloatArray
@@ -128,7 +141,7 @@ class AnalyticReweighter(BaseReweighter):
         TypeError
             If `log_weight` is not callable.
         ValueError
-            If the events are not finite, or `theta_nominal` or `theta_bounds` are no parameters.
+            If the events are not finite, or `theta_nominal` or `theta_bounds` are not valid.
         """
         with all_or_nothing(self):
             if self.log_weight is not None and not callable(self.log_weight):
@@ -153,11 +166,12 @@ class AnalyticReweighter(BaseReweighter):
         return self
 
     def _make_space(self, n_features: int, columns: list[str] | None) -> ParameterSpace:
-        tilt = self.log_weight is None
+        """Make the names, the nominal values and the range of θ, and check them."""
+        is_tilt = self.log_weight is None
         nominal = self.theta_nominal
         if isinstance(nominal, Mapping):
             names = list(nominal)
-        elif tilt:
+        elif is_tilt:
             names = columns or [f"theta_{k}" for k in range(n_features)]
             nominal = np.full(n_features, nominal) if np.ndim(nominal) == 0 else nominal
         else:
@@ -168,21 +182,21 @@ class AnalyticReweighter(BaseReweighter):
                 f"theta_nominal={self.theta_nominal!r}: expected one number per parameter, or a "
                 "dict of them by name, names as strings."
             )
-        limit = np.full(len(names), _TILT_RANGE if tilt else np.inf)
-        space = ParameterSpace(tuple(names), np.zeros(len(names)), -limit, limit)
-        values = space.point(nominal, name="theta_nominal")
-        if tilt and (len(names) != n_features or values.any()):
+        limit = np.full(len(names), _TILT_RANGE if is_tilt else np.inf)
+        widest = ParameterSpace(tuple(names), np.zeros(len(names)), -limit, limit)
+        values = widest.point(nominal, name="theta_nominal")
+        if is_tilt and (len(names) != n_features or values.any()):
             raise ValueError(
                 f"theta_nominal={self.theta_nominal!r}: the exponential tilt (log_weight=None) has "
                 f"one parameter for each of the {n_features} features, all zero for nominal events."
             )
-        known = replace(space.within(self.theta_bounds), nominal=values)
-        if known.outside(values):
+        space = replace(widest.within(self.theta_bounds), nominal=values)
+        if space.outside(values):
             raise ValueError(
-                f"theta_nominal={self.theta_nominal!r}: {'; '.join(known.outside(values))}, which "
+                f"theta_nominal={self.theta_nominal!r}: {'; '.join(space.outside(values))}, which "
                 "are the theta_bounds: widen them."
             )
-        return known
+        return space
 
     def _bind(self, X: Events) -> EventWeights:
         return FunctionWeights(self._function, X, self._space, is_exact=True)

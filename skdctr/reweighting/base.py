@@ -1,4 +1,4 @@
-"""What every reweighter offers, and what a reweighter of one's own has to provide."""
+"""The base of all reweighters: what each offers, and what a reweighter of your own provides."""
 
 from __future__ import annotations
 
@@ -31,7 +31,17 @@ __all__ = ["BaseReweighter", "parameter_space"]
 
 
 def parameter_space(reweighter: Any) -> ParameterSpace:
-    """Read names, nominal values and range of θ off the public attributes of a reweighter."""
+    """Read names, nominal values and range of θ off the public attributes of a reweighter.
+
+    Parameters
+    ----------
+    reweighter : fitted reweighter
+        It has `theta_names_`, `theta_nominal_` and `theta_bounds_`.
+
+    Returns
+    -------
+    ParameterSpace
+    """
     bounds = reweighter.theta_bounds_
     return ParameterSpace(
         tuple(reweighter.theta_names_), reweighter.theta_nominal_, bounds[:, 0], bounds[:, 1]
@@ -39,7 +49,7 @@ def parameter_space(reweighter: Any) -> ParameterSpace:
 
 
 class BaseReweighter(BaseEstimator):
-    """Base of reweighters: the checks, the public methods, and what fits ask a reweighter for.
+    """The base of reweighters, with the checks, the public methods, and what fits call.
 
     A reweighter of your own derives from this class and has two methods. ``fit(X, y,
     sample_weight=None)`` learns, says by :meth:`_set_parameters` which parameters there are, and
@@ -49,8 +59,9 @@ class BaseReweighter(BaseEstimator):
     numerically, the weights count as learned with an unknown error, and the optimal observable
     corrects them by the generator events.
 
-    What knows more overrides :meth:`_bind`, to return event weights of its own: with functions of
-    the events that serve every θ, an exact gradient, or the covariance of what it has learned.
+    A reweighter that knows more overrides :meth:`_bind`, to return event weights of its own: with
+    functions of the events that serve every θ, an exact gradient, or the covariance of what it has
+    learned.
 
     Attributes
     ----------
@@ -100,11 +111,13 @@ class BaseReweighter(BaseEstimator):
     _space: ParameterSpace
     # Support of the training events, beyond which a warning comes; None where there is no limit.
     _range: FeatureRange | SetRange | None = None
-    # The form of the sets of particles that it was fitted on; None of rows of features.
+    # The form of the sets of particles that it was fitted on; None where it was fitted on rows of
+    # features.
     _fitted_sets: PackedEvents | None = None
-    # Whether a part of the events at a time will do, in single precision if they come in it.
+    # Whether weights may be computed for a part of the events at a time, in single precision where
+    # the events come in it.
     _in_parts = False
-    # Whether it is learned from generator events, and not a formula that has no use for them.
+    # Whether it learns from generator events; a formula does not.
     _learns = True
 
     def _set_parameters(
@@ -127,6 +140,7 @@ class BaseReweighter(BaseEstimator):
         self._publish(ParameterSpace(tuple(nominal), values, low, high))
 
     def _publish(self, space: ParameterSpace) -> None:
+        """Set the attributes that tell of the parameters."""
         self._space = space
         self.theta_names_ = list(space.names)
         self.theta_nominal_ = space.nominal
@@ -135,18 +149,28 @@ class BaseReweighter(BaseEstimator):
     def _check_generator_sample(
         self, X: Any, y: Any, sample_weight: Any = None
     ) -> tuple[Events, FloatArray, list[str], FloatArray]:
-        """Check what `fit` was given, and note the features.
+        """Check the arguments of `fit`, and keep the number and the names of the features.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As `fit` was given them.
 
         Returns
         -------
         X : ndarray of shape (n, f) or PackedEvents
             Events.
         theta : ndarray of shape (n, p)
-            The parameters of each.
+            The parameters of each event.
         names : list of str of length p
             Names of the parameters.
         weight : ndarray of shape (n,)
             Event weights; ones where none were given.
+
+        Raises
+        ------
+        ValueError
+            If lengths or indices differ, or something is not finite.
         """
         check_same_rows(y, X, name="y", reference_name="X")
         check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
@@ -184,7 +208,8 @@ class BaseReweighter(BaseEstimator):
         Returns
         -------
         EventWeights
-            With methods ``log_weights(theta)``, ``gradient(theta)`` and ``subset(rows)``.
+            Weights with the methods ``log_weights(theta)``, ``gradient(theta)`` and
+            ``subset(rows)``.
 
         Raises
         ------
@@ -197,11 +222,11 @@ class BaseReweighter(BaseEstimator):
             If events lie outside the support of the training events.
         """
         self._check_form(X, name)
-        known = getattr(self, "feature_names_in_", None)
-        if feature_names is not None and known is not None and list(feature_names) != list(known):
+        fitted = getattr(self, "feature_names_in_", None)
+        if feature_names is not None and fitted is not None and list(feature_names) != list(fitted):
             raise ValueError(
                 f"The columns of {name} are {list(feature_names)}, the reweighter was fitted on "
-                f"{list(known)}: reorder or rename them."
+                f"{list(fitted)}: reorder or rename them."
             )
         self._warn_if_outside(X, feature_names)
         return self._bind(X)
@@ -229,7 +254,7 @@ class BaseReweighter(BaseEstimator):
             )
 
     def _warn_if_outside(self, X: Events, feature_names: Sequence[str] | None) -> None:
-        # Which of the two forms the support has was checked before.
+        # `_check_form` has made sure that the events have the form of the support.
         support: Any = self._range
         if support is not None:
             support.warn_if_outside(X, feature_labels(X, feature_names))
@@ -250,12 +275,14 @@ class BaseReweighter(BaseEstimator):
         return None
 
     def _check_events(self, X: Any) -> Events:
+        """Check the events that a fitted reweighter is given."""
         check_is_fitted(self)
         events = check_estimator_events(self, X, reset=False, keep_single=self._in_parts)
         self._warn_if_outside(events, getattr(self, "feature_names_in_", None))
         return events
 
     def _check_theta(self, theta: Any, n_events: int) -> FloatArray:
+        """Check one θ, (p,), or one per event, (n, p), and warn if it is outside of the range."""
         point = self._space.point(theta, n_events=n_events)
         warn_if_outside(self._space, point)
         return point
@@ -270,13 +297,13 @@ class BaseReweighter(BaseEstimator):
         """Evaluate a function of weights and θ on checked events, in parts where that will do."""
         n = len(events)
         parts = event_parts(events) if self._in_parts else iter([(slice(0, n), events)])
-        found = out
+        result = out
         for rows, part in parts:
             values = function(self._bind(part), point if point.ndim == 1 else point[rows])
-            found = np.empty((n, *values.shape[1:])) if found is None else found
-            found[rows] = values
-            release(found[rows])
-        return np.empty(0) if found is None else found
+            result = np.empty((n, *values.shape[1:])) if result is None else result
+            result[rows] = values
+            release(result[rows])
+        return np.empty(0) if result is None else result
 
     def predict_log_weights(
         self, X: ArrayLike, theta: Any = None, *, out: Any = None
@@ -291,7 +318,7 @@ class BaseReweighter(BaseEstimator):
         theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
             One θ, or one per event. May be left out only in the discrete case.
         out : ndarray of shape (n,), default=None
-            Where to put them, such as an ``np.memmap``; float64 or float32.
+            Array that they are written to, such as an ``np.memmap``; float64 or float32.
 
         Returns
         -------
@@ -324,7 +351,7 @@ class BaseReweighter(BaseEstimator):
         normalize : bool, default=False
             Divide by the mean over the events given. A weight then depends on the whole call.
         out : ndarray of shape (n,), default=None
-            Where to put them, such as an ``np.memmap``; float64 or float32.
+            Array that they are written to, such as an ``np.memmap``; float64 or float32.
 
         Returns
         -------
@@ -352,12 +379,12 @@ class BaseReweighter(BaseEstimator):
         X : array-like of shape (n, f), or n sets of particles
             Generator-level events.
         theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
-            Where the gradient is taken.
+            The θ at which the gradient is taken.
 
         Returns
         -------
         ndarray of shape (n, p)
-            Per unit of each parameter.
+            The gradient, per unit of each parameter.
         """
         events = self._check_events(X)
         point = self._check_theta(theta, len(events))
@@ -368,9 +395,9 @@ class BaseReweighter(BaseEstimator):
     ) -> float:
         r"""Compute the AUC that the weights' own error gives a perfect classifier.
 
-        Between events generated at θ and `X` with these weights. A classifier that sees more has
-        found something wrong with the weights, beside their noise; one that sees less may have too
-        few events to learn the noise, and to be a test of much else.
+        The classifier tells events generated at θ from `X` with these weights. One that sees more
+        has found something wrong with the weights, beside their noise; one that sees less may have
+        too few events to learn the noise, and to be a test of much else.
 
         Parameters
         ----------
@@ -384,14 +411,14 @@ class BaseReweighter(BaseEstimator):
         Returns
         -------
         float
-            From the differences between the parts of a cross-fit, or from the covariance of the
-            refitted couplings and the spread of an ensemble; 0.5, as if exact, where there is none
-            of these.
+            The AUC that follows from the differences between the parts of a cross-fit, or from the
+            covariance of the refitted couplings and the spread of an ensemble. Where there is none
+            of these it is 0.5, as if the weights were exact.
 
         Raises
         ------
         ValueError
-            If events or weights do not fit or are not finite, or θ is more than one.
+            If events or weights do not fit or are not finite, or there is more than one θ.
 
         Notes
         -----
@@ -411,7 +438,7 @@ class BaseReweighter(BaseEstimator):
 
 
 def _check_out(out: Any, n_events: int) -> None:
-    """Refuse what n weights cannot be written to."""
+    """Raise an error if n weights cannot be written to `out`."""
     if not isinstance(out, np.ndarray) or out.dtype not in (np.float64, np.float32):
         kind = f"an array of {out.dtype}" if isinstance(out, np.ndarray) else type(out).__name__
         raise TypeError(

@@ -10,14 +10,25 @@ import torch
 from numpy.typing import NDArray
 from skorch.callbacks import GradientNormClipping
 
+from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
 from skdctr.events.kinds import Events, holds_sets
 from skdctr.events.tensors import EventTensors
-from skdctr.reweighting.couplings.choices import ChoiceSample
+from skdctr.exceptions import LowEffectiveSampleSizeWarning
+from skdctr.metrics import effective_sample_size
+from skdctr.reweighting.couplings.theta_choices import ChoiceSample
 from skdctr.training.batches import EventDataset
 from skdctr.training.folds import make_folds
 from skdctr.training.options import TrainingOptions
 
-__all__ = ["ReweightingEvents", "assign_folds", "auto_epochs", "limit_gradients"]
+__all__ = [
+    "ReweightingEvents",
+    "assign_folds",
+    "auto_epochs",
+    "limit_gradients",
+    "per_class",
+    "warn_of_few",
+]
 
 # Steps of gradient descent that max_epochs="auto" aims at, and the least and the largest number of
 # epochs that it takes.
@@ -33,6 +44,8 @@ _FOLDS_OF_SETS = 2
 # network. Some particles have features tens of widths off, and one batch with such a particle can
 # throw a network out of the reach of all later steps.
 _LARGEST_GRADIENT_OF_SETS = 3.2
+# Few events decide where the effective number of a class is so small, or such a share of it.
+_FEW_EFFECTIVE, _LEAST_EFFECTIVE_SHARE = 100, 0.02
 
 
 @dataclass(frozen=True)
@@ -215,3 +228,62 @@ def limit_gradients(events: ReweightingEvents, options: TrainingOptions) -> Trai
     # Most of a gradient is noise, which falls as the root of the batch's size.
     largest = _LARGEST_GRADIENT_OF_SETS / math.sqrt(options.batch_size)
     return replace(options, callbacks=(GradientNormClipping(largest), *options.callbacks))
+
+
+def per_class(
+    weight: FloatArray, varied: NDArray[np.bool_], reference: NDArray[np.bool_]
+) -> FloatArray:
+    """Give the events of each class a mean weight of 1.
+
+    The ratio of two densities does not depend on the scales that two generators give their
+    weights, and neither may what is learned of it.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n,)
+        Event weights, whose sum over each class is positive.
+    varied, reference : ndarray of bool of shape (n,)
+        The events of each class; they are the same where the reference is the mixture of all θ.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    normalised = weight.copy()
+    for rows in (varied, reference & ~varied):
+        if rows.any():
+            normalised[rows] /= weight[rows].mean()
+    return normalised
+
+
+def warn_of_few(
+    weight: FloatArray, varied: NDArray[np.bool_], reference: NDArray[np.bool_]
+) -> None:
+    """Warn where the weights of a class let few of its events decide.
+
+    Parameters are those of `per_class`.
+
+    Warns
+    -----
+    LowEffectiveSampleSizeWarning
+        If the effective number of a class is below `_LEAST_EFFECTIVE_SHARE` of its events, or
+        below `_FEW_EFFECTIVE` and less than a fifth of them.
+    """
+    same = varied is reference
+    for name, rows in (
+        (("training", varied),)
+        if same
+        else (
+            ("varied", varied),
+            ("nominal", reference),
+        )
+    ):
+        n_events, n_effective = int(rows.sum()), effective_sample_size(weight[rows])
+        few = n_effective < min(_FEW_EFFECTIVE, n_events / 5)
+        if few or n_effective < _LEAST_EFFECTIVE_SHARE * n_events:
+            warn_user(
+                f"few effective events: the {n_events} {name} events are worth "
+                f"{n_effective:.3g} by their sample_weight, so that few of them decide what is "
+                "learned. Look for outliers among the weights, or generate more events.",
+                LowEffectiveSampleSizeWarning,
+            )

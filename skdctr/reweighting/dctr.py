@@ -16,13 +16,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
-from skdctr._utils.warn import warn_user
 from skdctr.events.identity import are_seen, event_sums
 from skdctr.events.kinds import Events
 from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
 from skdctr.events.validation import check_same_rows, check_weights
-from skdctr.exceptions import NominalWarning
 from skdctr.parameters.scaling import ParameterScaling
 from skdctr.parameters.space import ParameterSpace, warn_if_outside
 from skdctr.reweighting.base import BaseReweighter
@@ -31,16 +29,12 @@ from skdctr.reweighting.classes import (
     assign_folds,
     auto_epochs,
     limit_gradients,
+    per_class,
+    warn_of_few,
 )
-from skdctr.reweighting.nominal import (
-    LEAST_SHARE,
-    Frequencies,
-    most_frequent,
-    repeated_near,
-    same_theta,
-)
-from skdctr.reweighting.scoring import check_scored, representative_theta
-from skdctr.reweighting.training import network_builds, train_members
+from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, same_theta
+from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
+from skdctr.reweighting.training import network_builds, part_seeds, train_members
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import scaled_tensor, to_tensor
@@ -64,9 +58,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     Parameters
     ----------
     theta_nominal : scalar or array-like of shape (p,), default=None
-        θ₀, of the nominal events that weights are for. None takes the most frequent row of θ, of
-        two values that are about as frequent the smaller one, or the median where no row makes up
-        5%; a warning tells where this is a guess.
+        θ₀, of the nominal events that weights are for. None takes 0 of the labels 0 and 1, the
+        most frequent row of θ, of two values that are as frequent but for chance the smaller one,
+        or the median where no row makes up 5%; a warning tells where this is a guess.
     n_estimators : int, default=1
         Networks trained with different seeds; weights are the mean of their log-weights.
     hidden_layer_sizes : int or sequence of int, default=None
@@ -116,7 +110,10 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         "auto" takes CUDA where there is one. "accelerate" shares every batch among the processes
         that ``accelerate launch`` started.
     random_state : int, RandomState instance or None, default=None
-        Seed; the same one gives the same bits on a CPU.
+        Seed. The same one gives the same bits on one machine's CPU with one number of threads,
+        whatever the number of processes, and each member of an ensemble those that it has alone.
+        Other numbers of threads, and other machines, round otherwise, which moves log w by some
+        1e-5; so do GPUs, which also train members together.
     verbose : int, default=0
         1 shows a progress bar.
     **prefixed
@@ -237,7 +234,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             class. Where they are less than 5% of the whole, all events train against the mixture
             of all θ instead. Two distinct rows are the discrete case, whatever their shares.
         sample_weight : array-like of shape (n,), default=None
-            Event weights. Negative ones count as signed as long as the sums stay positive.
+            Event weights. Negative ones count as signed as long as the sums stay positive, those
+            of weight zero as absent. The scale of each class's weights does not matter.
 
         Returns
         -------
@@ -253,7 +251,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         -----
         NominalWarning
             If `theta_nominal` is None and another row of θ is more than half as frequent as the
-            most frequent one, or none makes up 5%.
+            most frequent one, of two rows more than a tenth as frequent, or none makes up 5%.
+        LowEffectiveSampleSizeWarning
+            If `sample_weight` lets few events of a class decide.
         """
         with all_or_nothing(self):
             self._validate_params()
@@ -266,9 +266,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Parameters
         ----------
         number : int
-            Which of the `n_estimators`.
+            Number of the member among the `n_estimators`.
         seed : int
-            Its seed.
+            Seed of the member.
         inputs : mapping of str to array-like
             The arguments of `fit` by name; those that are None may be left out.
 
@@ -282,14 +282,14 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         return member
 
     def assemble(self, members: Sequence[Self], inputs: Mapping[str, Any]) -> Self:
-        """Become what `fit` would have made of all members.
+        """Join members to the fitted reweighter that `fit` would have made.
 
         Parameters
         ----------
         members : sequence of DCTRReweighter
-            What :meth:`fit_member` has returned, in the order of their numbers.
+            The reweighters that :meth:`fit_member` has returned, in the order of their numbers.
         inputs : mapping of str to array-like
-            Not used; present as for other estimators.
+            The reweighter does not use them; other estimators do.
 
         Returns
         -------
@@ -304,6 +304,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, seeds: Sequence[int]) -> None:
+        """Train a network for each seed and each part of the cross-fit."""
         if y is None:
             raise ValueError(
                 "DCTRReweighter requires y to be passed, but the target y is None: give the "
@@ -312,31 +313,40 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         device = resolve_device(self.device)
         events, scaled_nominal = self._prepare(X, y, sample_weight, device)
         self.nets_ = []
-        for k, of_part in enumerate(_seeds_of_parts(seeds, self._n_parts)):
-            seen = events
+        for k, member_seeds in enumerate(part_seeds(seeds, self._n_parts)):
+            train_events = events
             if self.folds_ is not None:
-                seen = events.only(torch.as_tensor(self.folds_ != k, device=device))
-                if not seen.has_both_classes:
+                train_events = events.only(torch.as_tensor(self.folds_ != k, device=device))
+                if not train_events.has_both_classes:
                     raise ValueError(
                         f"n_folds={self.n_folds}: without the events of a part, one of the two "
                         f"classes has no positive weight left among {len(self.folds_)} events. "
                         "Give more events, or n_folds=1."
                     )
-            self.nets_ += self._train_members(seen, scaled_nominal, self._against_mixture, of_part)
+            self.nets_ += self._train_members(train_events, scaled_nominal, member_seeds)
         self.net_ = self.nets_[0]
 
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, device: torch.device
     ) -> tuple[ReweightingEvents, torch.Tensor]:
-        """Check and scale the events and θ₀; what was copied on the way ends with this call."""
+        """Check and scale the events and θ₀, and keep all that is known before the training.
+
+        Copies that are made on the way are freed when this call ends, before the training.
+        """
         X, theta, names, weight = self._check_generator_sample(X, y, sample_weight)
-        nominal, n_distinct = self._nominal(theta, names)
-        low, high = (edge.astype(np.float64) for edge in (theta.min(axis=0), theta.max(axis=0)))
+        # An event of weight zero is absent: its θ and features do not count.
+        counts = weight != 0
+        present, seen = (theta, X) if counts.all() else (theta[counts], X[np.flatnonzero(counts)])
+        if (present == present[0]).all() and not (theta == present[0]).all():
+            raise ValueError(
+                "sample_weight sums to zero or less over the events away from θ₀ = "
+                f"{present[0].tolist()}: each class needs a positive sum."
+            )
+        nominal, n_distinct = find_nominal(present, names, self.theta_nominal)
+        low, high = (edge.astype(np.float64) for edge in (present.min(axis=0), present.max(axis=0)))
         space = ParameterSpace(tuple(names), nominal, low, high)
         is_nominal = (theta == nominal).all(axis=1)
-        absolute = np.abs(weight)
-        scarce = absolute[is_nominal].sum() < LEAST_SHARE * absolute.sum()
-        del absolute
+        scarce = (is_nominal & counts).sum() < LEAST_SHARE * counts.sum()
         mixture = bool(scarce and (n_distinct > 2 or not is_nominal.any()))
         for rows, where in ((is_nominal, "at"), (~is_nominal, "away from")):
             if not mixture and not weight[rows].sum() > 0:
@@ -347,58 +357,38 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         warn_if_outside(space, nominal)
         self._publish(space)
         self.discrete_ = n_distinct == 2 and not mixture
+        varied = counts if mixture else counts & ~is_nominal
+        reference = counts if mixture else counts & is_nominal
+        if sample_weight is not None:
+            weight = per_class(weight, varied, reference)
+            warn_of_few(weight, varied, reference)
         self._features = Scaling.standard(X, weight)
         self._parameters = ParameterScaling.of_range(space.low, space.high)
-        self._range = support_of(X)
+        self._range = support_of(seen)
         self._against_mixture = mixture
         self.folds_ = assign_folds(X, self.n_folds)
-        # By which a fit recognises the events that the networks of each part were dealt.
+        # The sums by which a fit recognises events that the networks of each part were dealt.
         self._seen_sums = np.empty(0) if self.folds_ is None else event_sums(X)
-        everything = np.ones(len(X), dtype=bool)
-        varied = everything if mixture else ~is_nominal
-        self._pool, self._pool_sign = representative_theta(theta[varied], weight[varied])
-        mean = weight.mean()
+        self._pool = representative_theta(theta[varied], weight[varied])
         events = ReweightingEvents(
             x=scaled_tensor(self._features, X, device),
             theta=scaled_tensor(self._parameters, theta, device),
             weight=torch.ones(1, device=device).expand(len(X))
             if sample_weight is None
-            else scaled_tensor(lambda part: part / mean, weight, device),
+            else to_tensor(weight, device),
             varied=torch.as_tensor(varied, device=device),
-            reference=torch.as_tensor(everything if mixture else is_nominal, device=device),
+            reference=torch.as_tensor(reference, device=device),
         )
         self._prior_logit = events.prior_logit
         return events, to_tensor(self._parameters(nominal[None]), device)
-
-    def _nominal(self, theta: FloatArray, names: list[str]) -> tuple[FloatArray, int]:
-        """Find θ₀, and count the distinct rows of θ up to three."""
-        found = most_frequent(theta)
-        n_distinct = found.n_distinct
-        if n_distinct < 2:
-            raise ValueError(
-                f"y has one class only, {dict(zip(names, theta[0].tolist(), strict=True))}: "
-                "a reweighter needs nominal events and events at one other θ at least."
-            )
-        constant = [name for k, name in enumerate(names) if np.ptp(theta[:, k]) == 0]
-        if constant:
-            raise ValueError(f"y does not vary in {constant}: drop what stays the same.")
-        if self.theta_nominal is not None:
-            space = ParameterSpace(tuple(names), theta[0], theta[0], theta[0])
-            point = space.point(self.theta_nominal, name="theta_nominal")
-            return repeated_near(theta, point), n_distinct
-        nominal = np.median(theta, axis=0) if found.row is None else found.row
-        if found.second is not None and found.has_two_alike:
-            nominal = min(nominal, found.second, key=tuple)
-        _warn_if_guessed(found, nominal, names, len(theta))
-        return nominal.astype(np.float64), n_distinct
 
     def _train_members(
         self,
         events: ReweightingEvents,
         theta_nominal: torch.Tensor,
-        mixture: bool,
         seeds: Sequence[int],
     ) -> list[EventNet]:
+        """Train one network for each seed on the events of one part of the cross-fit."""
         settings = NetworkSettings.of(self)
 
         def options(n_events: int, member: int) -> TrainingOptions:
@@ -411,7 +401,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
 
         return train_members(
             events,
-            network_builds(settings, events, theta_nominal, mixture=mixture),
+            network_builds(settings, events, theta_nominal, mixture=self._against_mixture),
             options,
             validation_fraction=self.validation_fraction,
             refit=self.refit,
@@ -461,16 +451,16 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         if not self.discrete_:
             return super()._check_theta(theta, n_events)
         if theta is None:
-            return self._pool[0]
+            return self._pool.rows[0]
         point = self._space.point(theta, n_events=n_events)
-        known = np.stack([self.theta_nominal_, self._pool[0]])
-        same = same_theta(np.atleast_2d(point)[:, None], known)
+        trained = np.stack([self.theta_nominal_, self._pool.rows[0]])
+        same = same_theta(np.atleast_2d(point)[:, None], trained)
         if not same.any(axis=1).all():
             raise ValueError(
                 f"theta={point.tolist()}: this reweighter was trained at the two values "
-                f"{known.tolist()} only and knows no other. Train on more values of θ."
+                f"{trained.tolist()} only and knows no other. Train on more values of θ."
             )
-        return known[same.argmax(axis=1)].reshape(point.shape)
+        return trained[same.argmax(axis=1)].reshape(point.shape)
 
     def predict_log_weight_spread(self, X: ArrayLike, theta: Any = None) -> FloatArray:
         """Compute the standard deviation of log w over the members of the ensemble.
@@ -487,6 +477,11 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         ndarray of shape (n,)
             The error that training puts on each log-weight; that of the mean is smaller by the
             square root of `n_estimators`.
+
+        Raises
+        ------
+        ValueError
+            If there is one member only, or the events or θ do not fit.
         """
         events = self._check_events(X)
         point = self._check_theta(theta, len(events))
@@ -494,8 +489,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             raise ValueError("n_estimators=1 has no spread: fit with n_estimators of 2 or more.")
 
         def spread(weights: Any, at: FloatArray) -> FloatArray:
-            of_members: FloatArray = weights.member_log_weights(at).std(axis=0, ddof=1)
-            return of_members
+            deviation: FloatArray = weights.member_log_weights(at).std(axis=0, ddof=1)
+            return deviation
 
         return self._evaluate(events, point, spread)
 
@@ -535,43 +530,11 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         n_trained = 0 if self._range is None else self._range.n_events
         nominal = None if self._against_mixture else self.theta_nominal_
         check_scored(theta, self._space, nominal, n_trained)
-        weights = self._bind(events)
-        generator = np.random.default_rng(0)
-        drawn = generator.integers(len(self._pool), size=len(events))
-        paired, sign = self._pool[drawn], self._pool_sign[drawn]
-        if self._against_mixture:
-            # r(x, θ) against the mixture of θ: compare each event's own θ with another's.
-            margin = weights.log_weights(theta) - weights.log_weights(paired)
-            return float(-np.average(np.logaddexp(0, -margin), weights=weight * sign))
-        varied = (theta != self.theta_nominal_).any(axis=1)
-        logit = weights.log_weights(np.where(varied[:, None], theta, paired)) + self._prior_logit
-        loss = np.logaddexp(0, np.where(varied, -logit, logit))
-        return float(-np.average(loss, weights=np.where(varied, weight, weight * sign)))
-
-
-def _warn_if_guessed(found: Frequencies, nominal: FloatArray, names: list[str], n: int) -> None:
-    """Say where the events do not tell which θ is the nominal one."""
-    named = dict(zip(names, nominal.tolist(), strict=True))
-    if found.row is None:
-        reason = "no row of θ makes up 5% of the events, and it is their median"
-    elif found.second is not None and 2 * found.second_count > found.count:
-        if found.has_two_alike:
-            return
-        other = dict(zip(names, found.second.tolist(), strict=True))
-        reason = f"{found.count} of {n} events have it, {found.second_count} have {other}"
-    else:
-        return
-    warn_user(
-        f"θ₀ = {named} is a guess: {reason}. Weights are for nominal events, such as the "
-        "simulation of a fit: give the θ of these as theta_nominal.",
-        NominalWarning,
-    )
-
-
-def _seeds_of_parts(seeds: Sequence[int], n_parts: int) -> list[list[int]]:
-    """Return seeds for the members of each part, as what is alike in all parts cannot be seen."""
-    further = [
-        [int(np.random.SeedSequence([seed, k]).generate_state(1)[0]) for seed in seeds]
-        for k in range(1, n_parts)
-    ]
-    return [list(seeds), *further]
+        return mean_log_likelihood(
+            self._bind(events),
+            theta,
+            weight,
+            self._pool,
+            nominal=nominal,
+            prior_logit=self._prior_logit,
+        )

@@ -19,9 +19,9 @@ from skdctr.networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
 from skdctr.networks.build import check_takes, standardise_sums
 from skdctr.networks.separable import determined_terms, dictionary_terms
 from skdctr.reweighting.classes import ReweightingEvents
-from skdctr.reweighting.couplings.choices import ChoiceSample, choice_losses
 from skdctr.reweighting.couplings.join import join_networks
 from skdctr.reweighting.couplings.refit import Refit, refit_again, refit_couplings
+from skdctr.reweighting.couplings.theta_choices import ChoiceSample, choice_losses
 from skdctr.training.batches import EventDataset
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
@@ -29,19 +29,22 @@ from skdctr.training.settings import NetworkSettings
 from skdctr.training.together import train_together, trains_together
 from skdctr.training.train import train
 
-__all__ = ["make_module", "network_builds", "train_members"]
+__all__ = ["make_module", "network_builds", "part_seeds", "train_members"]
 
+# Validation events at the most: with so many their loss is known well enough for all choices, and
+# further ones serve better in training.
 _VALIDATION_ROWS = 100_000
-# A refit that raises the validation loss by more than chance is not taken.
+# Rise of the validation loss, in standard errors, from which on a refit is not taken: a smaller one
+# may be chance.
 _WORSE_AT = 3.0
-# A second network replaces the first where its validation loss is lower by so many errors.
+# Gain in validation loss, in standard errors, from which on a second network replaces the first.
 _BETTER_AT = 2.0
+# Validation events without which networks are not compared, as their losses would differ by chance.
 _LEAST_TO_CHOOSE = 500
-# Members of an ensemble that train at once, where they do.
-_TOGETHER = 64
-# Rows of all these members at the most.
-_TOGETHER_ROWS = 1 << 25
-# What trains by default, the preferred one first, and default layers of each network.
+# Members of an ensemble that train at once, and rows of all these members, at the most; both limit
+# the memory that they take.
+_TOGETHER, _TOGETHER_ROWS = 64, 1 << 25
+# The networks that are trained by default, the preferred one first, and the default layers of each.
 _NETWORKS: tuple[Any, ...] = (SeparableNetwork, MLP)
 _NETWORKS_OF_SETS: tuple[Any, ...] = (SeparableDeepSets,)
 _LAYERS: dict[Any, tuple[int, ...]] = {
@@ -63,7 +66,7 @@ def network_builds(
     *,
     mixture: bool,
 ) -> list[Callable[[], nn.Module]]:
-    """Say how to make the networks that are to be trained, the preferred one first.
+    """Make the functions that build the networks to be trained, the preferred one first.
 
     Parameters
     ----------
@@ -72,6 +75,11 @@ def network_builds(
         events and take the further arguments.
     events, theta_nominal, mixture
         As in `make_module`.
+
+    Returns
+    -------
+    list of callable
+        Each builds one network.
     """
     further = dict(settings.module_params)
     if settings.module is not None:
@@ -110,19 +118,26 @@ def make_module(
     module : type
         Class of the network.
     events : ReweightingEvents
-        For the numbers of features, particle types and parameters, and the scale of sums.
+        Events, which give the numbers of features, particle types and parameters, and the scale of
+        sums over particles.
     theta_nominal : Tensor of shape (1, p)
         Scaled θ₀.
     layers : mapping
         `hidden_layer_sizes` and `activation`.
     further : mapping
-        What the user gave as ``module__name``.
+        Arguments that the user gave as ``module__name``.
     mixture : bool
         Whether the reference class is the mixture of all θ.
+
+    Raises
+    ------
+    TypeError
+        If the constructor does not take the arguments.
     """
     x, n_parameters = events.x, events.theta.shape[1]
     check_takes(module, x)
-    # Monomials of sums over particles left half as much bias again on jets as none at all.
+    # Sets have no monomials of sums over particles: on jets these left a bias half as large again
+    # as without them.
     n_variables = 0 if events.are_sets else count_features(x)
     terms = dictionary_terms(n_variables, n_parameters, further.get("rank", 4))
     determined = determined_terms(terms.feature_terms, feature_table(x))
@@ -178,6 +193,11 @@ def train_members(
         Whether to refit the couplings of a separable network.
     seeds : sequence of int
         For each member the seed of all that is random.
+
+    Returns
+    -------
+    list of EventNet
+        One trained network for each seed.
     """
     size = _group_size(events, builds[0], options, seeds)
     nets: list[EventNet] = []
@@ -200,8 +220,33 @@ def train_members(
     return nets
 
 
+def part_seeds(seeds: Sequence[int], n_parts: int) -> list[list[int]]:
+    """Give the members of each part of a cross-fit seeds of their own.
+
+    Differences between the parts tell the noise of training, and would miss what has the same seed
+    in all of them.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        Seeds of the members of the first part.
+    n_parts : int
+        Number of parts.
+
+    Returns
+    -------
+    list of list of int
+        Seeds of the members, by part.
+    """
+    further = [
+        [int(np.random.SeedSequence([seed, k]).generate_state(1)[0]) for seed in seeds]
+        for k in range(1, n_parts)
+    ]
+    return [list(seeds), *further]
+
+
 class _Candidate(NamedTuple):
-    """A trained network, and the refit that it has taken."""
+    """A trained network, and the refit that it has taken, or None."""
 
     net: EventNet
     refit: Refit | None
@@ -213,7 +258,7 @@ def _group_size(
     options: Callable[[int, int], TrainingOptions],
     seeds: Sequence[int],
 ) -> int:
-    """Say how many members are at work at once; the others take no memory."""
+    """Compute how many members are trained at once; the others take no memory meanwhile."""
     device = events.x.device
     if len(seeds) == 1:
         return 1
@@ -282,6 +327,7 @@ def _train_group(
     modules: Sequence[nn.Module],
     options: Callable[[int, int], TrainingOptions],
 ) -> list[EventNet]:
+    """Train the networks of a group by gradient descent, at once or one after the other."""
     first = group[0]
     shared = options(first.kept.n_rows, first.number)
     alike = len({(each.kept.n_rows, each.valid and len(each.valid)) for each in group}) == 1
@@ -297,7 +343,7 @@ def _train_group(
         )
     nets = []
     for member, module in zip(group, modules, strict=True):
-        # Not kept longer than needed: data sets are a fifth of all memory, and a refit comes next.
+        # The data set is freed before the refit: it is a fifth of all memory.
         data = member.kept.dataset(member.seed, redraw=True)
         nets.append(
             train(
@@ -315,12 +361,13 @@ def _train_group(
 
 
 def _joined(member: _Member, first: EventNet, other: EventNet) -> _Candidate | None:
-    """Let a separable network have what another one has learned, so that its error is known.
+    """Let a separable network take over what another one has learned, so that its error is known.
 
     Returns
     -------
     _Candidate or None
-        None where that is no separable network, or worse than the other one.
+        The joined network. None where the first one is not separable, the events are sets, or the
+        joined network is worse than the other one.
     """
     module, sample = first.module_, member.kept.choices()
     if not isinstance(module, SeparableNetwork) or not isinstance(sample.x, torch.Tensor):
@@ -340,7 +387,14 @@ def _refit(
     losses: Callable[[nn.Module], torch.Tensor],
     seed: int,
 ) -> Refit | None:
-    """Refit the couplings, with the functions of x that the validation events prefer."""
+    """Refit the couplings, with the functions of x that the validation events prefer.
+
+    Returns
+    -------
+    Refit or None
+        The refit, which the network has taken. None where the network is as it was, because every
+        refit has raised the validation loss by more than chance.
+    """
     trained, before = module.coupling.clone(), losses(module)
     best: tuple[Refit, torch.Tensor] | None = None
     for refit in refit_couplings(module, sample, seed=seed):
@@ -356,12 +410,13 @@ def _refit(
 
 
 def _take(module: SeparableNetwork, refit: Refit) -> None:
+    """Put the couplings of a refit and their covariance into the network."""
     module.coupling.copy_(refit.coupling)
     module.coupled_columns, module.coupling_covariance = refit.columns, refit.covariance
 
 
 def _refit_on_all(member: _Member, chosen: _Candidate) -> None:
-    """Let the events that have judged take part in the couplings of the network that was chosen."""
+    """Refit the couplings of the chosen network once more, to the validation events as well."""
     module, taken = chosen.net.module_, chosen.refit
     if taken is None or member.valid is None:
         return
@@ -371,6 +426,6 @@ def _refit_on_all(member: _Member, chosen: _Candidate) -> None:
 
 
 def _excess(difference: torch.Tensor) -> float:
-    """Mean of a difference of losses, in units of its error."""
+    """Compute the mean of a difference of losses, (n,), in units of its standard error."""
     mean, error = float(difference.mean()), float(difference.std()) / math.sqrt(len(difference))
     return mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0

@@ -25,7 +25,8 @@ from skdctr.networks import MLP, SeparableNetwork
 from skdctr.training.batches import BatchLoader, EventDataset
 from skdctr.training.event_net import EventNet
 from skdctr.training.losses import WeightedCrossEntropy
-from skdctr.training.options import TrainingOptions, optimizer_arguments, schedule
+from skdctr.training.optimizer import optimizer_arguments, schedule
+from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import events_at_once
 from skdctr.training.train import ProgressBar, check_finite, run
 

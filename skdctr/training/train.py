@@ -20,7 +20,8 @@ from skdctr.training.accelerated import AcceleratedNet
 from skdctr.training.batches import BatchLoader, EventDataset
 from skdctr.training.event_net import EventNet, Interrupted
 from skdctr.training.losses import WeightedCrossEntropy
-from skdctr.training.options import TrainingOptions, optimizer_arguments, schedule
+from skdctr.training.optimizer import optimizer_arguments, schedule
+from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import events_at_once
 
 __all__ = ["train"]

@@ -22,6 +22,7 @@ from skdctr.weights.couplings import Couplings
 
 __all__ = ["BoundNetwork", "bind_network"]
 
+# Events whose gradient is computed at once, as autograd keeps every layer of them in memory.
 _CHUNK_ROWS = 1 << 15
 
 
@@ -41,7 +42,8 @@ class BoundNetwork:
 
     def __init__(self, module: nn.Module, x: EventTensors, theta_nominal: Tensor | None) -> None:
         self.module: Any = module
-        # What the θ-dependent part sees of the events: x itself only where it must.
+        # What the θ-dependent part of the network takes of the events: functions of x that were
+        # computed once where the network has some, and x itself otherwise.
         self.inputs: Any = self._inputs_of(x)
         self.reference: Tensor | None = None
         if theta_nominal is not None:
@@ -78,19 +80,25 @@ class BoundNetwork:
         """Return the derivative of log w by scaled θ, (n, p)."""
         parts = []
         for rows, x in event_chunks(self.inputs, _CHUNK_ROWS):
-            given = theta if len(theta) == 1 else theta[rows]
-            given = given.expand(len(x), -1).clone().requires_grad_()
-            (slope,) = torch.autograd.grad(self._function(x, given).sum(), given)
+            point = theta if len(theta) == 1 else theta[rows]
+            point = point.expand(len(x), -1).clone().requires_grad_()
+            (slope,) = torch.autograd.grad(self._function(x, point).sum(), point)
             parts.append(slope.cpu().numpy().astype(np.float64))
         return np.concatenate(parts)
 
     def couplings(self, parameters: ParameterScaling) -> Couplings | None:
-        """Return what is known of the network's couplings; None where it has none that are."""
+        """Return the network's couplings with their covariance; None where none is known.
+
+        Parameters
+        ----------
+        parameters : ParameterScaling
+            The scale of θ.
+        """
         return None
 
 
 class _BoundFunctions(BoundNetwork):
-    """A network that computes functions of the events alone first, which serve any θ."""
+    """A network that first computes functions of the events alone, which serve any θ."""
 
     def _inputs_of(self, x: EventTensors) -> EventTensors:
         return event_functions(self.module, x)
@@ -126,17 +134,27 @@ class _BoundSeparable(_BoundFunctions):
         return values
 
     def couplings(self, parameters: ParameterScaling) -> Couplings | None:
-        """Return what is known of the network's couplings; None before a refit."""
+        """Return the couplings with their covariance; None before a refit."""
         covariance, columns = self.module.coupling_covariance, self.module.coupled_columns
         if covariance is None or columns is None:
             return None
-        fitted = self.inputs[:, : len(covariance) // len(columns)]
-        of_fitted = covariance.cpu().numpy().astype(np.float64)
-        return Couplings(self.module, parameters, fitted, columns, of_fitted)
+        coupled_functions = self.inputs[:, : len(covariance) // len(columns)]
+        coupling_covariance = covariance.cpu().numpy().astype(np.float64)
+        return Couplings(self.module, parameters, coupled_functions, columns, coupling_covariance)
 
 
 def bind_network(module: nn.Module, x: EventTensors, theta_nominal: Tensor | None) -> BoundNetwork:
-    """Bind events to a trained network; parameters are those of `BoundNetwork`."""
+    """Bind events to a trained network by the subclass of `BoundNetwork` that suits it.
+
+    Parameters
+    ----------
+    module, x, theta_nominal
+        As for `BoundNetwork`.
+
+    Returns
+    -------
+    BoundNetwork
+    """
     if isinstance(module, SeparableNetwork):
         return _BoundSeparable(module, x, theta_nominal)
     if getattr(module, "has_event_functions", False):

@@ -1,4 +1,4 @@
-"""The couplings of a separable network, as far as the generator events know them."""
+"""The couplings of a separable network, as far as the generator events determine them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Couplings:
     parameters : ParameterScaling
         The scale of θ.
     event_functions : Tensor of shape (n, b)
-        The B(x) whose couplings were fitted, of the events that the weights are bound to.
+        Values that the functions B whose couplings were fitted have for the bound events.
     columns : Tensor of int of shape (a,)
-        The A(θ) whose couplings were fitted.
+        Numbers of the functions A whose couplings were fitted.
     covariance : ndarray of shape (b·a, b·a)
         Posterior covariance of the flattened couplings.
     """
@@ -42,7 +42,7 @@ class Couplings:
 
     @torch.no_grad()
     def parameter_functions(self, theta: FloatArray) -> FloatArray:
-        """Evaluate the A(θ): (m, p) to (m, a)."""
+        """Evaluate the coupled functions A, (m, a), at unscaled θ of shape (m, p)."""
         device = self.event_functions.device
         values = self.module.parameter_functions(to_tensor(self.parameters(theta), device))
         functions: FloatArray = values[:, self.columns].cpu().numpy().astype(np.float64)

@@ -25,7 +25,8 @@ __all__ = [
     "some_rows",
 ]
 
-# The mean of a derivative needs fewer events than the mean itself.
+# Events that the mean of a derivative is taken over, at most: it only enters an error, and needs
+# fewer events than the mean itself.
 DERIVATIVE_ROWS = 40_000
 
 
@@ -45,15 +46,16 @@ class Dependence:
     Attributes
     ----------
     weights : EventWeights
-        Of n events.
+        Weights of n events.
     theta : ndarray of shape (p,)
-        Where the weights are taken.
+        The θ at which the weights are taken.
     slopes : ndarray of shape (n, k)
         Derivative of each number by the log-weight of each event.
     gradient_slopes : ndarray of shape (n,), or None
-        Derivative of the k-th by the k-th component of each event's ∇_θ log w.
+        Derivative of the k-th number by the k-th component of each event's ∇_θ log w; None where
+        the numbers do not depend on this gradient.
     step : ndarray of shape (p,), or None
-        Of derivatives by θ, which only `gradient_slopes` needs.
+        Step of numerical derivatives by θ, which only `gradient_slopes` needs.
     """
 
     weights: EventWeights
@@ -65,14 +67,14 @@ class Dependence:
     def by_coupling(self, couplings: Couplings) -> FloatArray:
         """Return the derivative by each coupling, (k, b·a)."""
         functions = couplings.event_functions.cpu().numpy().astype(np.float64)
-        here = couplings.parameter_functions(self.theta[None])[0]
-        rows = np.einsum("kb,a->kba", self.slopes.T @ functions, here)
+        parameter_functions = couplings.parameter_functions(self.theta[None])[0]
+        slopes = np.einsum("kb,a->kba", self.slopes.T @ functions, parameter_functions)
         if self.gradient_slopes is not None and self.step is not None:
             shift = np.diag(self.step)
             above, below = (couplings.parameter_functions(self.theta + d) for d in (shift, -shift))
             change = (above - below) / (2 * self.step[:, None])
-            rows += np.einsum("b,ka->kba", self.gradient_slopes @ functions, change)
-        return rows.reshape(len(rows), -1)
+            slopes += np.einsum("b,ka->kba", self.gradient_slopes @ functions, change)
+        return slopes.reshape(len(slopes), -1)
 
 
 def coupling_covariance(samples: Sequence[DependsOnWeights]) -> FloatArray | None:
@@ -86,14 +88,15 @@ def coupling_covariance(samples: Sequence[DependsOnWeights]) -> FloatArray | Non
     Returns
     -------
     ndarray of shape (k, k), or None
-        None where the weights do not know their error. Members of an ensemble have learned from
-        the same events: the mean of theirs, times what the parts of a cross-fit have in common.
+        The mean of the covariances of an ensemble's members, which have learned from the same
+        events, times the `common_share` of the parts of a cross-fit. None where the weights do not
+        know their error.
     """
-    every = [sample.weights.couplings() for sample in samples]
-    if not every[0]:
+    couplings_by_sample = [sample.weights.couplings() for sample in samples]
+    if not couplings_by_sample[0]:
         return None
-    of_members = []
-    for member in zip(*every, strict=True):
+    member_covariances = []
+    for member in zip(*couplings_by_sample, strict=True):
         slopes = np.sum(
             [
                 sample.by_coupling(couplings)
@@ -101,16 +104,17 @@ def coupling_covariance(samples: Sequence[DependsOnWeights]) -> FloatArray | Non
             ],
             axis=0,
         )
-        of_members.append(slopes @ member[0].covariance @ slopes.T)
+        member_covariances.append(slopes @ member[0].covariance @ slopes.T)
     n_folds = max(sample.weights.n_folds for sample in samples)
-    covariance: FloatArray = common_share(n_folds) * np.mean(of_members, axis=0)
+    covariance: FloatArray = common_share(n_folds) * np.mean(member_covariances, axis=0)
     return covariance
 
 
 def common_share(n_folds: int) -> float:
-    """Return the variance of the mean over the parts of a cross-fit, in units of that of each.
+    """Compute the variance of the mean over the parts of a cross-fit, in units of that of each.
 
-    Of K parts each learns from K − 1, of which two have K − 2 in common.
+    The networks of each of K parts learn from the K − 1 others, and those of any two parts have
+    K − 2 of these in common.
     """
     return 1.0 if n_folds == 1 else (n_folds - 1) / n_folds
 
@@ -123,19 +127,20 @@ def mean_covariance(
     Parameters
     ----------
     weights : EventWeights
-        Of n events.
+        Weights of n events.
     values : ndarray of shape (n, k)
-        What is averaged.
+        The values that are averaged.
     event_weight : ndarray of shape (n,)
         Event weights before any reweighting.
     theta : ndarray of shape (p,)
-        Where the weights are taken.
+        The θ at which the weights are taken.
 
     Returns
     -------
     dict of str to ndarray of shape (k, k)
-        "generator", of weights that know what the finite generator sample leaves open; else
-        "training", from the spread of an ensemble's members; else empty.
+        One source: "generator" where the weights know what the finite generator sample leaves
+        open, and otherwise "training" where an ensemble has a spread. Empty where there is neither
+        of these.
     """
     if weights.is_exact:
         return {}
@@ -144,13 +149,13 @@ def mean_covariance(
     members, weight = members_and_weight(part, event_weight[rows], theta)
     share = weight / weight.sum()
     slopes = share[:, None] * (values - share @ values)
-    of_couplings = coupling_covariance([Dependence(part, theta, slopes)])
-    if of_couplings is not None:
-        return {"generator": of_couplings}
+    covariance = coupling_covariance([Dependence(part, theta, slopes)])
+    if covariance is not None:
+        return {"generator": covariance}
     if len(members) < 2:
         return {}
-    each = event_weight[rows] * np.stack([_exponentials(row) for row in members])
-    means = each @ values / each.sum(axis=1, keepdims=True)
+    member_weights = event_weight[rows] * np.stack([_exponentials(row) for row in members])
+    means = member_weights @ values / member_weights.sum(axis=1, keepdims=True)
     return {"training": covariance_of_mean(means, weights.n_folds)}
 
 
@@ -160,10 +165,12 @@ def covariance_of_mean(estimates: FloatArray, n_folds: int) -> FloatArray:
     Parameters
     ----------
     estimates : ndarray of shape (m, k)
-        By the members of each part of a cross-fit in turn.
+        Estimates of the members of the first part of a cross-fit, then those of the second, and
+        so on.
     n_folds : int
-        Parts, which have events in common: the jackknife. Of more than two it counts the noise of
-        training, which is independent, too often, unless several members tell how large it is.
+        Number of parts. They have events in common, so that the covariance is that of the
+        jackknife. With more than two parts the jackknife counts the noise of training, which is
+        independent, too often; where several members tell how large it is, it is taken out.
 
     Returns
     -------
@@ -173,20 +180,32 @@ def covariance_of_mean(estimates: FloatArray, n_folds: int) -> FloatArray:
         return np.atleast_2d(np.cov(estimates.T)) / len(estimates)
     by_part = estimates.reshape(n_folds, -1, estimates.shape[1])
     n_members = by_part.shape[1]
-    found = np.atleast_2d(np.cov(by_part.mean(axis=1).T)) * (n_folds - 1) ** 2 / n_folds
+    jackknife = np.atleast_2d(np.cov(by_part.mean(axis=1).T)) * (n_folds - 1) ** 2 / n_folds
     if n_folds == 2 or n_members == 1:
-        return found
-    of_training = np.mean([np.atleast_2d(np.cov(part.T)) for part in by_part], axis=0)
-    found -= ((n_folds - 1) ** 2 - 1) / (n_folds * n_members) * of_training
-    values, vectors = np.linalg.eigh(found)
+        return jackknife
+    training = np.mean([np.atleast_2d(np.cov(part.T)) for part in by_part], axis=0)
+    jackknife -= ((n_folds - 1) ** 2 - 1) / (n_folds * n_members) * training
+    values, vectors = np.linalg.eigh(jackknife)
     return (vectors * values.clip(min=0.0)) @ vectors.T
 
 
 def some_rows(event_weight: FloatArray) -> NDArray[np.intp]:
-    """Choose rows with a weight that are enough for the mean of a derivative."""
+    """Choose events with a weight, as many as the mean of a derivative needs.
+
+    Parameters
+    ----------
+    event_weight : ndarray of shape (n,)
+        Event weights; those of weight 0 are left out.
+
+    Returns
+    -------
+    ndarray of int of shape (m,)
+        Numbers of the events in ascending order, m ≤ `DERIVATIVE_ROWS`; the same ones at every
+        call.
+    """
     rows = np.flatnonzero(event_weight)
     if len(rows) > DERIVATIVE_ROWS:
-        # At random: weights may alternate.
+        # The choice is random because weights may alternate along the sample.
         rows = np.sort(np.random.default_rng(0).choice(rows, DERIVATIVE_ROWS, replace=False))
     return rows
 
@@ -194,11 +213,28 @@ def some_rows(event_weight: FloatArray) -> NDArray[np.intp]:
 def members_and_weight(
     weights: EventWeights, event_weight: FloatArray, theta: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return log w of every member, (m, n), and the weights by their mean, (n,), on any scale."""
+    """Evaluate the members of an ensemble at θ, and the weights that their mean gives.
+
+    Parameters
+    ----------
+    weights : EventWeights
+        Weights of n events.
+    event_weight : ndarray of shape (n,)
+        Event weights before any reweighting.
+    theta : ndarray of shape (p,)
+        The θ at which the weights are taken.
+
+    Returns
+    -------
+    members : ndarray of shape (n_members, n)
+        Log w of every member.
+    weight : ndarray of shape (n,)
+        Event weights at θ by the mean log w, up to a common factor.
+    """
     members = weights.member_log_weights(theta)
     return members, event_weight * _exponentials(members.mean(axis=0))
 
 
 def _exponentials(log_weights: FloatArray) -> FloatArray:
-    """Return weights on a scale that cannot overflow."""
+    """Exponentiate log-weights on a scale that cannot overflow."""
     return np.exp(log_weights - log_weights.max())

@@ -19,8 +19,8 @@ __all__ = ["EventWeights", "exponentiate"]
 class EventWeights(ABC):
     """Log-weights of a fixed sample of n events as a function of the p parameters θ.
 
-    A subclass computes `log_weights`, `gradient` and `subset`. What it knows of its own error it
-    tells by the other methods, whose defaults are those of weights that know nothing of it.
+    A subclass computes `log_weights`, `gradient` and `subset`. The other methods tell what it
+    knows of its own error; their defaults are those of weights that know nothing of it.
 
     Attributes
     ----------
@@ -45,6 +45,19 @@ class EventWeights(ABC):
     def subset(self, rows: NDArray[np.intp]) -> Self:
         """Return the weights of some of the events."""
 
+    def scale(self, theta: FloatArray) -> FloatArray:
+        """Return the change of each parameter that changes log w by about 1, (p,).
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            Where: the inverse of the score's standard deviation over the events, which are not
+            weighted. Infinite where log w does not depend on a parameter.
+        """
+        with np.errstate(divide="ignore"):
+            scale: FloatArray = 1 / self.gradient(theta).std(axis=0)
+        return scale
+
     def by_fold(self) -> Sequence[EventWeights]:
         """Return the weights that each part of the cross-fit has learned."""
         return [self]
@@ -58,12 +71,23 @@ class EventWeights(ABC):
         return self.log_weights(theta)[None]
 
     def couplings(self) -> list[Couplings]:
-        """Return what is known of each member's couplings; empty where one's are not known."""
+        """Return each member's couplings with their covariance; empty where one's is unknown."""
         return []
 
 
 def exponentiate(log_weights: FloatArray) -> None:
-    """Turn log-weights into weights, in place, or say how many are not finite."""
+    """Turn log-weights into weights, in place.
+
+    Parameters
+    ----------
+    log_weights : ndarray of shape (n,)
+        Log-weights, which become weights.
+
+    Raises
+    ------
+    ValueError
+        If weights are not finite; the message says how many, and the largest log-weight.
+    """
     n_bad, largest = 0, -np.inf
     for _, part in row_chunks(log_weights):
         largest = np.fmax(largest, np.fmax.reduce(part))

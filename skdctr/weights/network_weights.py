@@ -20,6 +20,9 @@ from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["NetworkWeights"]
 
+# Events that the scale of θ is measured with.
+_SCALE_EVENTS = 10_000
+
 
 class NetworkWeights(EventWeights):
     """The mean of the log-weights of an ensemble of networks.
@@ -27,12 +30,13 @@ class NetworkWeights(EventWeights):
     Parameters
     ----------
     networks : sequence of BoundNetwork
-        All bound to the same events. With `n_folds` above 1 as many networks each come from the
-        events that one part of a cross-fit leaves, part by part.
+        Networks that are all bound to the same events. With `n_folds` above 1 those of the first
+        part of a cross-fit come first, then as many of the second, and so on; the networks of a
+        part have learned from the events of all other parts.
     parameters : ParameterScaling
         The scale of θ.
     device : torch.device
-        Where the networks are.
+        The device of the networks.
     n_folds : int
         Parts of the cross-fit.
     """
@@ -57,6 +61,12 @@ class NetworkWeights(EventWeights):
         index = torch.as_tensor(rows, device=self.device)
         return self._with([network.subset(index) for network in self.networks])
 
+    def scale(self, theta: FloatArray) -> FloatArray:
+        """Return the change of each parameter that changes log w by about 1, (p,)."""
+        stride = max(1, len(self.networks[0]) // _SCALE_EVENTS)
+        part = self.subset(np.arange(0, len(self.networks[0]), stride))
+        return EventWeights.scale(part, theta)
+
     def by_fold(self) -> list[Self]:
         """Return the weights of the networks of each part of the cross-fit by themselves."""
         return self._divided(len(self.networks) // self.n_folds)
@@ -74,18 +84,18 @@ class NetworkWeights(EventWeights):
         return parts
 
     def couplings(self) -> list[Couplings]:
-        """Return what is known of each network's couplings; empty where one's are not known."""
-        found = [network.couplings(self.parameters) for network in self.networks]
-        known = [each for each in found if each is not None]
-        return known if len(known) == len(found) else []
+        """Return each network's couplings with their covariance; empty where one's is unknown."""
+        by_network = [network.couplings(self.parameters) for network in self.networks]
+        known = [couplings for couplings in by_network if couplings is not None]
+        return known if len(known) == len(by_network) else []
 
     def _scaled(self, theta: FloatArray) -> Tensor:
         return to_tensor(self.parameters(np.atleast_2d(theta)), self.device)
 
     def member_log_weights(self, theta: FloatArray) -> FloatArray:
         """Return log w of every member, (n_members, n)."""
-        given = self._scaled(theta)
-        rows = [network.log_weights(given) for network in self.networks]
+        scaled_theta = self._scaled(theta)
+        rows = [network.log_weights(scaled_theta) for network in self.networks]
         return np.stack([row.cpu().numpy().astype(np.float64) for row in rows])
 
     def log_weights(self, theta: FloatArray) -> FloatArray:
@@ -95,8 +105,8 @@ class NetworkWeights(EventWeights):
 
     def gradient(self, theta: FloatArray) -> FloatArray:
         """Return ∇_θ of the mean log w, (n, p)."""
-        given = self._scaled(theta)
-        total = np.zeros((len(self.networks[0]), given.shape[1]))
+        scaled_theta = self._scaled(theta)
+        total = np.zeros((len(self.networks[0]), scaled_theta.shape[1]))
         for network in self.networks:
-            total += network.gradient(given)
+            total += network.gradient(scaled_theta)
         return total / len(self.networks) * self.parameters.derivative(theta)

@@ -33,7 +33,7 @@ class Diary(Callback):
     def on_train_begin(self, net, **kwargs):
         with Path(self.path).open("a") as diary:
             diary.write(f"{os.getpid()} {net.iterator_train__seed}\n")
-        # So long that a kill comes in between.
+        # A member takes so long that a kill comes in between.
         time.sleep(0.1)
 
 

@@ -409,7 +409,7 @@ def test_fingerprints_are_those_of_other_processes():
     thing = "{'b': {*'abcdefgh'}, 'a': [np.ones(3), DCTRReweighter(), np.mean]}"
     code = (
         "import numpy as np; from skdctr import DCTRReweighter; "
-        f"from skdctr._fingerprint import fingerprint; print(fingerprint({thing}))"
+        f"from skdctr._utils.fingerprint import fingerprint; print(fingerprint({thing}))"
     )
     found = subprocess.run(
         [sys.executable, "-c", code],

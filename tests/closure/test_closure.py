@@ -62,8 +62,8 @@ def null_p_values(weighted, n_toys):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("weighted", "n_toys"),
-    # Folds taken as independent would give a spread of z near 1.3. A hundred toys tell it; to few
-    # of them only the error itself does, below.
+    # Folds taken as independent would give a spread of z near 1.3, which a hundred toys can tell;
+    # the test below does so by the error itself.
     [(True, 16), pytest.param(False, 100, marks=pytest.mark.long)],
 )
 def test_p_values_are_uniform_where_the_samples_are_alike(weighted, n_toys):
@@ -231,7 +231,7 @@ def scaled(toy, shift):
 
 @pytest.fixture
 def _no_classifier(monkeypatch):
-    """For what looks at the other checks of a report."""
+    """Replace the classifier test, for tests of the other checks of a report."""
     found = ClassifierTestResult(0.5, 0.01, 0.5, "normal", 8000, 8000)
     monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
 
@@ -275,7 +275,7 @@ def test_tolerated_factor_passes_and_is_noted(toy):
 
 @pytest.mark.slow
 def test_event_weights_before_reweighting(toy, exact):
-    # Keeping every event with x > 0 at weight 1/2 twice over is the sample itself.
+    # Events with x > 0 are in the sample twice, with weight 1/2, which leaves the density as it is.
     half = np.where(toy.sim_gen[:, 0] > 0, 0.5, 1.0)
     again = toy.sim_gen[:, 0] > 0
     nominal = np.concatenate([toy.sim_gen, toy.sim_gen[again]])
@@ -474,7 +474,7 @@ def test_closure_report_refuses_what_is_none(toy):
     ("z", "expected", "noted"),
     [
         (8.0, 0.58, True),
-        # More than the noise explains, nothing known of the noise, and nothing to explain.
+        # No note: more than the noise explains, no noise known, and nothing to explain.
         (20.0, 0.51, False),
         (3.9, 0.5, False),
         (2.0, 0.58, False),

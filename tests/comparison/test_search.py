@@ -9,7 +9,7 @@ from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
 from skdctr.comparison.classifier import Classifier
-from skdctr.comparison.objective import ClassifierObjective, ComparedSamples, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, ComparedSamples, Evaluation
 from skdctr.comparison.search import distance, powell, quadratic_minimum, scan
 from skdctr.comparison.surrogate import NEAREST, statistical_errors, surrogate
 from skdctr.datasets import gaussian_log_weight, make_gaussian
@@ -223,7 +223,7 @@ def test_surrogate_solves_without_training(gaussian_objective):
     assert not any(np.array_equal(theta, found.theta) for theta in trained)
     error = np.sqrt(sum(found.sources.values())[0, 0])
     assert abs(found.theta[0] - 0.5) < 4 * error
-    # From the same classifiers the same error.
+    # The same classifiers give about the same error.
     sources, messages = statistical_errors(objective, found.theta, LINE)
     assert not messages
     assert np.sqrt(sum(sources.values())[0, 0]) == pytest.approx(error, rel=0.3)
@@ -238,7 +238,7 @@ def test_errors_need_the_nearest_placements_only(gaussian_objective):
         bounded(np.array([theta]))
     args = (np.array([0.5]), LINE)
     (all_kept, _), (few_kept, _) = (statistical_errors(o, *args) for o in (everything, bounded))
-    # The classifiers nearest in AUC are the ones nearest in θ: the same sums in another order.
+    # The classifiers nearest in AUC are the ones nearest in θ, so that only the order differs.
     for source, covariance in all_kept.items():
         np.testing.assert_allclose(few_kept[source], covariance, rtol=1e-6)
 

@@ -4,7 +4,7 @@ import awkward as ak
 import dask.array
 import numpy as np
 import pandas as pd
-import polars
+import polars as pl
 import pyarrow as pa
 import pytest
 import torch
@@ -55,7 +55,7 @@ def test_the_same_numbers_and_names(form):
 
 
 def test_polars_frames():
-    frame = polars.DataFrame({"a": A, "b": B})
+    frame = pl.DataFrame({"a": A, "b": B})
     np.testing.assert_array_equal(check_events(frame, name="X"), VALUES)
     assert column_labels(frame) == ["a", "b"]
     with pytest.raises(TypeError, match=r"X is a lazy frame.*X.collect\(\)"):

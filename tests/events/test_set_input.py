@@ -16,10 +16,12 @@ from sklearn.pipeline import make_pipeline
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
 from skdctr.closure import classifier_test
+from skdctr.comparison.classifier import Classifier
 from skdctr.exceptions import ConvergenceWarning, ExtrapolationWarning, SkdctrWarning
 from skdctr.networks import MLP, DeepSets, PackedTensors, SeparableDeepSets
 from skdctr.networks.build import event_network
 from skdctr.preprocessing import PackedEvents, ParticlePreprocessor
+from skdctr.training.settings import NetworkSettings
 
 N_TRAIN = 16_000
 quick = partial(DCTRReweighter, max_epochs=2, batch_size=500, random_state=0)
@@ -613,7 +615,8 @@ def test_classifier_is_scaled_where_the_events_are(small, monkeypatch):
     x = PackedEvents.from_events(small[0]).to_torch("meta")
     with torch.random.fork_rng():
         event_network(x, hidden_layer_sizes=(4,), activation="relu")
-        SRGNFitter(module=DeepSets)._build_classifier(x, {})
+        settings = NetworkSettings.of(SRGNFitter(module=DeepSets, device="cpu"))
+        Classifier.of(settings, n_folds=2).build(x)
     assert seen == [("meta", "meta")] * 2
 
 

@@ -64,7 +64,7 @@ def test_both_solvers_find_the_mean(toy, exact):
         assert 1 / np.sqrt(N) < error < 2.5 / np.sqrt(N)
         assert fitter.n_iter_ == fitter.result_.n_evaluations
         assert fitter.theta_names_ == ["mu"]
-    # The same minimum, found with a gradient of 1e-6: far below the statistical error.
+    # Both find the same minimum, up to a gradient of 1e-6, far below the statistical error.
     assert abs(fits[0].theta_ - fits[1].theta_) < 0.01 * fits[0].result_.errors
     assert fits[0].result_.method == "DCTR, lbfgs"
 
@@ -206,7 +206,7 @@ def test_parameters_that_only_count_in_sum_are_both_not_identified(toy, exact):
     with pytest.warns(IdentifiabilityWarning, match=r"not identified: \['a', 'b'\]"):
         fitter = DCTRFitter(twice).fit(toy.sim_gen, data=toy.data_gen)
     assert np.isnan(fitter.covariance_).all()
-    # Their sum is that of the fit of one parameter, to well below its statistical error.
+    # The sum of the two is the fit of one parameter, to well below its statistical error.
     alone = DCTRFitter(exact).fit(toy.sim_gen, data=toy.data_gen)
     assert abs(fitter.theta_.sum() - alone.theta_[0]) < 0.01 * alone.result_.errors[0]
 
@@ -225,7 +225,7 @@ def test_stopped_early_is_said(toy_2d, exact_2d, solver):
 def test_closure(toy, exact):
     with pytest.warns(ClosureFitWarning, match="fitted to itself"):
         fitter = DCTRFitter(exact).fit(toy.sim_gen)
-    # The same events on both sides: the gradient at θ₀ vanishes exactly.
+    # The same events are on both sides, so that the gradient at θ₀ vanishes.
     assert fitter.theta_[0] == pytest.approx(0, abs=1e-6)
 
 
@@ -330,7 +330,7 @@ def test_score_needs_events_for_every_fold(toy, exact):
     message = "has 3 events; score needs 4 at least"
     with pytest.raises(ValueError, match=r"X \(sim_gen\) " + message):
         fitter.score(toy.sim_gen[:3], data=toy.data_gen)
-    # Those of the fit, which needs fewer.
+    # The data are those of the fit, which needs fewer events.
     with pytest.raises(ValueError, match=f"data {message}"):
         fitter.score(toy.sim_gen)
 

@@ -1,4 +1,4 @@
-"""What the fitters are given: generator samples with weights, rows and columns in another order."""
+"""Inputs of the fitters: generator samples with weights, rows and columns in another order."""
 
 import warnings
 
@@ -20,7 +20,7 @@ MU = 0.4
 N_SIGMA = 4.0
 QUICK = {"max_epochs": 3, "batch_size": 500, "hidden_layer_sizes": 16, "random_state": 1}
 exact_fit = {"objective": "optimal_observable", **QUICK}
-# For what does not look at the weights.
+# For tests that do not look at the weights.
 TRAINED = {"max_epochs": 1, "device": "cpu", "refit": False}
 
 
@@ -66,7 +66,7 @@ def test_weights_of_generator_events_count(toy, exact, wide):
         sim, data=data, gen=gen, theta=theta, gen_weight=weight
     )
     assert abs(fit.theta_[0] - MU) < N_SIGMA * fit.result_.errors[0]
-    # An event of no weight is none.
+    # An event of weight 0 counts as no event.
     index = np.arange(N) % 3 > 0
     some = SRGNFitter(exact, **exact_fit)
     some.fit(sim, data=data, gen=gen, theta=theta, gen_weight=np.where(index, weight, 0.0))
@@ -122,7 +122,7 @@ def test_rows_in_another_order_by_their_index(toy, exact):
     weight = pd.Series(np.arange(N), index=data.index)
     with pytest.raises(ValueError, match="index of data_weight is that of data in another order"):
         SRGNFitter(exact, **QUICK).fit(sim, sim, data, data_weight=weight.iloc[::-1])
-    # Other labels say nothing of the order.
+    # An index of other labels says nothing of the order.
     of_jets = pd.MultiIndex.from_arrays([np.arange(N), np.zeros(N)])
     for index in (np.arange(N) + 7, np.zeros(N), of_jets):
         SRGNFitter(exact, **exact_fit).fit(sim, sim.set_axis(index), data)
@@ -192,7 +192,7 @@ def test_nominal_value_that_is_a_guess_is_told(counts, nominal, reason):
         reweighter = DCTRReweighter(**TRAINED).fit(x, theta)
     assert record[0].filename == __file__
     assert reweighter.theta_nominal_ == [nominal]
-    # Who gives it is not warned.
+    # There is no warning where the user gives it.
     DCTRReweighter(0.0, **TRAINED).fit(x, theta)
 
 
@@ -204,8 +204,9 @@ def test_median_as_the_nominal_value_is_told():
 
 @pytest.mark.parametrize(
     ("counts", "nominal"),
-    # The second has two values alike but for chance, as in a fold of a sample.
-    [([400, 400], 0.0), ([390, 410], 0.0), ([400, 200, 150], 0.0), ([100, 900], 1.0)],
+    # The second case has two values alike but for chance, as a fold of a sample has.
+    # In the last one 0 is nominal by its label.
+    [([400, 400], 0.0), ([390, 410], 0.0), ([400, 200, 150], 0.0), ([100, 900], 0.0)],
 )
 def test_clear_nominal_value_is_no_guess(counts, nominal):
     theta = np.repeat([0.0, 1.0, 2.0][: len(counts)], counts)
@@ -259,14 +260,14 @@ def test_gradient_fit_counts_the_training_of_an_ensemble(toy):
     result = DCTRFitter(several).fit(sim, data=data).result_
     assert result.sources["training"][0, 0] > 0
     assert result.messages == []
-    # That of the mean of three, by the fits of each.
+    # The variance of the mean of three follows from the fits of each.
     each = []
     for net in several.nets_:
         one = DCTRReweighter(**options).fit(gen, theta)
         one.nets_, one.net_ = [net], net
         each.append(DCTRFitter(one).fit(sim, data=data).theta_[0])
     ratio = result.sources["training"][0, 0] / (np.var(each, ddof=1) / 3)
-    # Fits are not linear in as large differences of three networks.
+    # Three networks differ so much that fits are not linear in the differences.
     assert abs(ratio - 1) < 0.5
 
 

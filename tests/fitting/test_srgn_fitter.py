@@ -33,11 +33,11 @@ from skdctr.exceptions import (
     NotFittedError,
     SkdctrWarning,
 )
-from skdctr.fitting.report import UNKNOWN_WEIGHTS, Quality, doubtful_weights
 from skdctr.fitting.runs import combine_runs, outliers
+from skdctr.fitting.verdict import UNKNOWN_WEIGHTS, Quality, doubtful_weights
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results import FitResult
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message, warn_of
 from skdctr.reweighting.base import parameter_space
 
@@ -176,7 +176,7 @@ def test_fitted_and_frozen_reweighters_are_used_as_they_are(toy, small):
 
 
 def test_default_is_the_exponential_tilt():
-    # In units of the width of sim_gen, whatever its units: scale 3, offset 10.
+    # θ is in units of the width of sim_gen, whatever its scale, here 3, and its offset, here 10.
     toy = make_gaussian(N, mu=MU, random_state=1, as_frame=True)
     frames = [10 + 3 * frame for frame in (toy.sim_gen, toy.sim_reco, toy.data)]
     fitter = SRGNFitter(**QUICK).fit(*frames)
@@ -231,7 +231,7 @@ def test_data_weights_shift_the_data(toy, exact):
 
 
 def test_simulation_weights_make_the_nominal_sample(toy, exact):
-    # Simulated at 0.3, weighted to 0.
+    # Events are simulated at 0.3 and weighted to 0.
     sim = make_gaussian(10, n_data=N, mu=0.3, random_state=5)
     weight = np.exp(-gaussian_log_weight(sim.data_gen, 0.3))
     fitter = SRGNFitter(exact, **QUICK)
@@ -261,7 +261,7 @@ def test_weight_two_is_two_events(toy, exact):
             for sample in (toy.sim_gen, toy.sim_reco, toy.data)
         )
     )
-    # The same events: what is left is the noise of training.
+    # The events are the same, so that only the noise of training is left.
     assert abs(weighted.theta_ - repeated.theta_) < weighted.result_.errors
     # Weights are no new events: the error is larger than that of as many independent ones.
     assert weighted.result_.errors[0] > 1.02 * repeated.result_.errors[0]
@@ -320,7 +320,7 @@ def test_fit_at_the_bound_is_marked(toy, exact):
     assert not fitter.result_.valid
     assert "NOT VALID" in str(fitter.result_)
     assert fitter.theta_[0] == pytest.approx(0.1, abs=0.003)
-    # A classifier sees what is wrong.
+    # A classifier tells data and simulation apart there.
     assert fitter.auc_ > 0.5 + 4 * fitter.result_.auc_error
 
 
@@ -418,7 +418,7 @@ def test_runs_left_out_say_nothing_of_the_result():
     assert combined.converged
     assert combined.messages == ["1 of 3 runs are outliers, left out"]
     assert combined.n_evaluations == 21
-    # Where no run is left, all are averaged, and count.
+    # Where no run would be left, all of them are averaged.
     combined, _ = combine_runs([lost, run_result(-0.99)], space, trained_weights=False)
     assert not combined.converged
     assert combined.messages == [
@@ -438,9 +438,9 @@ def test_runs_with_weights_in_common_keep_what_these_do_not_know():
     shared, _ = combine_runs(runs, space, trained_weights=False)
     assert shared.messages == [UNKNOWN_WEIGHTS]
     assert shared.sources["training"][0, 0] == pytest.approx(spread)
-    # Each with weights of its own: their error is in the spread.
+    # Where each run has weights of its own, their error is in the spread.
     assert combine_runs(runs, space, trained_weights=True)[0].messages == []
-    # What an ensemble knows of weights in common is no part of the spread.
+    # The error that an ensemble knows of weights in common is no part of the spread.
     known = [replace(run, sources=Sources(training=np.array([[0.3]])), messages=[]) for run in runs]
     shared, _ = combine_runs(known, space, trained_weights=False)
     assert shared.sources["training"][0, 0] == pytest.approx(0.3 + spread)
@@ -462,7 +462,7 @@ def test_every_run_trains_another_reweighter_whatever_its_seed(small, monkeypatc
         warnings.simplefilter("ignore", SkdctrWarning)
         fitter.fit(small.sim_gen, small.sim_reco, small.data, gen=small.gen, theta=small.theta)
     assert len({id(one) if one is seed else one for one in seen}) == 3
-    # The first run is that of a fit of one.
+    # The first run has the seed of a fit of one run.
     if isinstance(seed, int):
         assert seen[0] == seed
 
@@ -556,12 +556,12 @@ def test_default_limit_is_the_documented_one(monkeypatch, objective, limit, form
         given.append(max_evaluations)
         return surrogate(*args, max_evaluations=3, **further)
 
-    monkeypatch.setattr("skdctr.fitting.srgn.surrogate", spy)
+    monkeypatch.setattr("skdctr.fitting.searches.surrogate", spy)
     toy = make_gaussian_2d(100, random_state=1)
     exact = AnalyticReweighter(toy.log_weight, [0.0, 1.0], theta_bounds=[(-2, 2), (0.4, 1.3)])
     options = {**TINY, "max_evaluations": None, "objective": objective}
     SRGNFitter(exact, **options).fit(toy.sim_gen, toy.sim_reco, toy.data)
-    # For two parameters; the fitted θ is one evaluation more.
+    # The limit is that of two parameters; the fitted θ is one evaluation more.
     assert given == [limit - 1]
     assert formula in SRGNFitter.__doc__
 
@@ -656,7 +656,7 @@ def test_bad_samples(small, exact, which, change, message):
     samples = {name: small[name] for name in ("sim_gen", "sim_reco", "data")}
     samples[which] = change(samples[which])
     if which == "sim_reco" and message == "NaN":
-        # Of two features, as an event whose only feature is NaN was lost by the reconstruction.
+        # Two features are needed: an event whose only feature is NaN counts as lost.
         samples["sim_reco"] = np.column_stack([small.sim_reco, samples["sim_reco"]])
     fitter = SRGNFitter(exact, **TINY)
     with pytest.raises((ValueError, TypeError), match=message):
@@ -869,7 +869,7 @@ def test_mistyped_arguments(small, exact):
 
 
 def at(fitter, mu):
-    """Return the same fit, θ moved."""
+    """Return a copy of a fit with another θ*."""
     moved = pickle.loads(pickle.dumps(fitter))
     moved.theta_ = np.array([mu])
     return moved
@@ -886,7 +886,7 @@ def test_score_judges_theta(toy, fitted):
     wrong = [at(fitted, mu).score(*args, held_out.data) for mu in (MU - 0.6, MU + 0.6, MU + 1.0)]
     assert max(wrong) < 0.5 - 4 * error
     assert wrong[2] < wrong[1]
-    # Truth: the best separation of two Gaussians 0.6 apart behind the detector.
+    # The truth is the best separation of two Gaussians 0.6 apart behind the detector.
     best = stats.norm.cdf(0.6 / np.sqrt(2 * 1.25))
     assert wrong[0] == pytest.approx(1 - best, abs=4 * error)
 
@@ -928,18 +928,18 @@ def test_grid_search_picks_the_better_fit(toy):
     assert grid.best_params_ == {"bounds": [(-2, 2)]}
     assert grid.best_estimator_.result_.n_events == {"simulated": N, "data": N}
     assert abs(grid.best_estimator_.theta_[0] - MU) < 0.15
-    # A clone of a fitted reweighter is not fitted: said, not guessed.
+    # A clone of a fitted reweighter is not fitted, and the fit says so.
     unfrozen = GridSearchCV(SRGNFitter(learned, **QUICK), GRID, cv=2, error_score="raise")
     with pytest.raises(NotFittedError, match="FrozenEstimator"):
         unfrozen.fit(toy.sim_gen, toy.sim_reco, data=toy.data[:-1])
 
 
-# Blind and so lost, which its own AUC shows too.
+# The weak classifier sees nothing and its search is lost, hence these warnings.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.ModelMismatchWarning")
 def test_grid_search_is_not_won_by_a_weak_classifier(toy, exact):
-    # One node and one step see no difference anywhere; the judge does.
+    # A classifier that learns at a rate of 1e-9 sees no difference anywhere; the judge does.
     weak = {"lr": [1e-9, 0.005]}
     grid = GridSearchCV(SRGNFitter(exact, search="scan", n_points=7, **QUICK), weak, cv=2)
     grid.fit(toy.sim_gen, toy.sim_reco, data=toy.data)

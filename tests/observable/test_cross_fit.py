@@ -44,7 +44,7 @@ def test_events_are_dealt_evenly(sample):
 
 @pytest.mark.slow
 def test_networks_have_not_seen_their_part(sample):
-    """Other θ of the events of a part, and its networks stay the same to the bit."""
+    """The networks of a part stay the same to the bit if its events are given other θ."""
     x, theta = sample
     first = quick(n_folds=2).fit(x, theta)
     other = theta.copy()
@@ -124,7 +124,7 @@ def test_each_part_is_corrected_by_what_it_has_not_seen(sample, rng):
         assert_array_equal(part.generator.sample.theta[:, 0], theta[rows])
         expected = reweighter.bind(x[rows]).by_fold()[k].log_weights(np.array([0.3]))
         assert_allclose(part.generator.weights.log_weights(np.array([0.3])), expected, atol=1e-6)
-    # No network has seen any of other events, each of which takes part once.
+    # No network has seen fresh events, so that each of them takes part once.
     fresh = rng.normal(size=(1_000, 1))
     problem = _problem(reweighter, fresh, np.where(np.arange(1_000) % 2, 0.5, 0.0), sim, data)
     dealt = np.concatenate([part.generator.events for part in problem.parts])
@@ -148,7 +148,7 @@ def test_fit_of_sets_with_weights_that_have_learned_noise(rng):
     # σ of one event is 1 at strength 1; generator events, of which half are nominal, add as much.
     assert error < 3 * np.sqrt(2 / n) / strength
     assert fitter.result_.sources.keys() == {"data", "simulation", "generator"}
-    # The equation is at zero there, and the same again from a frozen reweighter.
+    # θ* solves the equation, and a frozen reweighter gives the same θ*.
     assert fitter.chi_square_(fitter.theta_) < 1e-3
     frozen = clone(fitter).set_params(reweighter=FrozenEstimator(fitter.reweighter_))
     again = frozen.fit(sim, data=data, gen=gen, theta=theta)
@@ -170,7 +170,7 @@ def test_parts_that_do_not_know_the_same(sample, rng, part):
 
 @pytest.mark.slow
 def test_generator_events_are_recognised(sample, rng):
-    """Those of the fit by their parts, others at random, and none in another order."""
+    """Events of the fit go to their parts, others to random ones; another order is refused."""
     x, theta = sample
     trained = partial(quick, n_folds=2, refit=False)
     single = trained().fit(x.astype(np.float32), theta.astype(np.float32))
@@ -181,7 +181,7 @@ def test_generator_events_are_recognised(sample, rng):
             assert_array_equal(part.generator.events, x[reweighter.folds_ == k])
         with pytest.raises(ValueError, match="in another order"):
             _problem(FrozenEstimator(reweighter), x[::-1], theta[::-1], sim, data)
-        # As many others, of the same θ in another order.
+        # These are as many other events, of the same θ in another order.
         other = rng.normal(theta[::-1])[:, None]
         problem = _problem(FrozenEstimator(reweighter), other, theta[::-1], sim, data)
         assert sum(len(part.generator.events) for part in problem.parts) == N

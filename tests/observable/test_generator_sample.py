@@ -26,12 +26,12 @@ def log_weight(x, theta):
 
 
 def bent(x, theta):
-    """Weights of a mean θ + 0.1 θ²; the mixture alone halves that."""
+    """Return weights of events of mean θ + 0.1 θ², an error that the mixture alone halves."""
     return log_weight(x, [theta[0] + 0.1 * theta[0] ** 2])
 
 
 def draw(seed, n=2_000, points=None):
-    """Events at θ₀ and as many at θ uniform in [-2, 2], or at given points."""
+    """Draw events at θ₀ and as many at θ uniform in [-2, 2], or at given points."""
     rng = np.random.default_rng(seed)
     varied = rng.uniform(-2, 2, n) if points is None else rng.choice(points, n)
     theta = np.concatenate([np.zeros(n), varied])[:, None]
@@ -56,7 +56,7 @@ def error(prediction, theta=AT):
 
 @pytest.mark.slow
 def test_signed_events_have_the_density_of_their_sums():
-    """Every fourth event of varied θ counts negatively, none at θ₀; over 100 samples."""
+    """In 100 samples every fourth event of varied θ counts negatively, and none at θ₀ does."""
     means = []
     for seed in range(100):
         x, theta = draw(seed)
@@ -69,7 +69,7 @@ def test_signed_events_have_the_density_of_their_sums():
 @pytest.mark.slow
 @pytest.mark.parametrize(("degree", "share"), [(-1, 1.0), (1, 1.0), (2, 1.0), (2, 0.6)])
 def test_error_is_the_spread_over_samples(degree, share):
-    """Over 60 samples; the ratio of spread and error has a relative error of 1/√120."""
+    """With 60 samples the ratio of spread and error has a relative error of 1/√120."""
     found = [predict(*draw(seed), degree, share) for seed in range(60)]
     means = np.array([prediction.mean(AT)[0] for prediction in found])
     errors = np.array([error(prediction)[0] for prediction in found])
@@ -112,7 +112,7 @@ def test_few_values_of_theta():
     for degree in (-1, 1, 2):
         prediction = predict(x, theta, degree)
         assert abs(prediction.mean(AT)[0] - 1.0) < N_SIGMA * error(prediction)[0]
-    # The nodes are the values themselves, nothing is interpolated.
+    # The nodes are the values themselves, so that nothing is interpolated.
     np.testing.assert_array_equal(np.sort(prediction.sample.nodes[:, 0]), np.sort([0, *points]))
 
 

@@ -69,7 +69,7 @@ def pull(fitter, truth, k=0):
 
 @pytest.fixture(scope="module")
 def alone(exact, toy):
-    """A fit without generator events; fits are not changed by what is asked of them."""
+    """Fit without generator events; tests share the fit, as no question changes it."""
     return fit(exact, toy)
 
 
@@ -99,7 +99,7 @@ def test_generator_events_take_the_place_of_the_simulations_fluctuation(alone, t
     without = alone.result_
     assert abs(pull(together, 1.0)) < N_SIGMA
     sources = together.result_.sources
-    # Of the simulation only the detector's smearing is left: 0.25 of 2.25.
+    # Only the detector's smearing is left of the simulation's error: 0.25 of 2.25.
     assert sources["simulation"][0, 0] < 0.3 * without.sources["simulation"][0, 0]
     assert together.covariance_[0, 0] < without.covariance[0, 0]
     assert sources["generator"][0, 0] > 0
@@ -115,7 +115,7 @@ def test_learned_weights_with_the_generator_sample(learned, toy):
 
 @pytest.mark.slow
 def test_the_generator_sample_mends_wrong_weights(toy):
-    """Weights for a width of 1.3 where it is 1, wrong at first order in μ."""
+    """The weights are for a width of 1.3 where it is 1, and wrong at first order in μ."""
 
     def wrong(x, theta):
         return (x[:, 0] * theta[0] - theta[0] ** 2 / 2) / 1.3**2
@@ -178,7 +178,7 @@ def test_two_parameters(learned):
     fitter = fit(reweighter, toy, gen=toy.gen, theta=toy.theta)
     for k, truth in enumerate((-1.0, 0.75)):
         assert abs(pull(fitter, truth, k)) < N_SIGMA
-    # Of x_S, Gaussian of variance σ² + ε²: Var μ̂ = (σ² + ε²)/N, Var σ̂ = (σ² + ε²)²/(2 N σ²).
+    # x_S has the variance σ² + ε², so that Var μ̂ = (σ² + ε²)/N and Var σ̂ = (σ² + ε²)²/(2 N σ²).
     variance = 0.75**2 + 0.25
     bound = np.sqrt([variance / N, variance**2 / (2 * N * 0.75**2)])
     data = np.sqrt(np.diag(fitter.result_.sources["data"]))
@@ -206,7 +206,7 @@ def test_from_far_away(toy):
 
 @pytest.mark.slow
 def test_event_weights(exact, toy, alone):
-    """Data and simulation, half of whose events have weight 2: as many as 2.25/2.5 of them."""
+    """Half of the events of data and simulation have weight 2: 2.25/2.5 of them are effective."""
     weight = np.where(np.arange(N) % 2, 1.0, 2.0)
     fitter = SRGNFitter(exact, random_state=0, **FAST).fit(
         toy.sim_gen, toy.sim_reco, toy.data, sample_weight=weight, data_weight=weight
@@ -366,7 +366,7 @@ def test_closure_fit_gives_nominal_back(exact, toy):
     fitter = SRGNFitter(exact, random_state=0, **FAST)
     with pytest.warns(ClosureFitWarning):
         fitter.fit(toy.sim_gen, toy.sim_reco)
-    # Cross-fitted on one side only, the same events cancel but for the networks' noise.
+    # One side is cross-fitted, the other not: the same events cancel but for networks' noise.
     assert abs(fitter.theta_[0]) < np.sqrt(fitter.covariance_[0, 0])
 
 
@@ -426,7 +426,7 @@ def test_an_ensemble_of_fits(exact, toy):
     fitter = fit(exact, toy, n_runs=3)
     assert len(fitter.runs_) == 3
     assert "training" in fitter.result_.sources
-    # Of the ensemble the parabola of its covariance.
+    # The χ² of an ensemble is the parabola of its covariance.
     interval = fitter.confidence_interval()
     assert interval.loc["mu", "high"] - fitter.theta_[0] == pytest.approx(
         np.sqrt(fitter.covariance_[0, 0]), rel=0.01

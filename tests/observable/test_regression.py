@@ -70,7 +70,7 @@ def test_negative_weights_do_not_take_part():
     rng = np.random.default_rng(4)
     x = rng.normal(size=(2_000, 1))
     weight = np.where(rng.random(2_000) < 0.2, -1.0, 1.0)
-    # They would pull the mean from 1 down to (0.8 · 1 − 0.2 · 3)/0.6 = 1/3, or up to 1.4.
+    # Negative events would pull the mean from 1 to (0.8 · 1 − 0.2 · 3)/0.6 = 1/3, or to 1.4.
     target = np.where(weight < 0, 3.0, 1.0)[:, None] + 0.1 * x
     folds = make_folds(2_000, 2, rng)
     fitted = cross_fit(x, target, weight, folds, options(), seed=0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skdctr.results.errors import sandwich
+from skdctr.results.covariance import sandwich
 
 NAMES = ["a", "b", "c"]
 

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
+from skdctr.exceptions import (
+    ExtrapolationWarning,
+    LowEffectiveSampleSizeWarning,
+    ModelMismatchWarning,
+)
 from skdctr.results import FitResult, round_to_error
+from skdctr.results.messages import Message
 
 
 def make(**changes):
@@ -107,3 +113,26 @@ def test_correlation():
     correlation = make().correlation
     np.testing.assert_allclose(correlation, [[1.0, 0.05], [0.05, 1.0]])
     assert correlation.loc["mu", "sigma"] == correlation.loc["sigma", "mu"]
+
+
+@pytest.mark.parametrize(
+    ("category", "valid"),
+    [
+        (ModelMismatchWarning, False),
+        (ExtrapolationWarning, False),
+        (LowEffectiveSampleSizeWarning, True),
+        (None, True),
+    ],
+)
+def test_a_result_that_a_warning_objects_to_is_not_valid(category, valid):
+    remark = Message("a remark", None)
+    objection = Message("the reason", category)
+    shown = make(messages=[remark, objection])
+    assert shown.valid is valid
+    lines = str(shown).splitlines()
+    if not valid:
+        # What makes a result useless stands before its numbers.
+        assert "NOT VALID" in lines[0]
+        assert lines[1] == "  ! the reason"
+        assert shown._repr_html_().index("the reason") < shown._repr_html_().index("a remark")
+    assert [line for line in lines if "!" in line].count("  ! the reason") == 1

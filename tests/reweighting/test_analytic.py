@@ -41,7 +41,7 @@ def test_weights_are_those_of_the_formula(x):
         )
     weights = exact.predict_weights(x, 0.5)
     np.testing.assert_allclose(weights, np.exp(0.5 * x[:, 0] - 0.125))
-    # ⟨w⟩ = 1 with variance e^{θ²} − 1.
+    # The mean of w is 1, and the variance of w is e^{θ²} − 1.
     assert abs(weights.mean() - 1) < 4 * np.sqrt(np.expm1(0.25) / N)
     assert exact.predict_weights(x, 0.5, normalize=True).mean() == pytest.approx(1)
 
@@ -200,7 +200,7 @@ def test_tilt_shifts_a_gaussian_by_widths(features):
     theta = 0.5
     weights = tilt.predict_weights(features, [theta, 0.0])
     mean = np.average(features[:, 0], weights=weights)
-    # Width 2; the variance of a weighted mean is that of w² z.
+    # The width is 2, and the variance of a weighted mean is ⟨w² z²⟩/N.
     error = 2 * np.sqrt(np.exp(theta**2) * (1 + theta**2) / N)
     assert abs(mean - (features[:, 0].mean() + 2 * theta)) < 4 * error
 
@@ -241,13 +241,13 @@ def test_tilt_at_one_theta_per_event_takes_linear_time(features, n_features, mon
         ExponentialTilt, "_normaliser", lambda self, row: calls.append(1) or exact(self, row)
     )
     rows = tilt.predict_log_weights(X, theta)
-    # One pass over the nominal sample for each would be N.
+    # One pass over the nominal sample for each event would make N passes.
     assert len(calls) < (100 if n_features == 1 else 2000)
     for k in (0, 77, N - 1):
         assert rows[k] == pytest.approx(
             tilt.predict_log_weights(X[k : k + 1], theta[k])[0], rel=0, abs=1e-11
         )
-    # Few values of θ, each many times: one pass for each of them.
+    # Where few values of θ occur many times each, there is one pass for each value.
     calls.clear()
     tilt.predict_log_weights(X, np.repeat(theta[:2], N // 2, axis=0))
     assert len(calls) == 2

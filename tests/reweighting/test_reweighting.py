@@ -65,7 +65,7 @@ def assert_learned(reweighter, X, theta, log_weight, n_nominal, n_varied=None):
     n_varied = n_nominal if n_varied is None else n_varied
     learned = reweighter.predict_weights(X, theta)
     exact = np.exp(log_weight)
-    # Of n_nominal events with these weights, and of n_varied events with the density they give.
+    # The error is that of n_nominal events with these weights and of n_varied events.
     error = np.sqrt(np.var(exact) / n_nominal + 1 / n_varied)
     assert learned.mean() == pytest.approx(exact.mean(), abs=N_SIGMA * error)
     x = X[:, 0]
@@ -86,7 +86,7 @@ def fitted(gaussian):
 
 @pytest.fixture(scope="module")
 def small(gaussian):
-    """Two hundred events of each class, for what does not look at the weights' precision."""
+    """Two hundred events of each class, for tests that do not look at the weights' precision."""
     rows = slice(9_800, 10_200)
     return gaussian.gen[rows], gaussian.theta[rows]
 
@@ -107,7 +107,7 @@ def test_continuous_weights(fitted, gaussian, mu):
 
 @pytest.mark.slow
 def test_default_module(gaussian):
-    """Two networks, the better of which is kept."""
+    """By default two networks are trained, and the better one is kept."""
     reweighter = DCTRReweighter(**FAST | {"module": None}).fit(gaussian.gen, gaussian.theta)
     for mu in MUS:
         log_weight = gaussian.log_weight(gaussian.sim_gen, mu)
@@ -155,7 +155,7 @@ def test_two_values_are_discrete_whatever_their_shares():
 @pytest.mark.parametrize("nominal_share", [0.0, 0.03])
 @pytest.mark.parametrize("options", [FAST, LINEAR], ids=["separable", "linear"])
 def test_weights_without_a_nominal_class(gaussian, nominal_share, options):
-    """Joint against marginal density: too few nominal events to be a class of their own."""
+    """Too few events are nominal to be a class: joint against marginal density is learned."""
     n = 16_000
     rng = np.random.default_rng(5)
     theta = np.where(rng.random(n) < nominal_share, 0.0, rng.uniform(-1, 1, n))
@@ -225,7 +225,7 @@ def test_constant_feature_has_no_influence(gaussian):
 
 @pytest.mark.slow
 def test_prior_is_corrected_for(gaussian):
-    """Ten times more nominal events than varied ones."""
+    """There are ten times more nominal events than varied ones."""
     bunch = make_gaussian(n_gen=20_000, n_sim=1, n_data=1, random_state=4)
     keep = np.r_[0:20_000, 20_000:22_000]
     reweighter = DCTRReweighter(**FAST).fit(bunch.gen[keep], bunch.theta[keep])
@@ -239,7 +239,7 @@ def signed_share(theta):
 
 
 def weights_of(kind, x, theta, rng):
-    """Event weights, none of which change p(x|θ) of the weighted sample."""
+    """Make event weights of some kind that leave p(x|θ) of the weighted sample as it is."""
     n = len(theta)
     if kind == "positive":
         return rng.exponential(size=n)
@@ -289,8 +289,8 @@ def test_weights_count_as_repetition(gaussian):
             np.average(gaussian.sim_gen[:, 0], weights=r.predict_weights(gaussian.sim_gen, mu))
             for r in (weighted, repeated)
         )
-        # The events are the same: the fits differ by validation split and order only. Bound by
-        # the error of one of them.
+        # The events are the same, and the fits differ by validation split and order only: the error
+        # of one of them is a bound.
         error = np.sqrt(np.mean((exact * (gaussian.sim_gen[:, 0] - mu)) ** 2) / 10_000)
         assert first == pytest.approx(second, abs=N_SIGMA * error)
 
@@ -431,7 +431,7 @@ def test_gradient_is_the_derivative_of_log_weights(of_module, gaussian, mu):
     gradient = of_module.log_weight_gradient(x, mu)
     assert gradient.shape == (2000, 1)
     assert gradient.dtype == np.float64
-    # float32 log-weights of order one, to 1e-6, over a step of 0.02; and third derivatives.
+    # Log-weights of order one in float32 have errors of 1e-6, here over a step of 0.02.
     np.testing.assert_allclose(gradient[:, 0], (up - down) / (2 * step), rtol=1e-2, atol=5e-3)
 
 
@@ -445,7 +445,7 @@ def test_gradient_moves_the_mean(fitted, gaussian):
         slope, true = (
             np.cov(g, x, aweights=w)[0, 1] for g, w in ((gradient, weight), (x - mu, exact))
         )
-        # Two means one unit of μ apart, each from 10⁴ weighted nominal and 10⁴ varied events.
+        # A slope is the difference of two means one unit of μ apart, of 10⁴ events a class each.
         error = np.sqrt(2 * (np.mean((exact * (x - mu)) ** 2) + 1) / 10_000)
         assert slope == pytest.approx(true, abs=N_SIGMA * error)
 
@@ -454,8 +454,8 @@ def test_gradient_of_exponential_family_is_the_score(fitted, gaussian):
     """∇ log w = x − μ, event by event, where most events are."""
     x = gaussian.sim_gen[np.abs(gaussian.sim_gen[:, 0]) < 1.5]
     gradient = fitted.log_weight_gradient(x, 0.5)[:, 0]
-    # Slope in x and offset, each with the error of a mean of 10⁴ events a class, times the range
-    # of x that they are at.
+    # Offset and slope each have the error of a mean of 10⁴ events a class; the slope counts times
+    # the largest x.
     error = np.sqrt(2 / 10_000) * (1 + 1.5)
     assert np.abs(gradient - (x[:, 0] - 0.5)).max() < N_SIGMA * error
 
@@ -463,7 +463,7 @@ def test_gradient_of_exponential_family_is_the_score(fitted, gaussian):
 @pytest.mark.parametrize("module", [SeparableNetwork, MLP, QuadraticNetwork])
 @pytest.mark.parametrize("nominal_share", [0.0, 0.5])
 def test_gradient_in_several_parameters_per_event(rng, module, nominal_share):
-    """With σ on a logarithmic scale, in both ways to train, and an ensemble of two."""
+    """It holds with σ on a logarithmic scale, in both ways to train, and for ensembles."""
     n = 2000
     theta = np.stack([rng.uniform(-1, 1, n), rng.uniform(0.5, 2, n)], axis=1)
     theta[rng.random(n) < nominal_share] = [0.0, 1.0]
@@ -490,7 +490,7 @@ def test_gradient_in_several_parameters_per_event(rng, module, nominal_share):
 @pytest.mark.parametrize("method", ["predict_weights", "predict_log_weights"])
 def test_weights_do_not_depend_on_other_events(of_module, gaussian, per_event, method):
     rng = np.random.default_rng(0)
-    # More than one chunk of rows.
+    # The rows are more than one chunk.
     x = gaussian.sim_gen[:40_000]
     theta = rng.uniform(-1, 1, (len(x), 1)) if per_event else np.array([0.7])
     predict = getattr(of_module, method)
@@ -499,7 +499,7 @@ def test_weights_do_not_depend_on_other_events(of_module, gaussian, per_event, m
     assert every.dtype == np.float64
     for rows in (rng.permutation(len(x)), np.arange(100, 117), [39_999], np.full(40, 7)):
         part = predict(x[rows], theta[rows] if per_event else theta)
-        # The same to single precision: a matrix product rounds by its shape.
+        # They agree to single precision, as a matrix product rounds by its shape.
         np.testing.assert_allclose(part, every[rows], rtol=2e-5, atol=2e-6)
 
 
@@ -528,7 +528,7 @@ def test_overflowing_weights_are_an_error_that_counts_them(fitted):
     fitted = copy.deepcopy(fitted)
     coupling = fitted.net_.module_.coupling
     coupling.zero_()
-    # The slope in x and θ.
+    # This coupling makes log w the product of x and θ.
     coupling[1, 0] = 1.0
     with (
         pytest.raises(ValueError, match=r"1 of 2 weights are not finite .*predict_log_weights"),
@@ -627,7 +627,7 @@ def test_failed_fit_leaves_the_estimator_as_it_was(small, failure):
 
 @pytest.mark.slow
 def test_score_is_minus_the_cross_entropy():
-    """In the discrete case, where every nominal event has the same partner."""
+    """In the discrete case every nominal event has the same partner, so that this is exact."""
     x, theta = two_values(3000, 1000)
     reweighter = DCTRReweighter(**QUICK, theta_nominal=0).fit(x, theta)
     log_ratio = reweighter.predict_log_weights(x)
@@ -643,7 +643,7 @@ def test_score_is_minus_the_cross_entropy():
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_score_prefers_the_better_network(share):
-    """Fresh events; one network was hardly trained."""
+    """Of two networks one was hardly trained; fresh events tell."""
     rng = np.random.default_rng(9)
     theta = np.where(rng.random(20_000) < share, 0.0, rng.uniform(-2, 2, 20_000))
     x = rng.normal(theta)[:, None]
@@ -660,7 +660,7 @@ def test_score_prefers_the_better_network(share):
 
 
 def test_score_pairs_with_theta_of_all_training_events():
-    """Also where events come sorted by θ, and by their weights."""
+    """The pool stands for all θ, also where events come sorted by θ, and by weights."""
     theta = np.linspace(0, 1, 200_000)[:, None]
     rows, sign = representative_theta(theta, np.ones(200_000))
     np.testing.assert_allclose(np.quantile(rows, [0, 0.5, 1]), [0, 0.5, 1], atol=1e-3)
@@ -668,7 +668,7 @@ def test_score_pairs_with_theta_of_all_training_events():
     rows, _ = representative_theta(theta, theta[:, 0])
     assert rows.mean() == pytest.approx(2 / 3, abs=1e-3)
     rows, sign = representative_theta(theta, np.where(np.arange(200_000) % 4 == 0, -1.0, 1.0))
-    # Seldom as many negative ones as a quarter exactly.
+    # The share of negative ones is seldom a quarter exactly.
     assert sign.mean() == pytest.approx(1.0, abs=N_SIGMA * sign.std() / np.sqrt(len(sign)))
 
 
@@ -691,7 +691,7 @@ def test_cross_validate_in_a_pipeline(gaussian, folds):
 
 @pytest.mark.slow
 def test_unshuffled_folds_are_refused(gaussian):
-    """Nominal events come first: a fold of them has one class."""
+    """Nominal events come first, so that a fold of them has one class."""
     rows = slice(9_500, 10_500)
     x, theta = gaussian.gen[rows], gaussian.theta[rows]
     cure = r"KFold\(shuffle=True\).*StratifiedKFold\(shuffle=True\)"
@@ -708,7 +708,7 @@ def test_unshuffled_folds_are_refused(gaussian):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::skdctr.exceptions.NominalWarning")
 def test_score_at_theta_beyond_training_warns(rng):
-    """Events ordered by θ: without a class of nominal events, and with one."""
+    """Events come ordered by θ, without a class of nominal events and with one."""
     theta = np.linspace(-1, 1, 600)
     x = rng.normal(theta)[:, None]
     for known in (theta, np.where(np.arange(600) % 2 == 0, 0.0, theta)):
@@ -728,7 +728,7 @@ def test_pipeline_weights(fitted, gaussian):
     pipeline.fit(gaussian.gen, gaussian.theta)
     scaled = pipeline[:-1].transform(gaussian.sim_gen)
     learned = pipeline[-1].predict_weights(scaled, 0.5)
-    # Standardised inside anyway: the same network to the precision of float32, refit included.
+    # The reweighter standardises anyway, so that both networks are the same but for float32.
     np.testing.assert_allclose(learned, fitted.predict_weights(gaussian.sim_gen, 0.5), rtol=0.02)
 
 
@@ -847,7 +847,7 @@ def test_a_single_event_far_outside_is_named(fitted, gaussian):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_fresh_events_of_the_same_distribution_are_no_extrapolation(seed):
-    """Ten times as many, with a tail: some of them fall beyond the extremes seen."""
+    """There are ten times as many, with a tail: some fall beyond the extremes of training."""
     rng = np.random.default_rng(seed)
     theta = np.where(np.arange(1000) % 2, rng.uniform(-0.5, 0.5, 1000), 0.0)
     x = rng.exponential(np.exp(theta))[:, None]
@@ -884,7 +884,7 @@ def test_pickle_carries_the_weights_and_not_the_events(gaussian, capfd):
         np.testing.assert_array_equal(
             pickle.loads(file).predict_weights(x, 0.5), reweighter.predict_weights(x, 0.5)
         )
-    # But for a thinned sample of θ, of 4096 rows at most, that score pairs nominal events with.
+    # Only the θ that `score` pairs nominal events with are kept of the events, 4096 rows at most.
     assert sizes[1] - sizes[0] < 2 * 4096 * 8
     assert sizes[1] < 250_000
 
@@ -949,8 +949,8 @@ def test_integers(rng):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    # Without a refit rounding shows as it is; with it, it may tip which couplings are kept, which
-    # must stay well below the statistical error of a log-weight, 1/√200.
+    # Without a refit only rounding differs. With it rounding may tip which couplings are kept; the
+    # change must stay well below the statistical error of a log-weight, 1/√200.
     ("refit", "tolerance"),
     [(False, 1e-4), (True, 0.5 / np.sqrt(200))],
 )

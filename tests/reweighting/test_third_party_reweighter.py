@@ -9,7 +9,7 @@ from skdctr import DCTRFitter, SRGNFitter
 from skdctr.closure import closure_report
 from skdctr.datasets import make_gaussian
 from skdctr.exceptions import ExtrapolationWarning
-from skdctr.fitting.report import UNKNOWN_WEIGHTS
+from skdctr.fitting.verdict import UNKNOWN_WEIGHTS
 from skdctr.reweighting import BaseReweighter
 
 N = 20_000
@@ -71,7 +71,7 @@ def test_fits_behind_a_detector(toy, fitted, objective, generator):
     reweighter = LogisticReweighter() if generator else fitted
     fitter = SRGNFitter(reweighter, objective=objective, max_epochs=5, random_state=1)
     fitter.fit(toy.sim_gen, toy.sim_reco, toy.data, **gen)
-    # Its weights do not know their error, which is one of the generator sample: about as large.
+    # The weights do not know their error, which is that of the generator sample, about 1/√N.
     error = np.sqrt(fitter.covariance_[0, 0] + 1 / N)
     assert abs(fitter.theta_[0] - 0.5) < 4 * error
     assert fitter.result_.valid

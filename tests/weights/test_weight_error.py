@@ -111,7 +111,7 @@ def test_of_a_corrected_mean_is_what_the_correction_leaves(toy, reweighter, degr
 
     prediction = predict()
     expected = by_small_changes(reweighter, lambda: predict().mean(THETA))
-    # By how much events count in the correction changes with the weights, too, if by little.
+    # Small changes of the weights also change how much events count in the correction, by a little.
     np.testing.assert_allclose(prediction.covariances(THETA)[1], expected, rtol=0.05)
 
 
@@ -124,7 +124,7 @@ def test_a_part_of_many_events_stands_for_all(reweighter):
     slopes = share[:, None] * (values - share @ values)
     every = coupling_covariance([Dependence(weights, THETA, slopes)])
     part = mean_covariance(weights, values, ones, THETA)["generator"]
-    # 30 000 events; their weighted sums fluctuate by a percent or two.
+    # The weighted sums of the 30 000 events fluctuate by a percent or two.
     np.testing.assert_allclose(part, every, rtol=0.1)
 
 
@@ -165,7 +165,7 @@ def test_dctr_fits_have_it_too(toy, reweighter):
 
 @pytest.mark.slow  # eight reweighters
 def test_spread_over_generator_samples_is_what_fits_quote():
-    """Of the gradient fit, which is quick; sixteen generator samples, one simulation and data."""
+    """The gradient fit is quick: sixteen generator samples with one simulation and its data."""
     fixed = make_gaussian(20_000, random_state=99)
     found = []
     for seed in range(16):
@@ -195,12 +195,12 @@ def test_error_of_the_mean_over_parts_with_events_in_common(n_folds):
         means.append(estimates.mean(axis=0))
         known.append(np.diag(covariance_of_mean(estimates, n_folds)))
     ratio = np.mean(known, axis=0) / np.var(means, axis=0, ddof=1)
-    # Variances of 600 values, and of as many differences of two in the worst case.
+    # These are variances of 600 values and, in the worst case, of as many differences of two.
     assert np.all(np.abs(ratio - 1) < 4 * np.sqrt(2 / 600 + 2 / 600))
 
 
 def test_noise_of_training_of_many_parts_is_told_by_several_members():
-    """Events in common and training of each network; relative error 4 √(2/600 + 2/600)."""
+    """Parts have events in common and networks noise; the relative error is √(2/600 + 2/600)."""
     rng = np.random.default_rng(5)
     n_folds, n_members, means, known = 5, 3, [], []
     for _ in range(600):

@@ -45,7 +45,7 @@ def reweighter(toy):
     ids=["couplings", "two parts", "three parts of two members"],
 )
 def test_is_that_of_the_spread_over_samples(toy, options):
-    # Of the noise alone: what all weights have wrong alike they cannot know.
+    # The noise alone is compared: weights cannot know what all of them have wrong alike.
     exact = np.exp(toy.log_weight(toy.sim_gen, THETA))
     share = exact / exact.sum()
     of_toys, found = [], []
@@ -58,7 +58,7 @@ def test_is_that_of_the_spread_over_samples(toy, options):
     true = (of_toys - np.mean(of_toys, axis=0)) ** 2 @ share * (N_TOYS / (N_TOYS - 1))
     ratio = true.mean() / np.mean(found)
     error = np.std(true - ratio * np.array(found), ddof=1) / np.mean(found) / math.sqrt(N_TOYS)
-    # Sixteen samples know this to a third or so.
+    # Sixteen samples determine the ratio to a third or so.
     assert error < 0.5
     assert abs(ratio - 1) < 4 * error
 
@@ -98,7 +98,7 @@ def test_parts_that_agree_by_chance_have_the_error_of_their_couplings(toy):
     weights = fitted.bind(toy.sim_gen)
     weights.networks[1] = weights.networks[0]
     one, ones = weights.by_fold()[0], np.ones(4_000)
-    # Either half has half of the events.
+    # The mean of two halves without common events has half of the variance of each.
     expected = variance(expected_auc(one, ones, THETA)) / 2
     assert variance(expected_auc(weights, ones, THETA)) == pytest.approx(expected, rel=1e-6)
 
@@ -144,7 +144,7 @@ def test_unweighted_members_that_agree_leave_what_the_events_leave(toy, reweight
 
 @pytest.mark.slow
 def test_events_without_weight_are_not_looked_at(reweighter, rng):
-    # Twice as many as are looked at, every other one of no weight.
+    # There are twice as many events with a weight as are looked at, and every other has none.
     events, weight = rng.normal(size=(160_000, 1)), np.tile([0.0, 1.0], 80_000)
     some = reweighter.expected_auc(events[1::2], 1.0)
     assert reweighter.expected_auc(events, 1.0, weight) == pytest.approx(some, abs=2e-4)

@@ -1,45 +1,53 @@
-"""The readers of tables of events in parquet and ROOT files."""
+"""Read tables of events, in one file or in many, after a look at all of them."""
 
 from __future__ import annotations
 
-import importlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.warn import warn_user
+from skdctr.datasets.files.sources import PathLike, Paths, Source, find_tables, shortened
+from skdctr.datasets.files.tables import EventTable, open_table
 from skdctr.datasets.files.units import warn_about_columns
 
-__all__ = ["Columns", "PathLike", "check_columns", "open_table", "read_events", "rename_columns"]
+__all__ = ["Columns", "PathLike", "Paths", "Tables", "read_events", "survey"]
 
-PathLike = str | os.PathLike[str]
 Columns = Sequence[str] | Mapping[str, str] | None
+# So many files, and columns in them, stay open between the check of all and their reading: an open
+# tree of ROOT takes some 10 kB for each branch.
+_OPEN_FILES: Final = 100
+_OPEN_COLUMNS: Final = 20_000
 
 
 def read_events(
-    path: PathLike,
+    path: Paths,
     columns: Columns = None,
     *,
     tree: str | None = None,
 ) -> pd.DataFrame:
-    """Read a table of events from a parquet or ROOT file.
+    """Read a table of events from parquet or ROOT files.
 
     Parameters
     ----------
-    path : str or path
-        A file that ends in ``.parquet`` or ``.root``. The former needs pyarrow, the latter
-        uproot: ``pip install "skdctr[io]"``.
+    path : str or path, sequence of these, or mapping of these to str
+        A file that ends in ``.parquet``, ``.parq``, ``.pq`` or ``.root``, or that begins like
+        one. The first three need pyarrow, ROOT needs uproot: ``pip install "skdctr[io]"``. A
+        pattern (``run*.root``), a directory of such files or a list of them is read file after
+        file. An address that fsspec knows, such as ``root://…`` or ``s3://…``, is passed to it.
+        ``file.root:tree`` and ``{file: tree}`` name a tree too.
     columns : sequence of str, mapping of str to str, or None, default=None
         Which columns (branches of a ROOT tree) to read, in this order; a mapping renames them,
-        ``{name in the file: name in the table}``. None reads all.
+        ``{name in the file: name in the table}``. None reads all but the index that pandas
+        writes, the counters of collections (``Jet_size``, ``nJet``) and branches of a type that
+        uproot does not know, which a warning names.
     tree : str, default=None
-        Name of the tree in a ROOT file, with its directories: ``"analysis/events"``. None takes
-        the only one there is.
+        Name of the tree in a ROOT file, with its directories: ``"analysis/events"``, or with its
+        cycle: ``"events;2"``. None takes the only one there is.
 
     Returns
     -------
@@ -49,42 +57,116 @@ def read_events(
     Raises
     ------
     ImportError
-        If the package that reads such files is not installed.
+        If the package that reads such files or such addresses is not installed.
     FileNotFoundError
-        If there is no such file.
+        If there is no such file, or none that fits a pattern.
+    TypeError
+        If `path` or `columns` is of another kind.
     ValueError
-        If the file is not what its name says, damaged, or without events; if it lacks a column
-        or the tree; or if a column does not hold one number per event.
+        If a file is not what its name says, damaged, or all are without events; if one lacks a
+        column or the tree; or if a column does not hold one number per event.
 
     Warns
     -----
     UnitWarning
         If a column named like an energy (``m``, ``mt``, ``pt``, ``met``, ...) looks like MeV.
+    UserWarning
+        If no columns are asked for, and some cannot be read or are only in some of the files.
 
     See Also
     --------
     iterate_events : The same a part at a time, where memory is too small for the whole.
+    read_lhe, read_hepmc : Events of generators, with all their weights.
     top_mass_observables : From lists of jets, which are no table, to one.
+
+    Notes
+    -----
+    Directories named like ``mt=172.5`` below one that is read give a column ``mt``, as they do in
+    pandas. Hidden files, and those that begin with an underscore, are left out. Files of a pattern
+    or a directory come by their names, with numbers in order: ``part.2`` before ``part.10``.
 
     Examples
     --------
     >>> frame = read_events("data.root", ["reco_m_b1munu"], tree="events")  # doctest: +SKIP
+    >>> frame = read_events("data/*.root:events", ["reco_m_b1munu"])  # doctest: +SKIP
     """
-    file, table, wanted = open_table(path, columns, tree)
-    frame = rename_columns(table.read(wanted), columns)
-    warn_about_columns(frame, file.name)
-    return frame
+    tables = survey(path, columns, tree)
+    frames = list(tables.parts(None))
+    return frames[0] if len(frames) == 1 else pd.concat(frames)
 
 
-def rename_columns(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """Give the columns of a table new names, where `columns` is a mapping ``{old: new}``."""
-    return frame.rename(columns=dict(columns)) if isinstance(columns, Mapping) else frame
+@dataclass
+class Tables:
+    """Files that were looked into and found to have what is asked for.
+
+    Attributes
+    ----------
+    files : list of (Source, EventTable or None, int)
+        Files that have events, those of the first that are still open, and numbers of events.
+    wanted : list of str
+        The columns to read, by their names in the files.
+    dtypes : dict of str to dtype
+        A type for each that holds what any of the files has in it.
+    new_names : dict of str to str
+        New names for columns.
+    """
+
+    files: list[tuple[Source, EventTable | None, int]]
+    wanted: list[str]
+    dtypes: dict[str, np.dtype[Any]]
+    new_names: dict[str, str]
+
+    @property
+    def n_events(self) -> int:
+        """Number of events in all files together."""
+        return sum(n for _, _, n in self.files)
+
+    def parts(self, size: int | None) -> Iterator[pd.DataFrame]:
+        """Give the events once, file by file, in parts of `size` at most.
+
+        Yields
+        ------
+        DataFrame
+            The next events, with an index that counts through all files.
+        """
+        start, warned = 0, set[Any]()
+        for source, opened, n_events in self.files:
+            table = opened or open_table(source)
+            try:
+                if table.n_events != n_events:
+                    raise ValueError(
+                        f"{source} had {n_events} events a moment ago and has {table.n_events} "
+                        "now: read it when it is written."
+                    )
+                checked = False
+                for frame in table.parts(self.wanted, size):
+                    part = self._alike(frame)
+                    part.index = pd.RangeIndex(start, start + len(part))
+                    if not checked:
+                        warned |= warn_about_columns(part, source.name, skip=warned)
+                        checked = True
+                    start += len(part)
+                    yield part
+            finally:
+                table.close()
+
+    def _alike(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Give the columns their types and names in the whole."""
+        # A column of integers in which values are missing has become one of floats.
+        # Frames that come from files have types of NumPy only.
+        found: dict[str, Any] = {name: frame[name].dtype for name in self.dtypes}
+        types = {
+            name: np.result_type(dtype, found[name])
+            for name, dtype in self.dtypes.items()
+            if dtype != found[name]
+        }
+        if types:
+            frame = frame.astype(types)
+        return frame.rename(columns=self.new_names) if self.new_names else frame
 
 
-def open_table(
-    path: PathLike, columns: Columns, tree: str | None
-) -> tuple[Path, EventTable, list[str]]:
-    """Open a file, and check that the columns to read are there and hold numbers.
+def survey(path: Paths, columns: Columns, tree: str | None) -> Tables:
+    """Look into all files before the first is read.
 
     Parameters
     ----------
@@ -93,205 +175,106 @@ def open_table(
 
     Returns
     -------
-    file : Path
-        The file, with ``~`` expanded.
-    table : EventTable
-        Its content.
-    wanted : list of str
-        The columns to read, by their names in the file.
+    Tables
+        The files; as many as memory allows stay open.
 
     Raises
     ------
-    ImportError, FileNotFoundError, ValueError
+    ImportError, FileNotFoundError, TypeError, ValueError
         As by `read_events`.
     """
-    file = Path(path).expanduser()
-    readers: dict[str, Callable[[Path, str | None], EventTable]] = {
-        ".parquet": _ParquetTable,
-        ".root": _RootTable,
-    }
-    if file.suffix.lower() not in readers:
-        raise ValueError(
-            f"path ends in {file.suffix!r}, expected one of {list(readers)}: {file}. Convert the "
-            "file, or read it with pandas."
+    asked = _check_columns_asked(columns)
+    sources = find_tables(path, tree)
+    wanted, first = asked, sources[0]
+    files: list[tuple[Source, EventTable | None, int]] = []
+    dtypes: dict[str, np.dtype[Any]] = {}
+    n_open = 0
+    for source in sources:
+        table = open_table(source)
+        if not table.n_events:
+            # What a job without selected events has left: it need not even have columns.
+            table.close()
+            continue
+        if wanted is None:
+            wanted, first = table.features, source
+            _warn_unreadable(table)
+        elif asked is None:
+            _warn_only_here(table, wanted, first)
+        _check_columns(table, wanted)
+        for name in wanted:
+            dtype = table.dtype(name)
+            dtypes[name] = np.result_type(dtypes.get(name, dtype), dtype)
+        n_open += len(table.known)
+        stays = not files or (len(files) < _OPEN_FILES and n_open <= _OPEN_COLUMNS)
+        if not stays:
+            table.close()
+        files.append((source, table if stays else None, table.n_events))
+    if wanted is None or not files:
+        several = f" and the {len(sources) - 1} other files" if len(sources) > 1 else ""
+        holds = "hold" if several else "holds"
+        raise ValueError(f"{first}{several} {holds} no events; check how it was written.")
+    return Tables(files, wanted, dtypes, dict(columns) if isinstance(columns, Mapping) else {})
+
+
+def _check_columns_asked(columns: Any) -> list[str] | None:
+    """Check the names of columns, before any file is opened."""
+    if columns is None:
+        return None
+    if isinstance(columns, (set, frozenset)):
+        raise TypeError("columns is a set, which has no order; pass a list.")
+    names = [columns] if isinstance(columns, str) else list(columns)
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise TypeError(
+            f"columns names {wrong[0]!r}, which is no str; pass the names that the file has."
         )
-    if not file.is_file():
-        beside = sorted(p.name for p in file.parent.iterdir()) if file.parent.is_dir() else []
-        hint = did_you_mean(file.name, beside) if beside else "its directory does not exist."
-        raise FileNotFoundError(f"path is no file: {file}; {hint}")
-    reader = readers[file.suffix.lower()]
-    if isinstance(columns, str):
-        columns = [columns]
-    table = reader(file, tree)
-    wanted = table.names if columns is None else list(columns)
-    check_columns(file, wanted, table.names)
-    if not table.n_events:
-        raise ValueError(f"{file} holds no events; check how it was written.")
-    bad = {name: kind for name in wanted if (kind := table.not_a_number(name))}
+    new = list(columns.values()) if isinstance(columns, Mapping) else names
+    if not names or len(set(new)) < len(new):
+        raise ValueError(
+            f"columns must name at least one column and none twice, got {shortened(new)}."
+        )
+    return names
+
+
+def _check_columns(table: EventTable, wanted: Iterable[str]) -> None:
+    """Refuse a file without the columns that are wanted, or in which they hold no numbers."""
+    file, known = table.source, set(table.known)
+    wanted = list(wanted)
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        hints = [f"for {name!r}, {did_you_mean(name, table.known)}" for name in missing[:4]]
+        raise ValueError(f"{file} lacks the columns {shortened(missing)}: {' '.join(hints)}")
+    bad = [name for name in wanted if table.dtype(name) is None]
     if bad:
+        kinds = [f"{name!r}: {table.describe(name)}" for name in bad[:8]]
+        more = f", … {len(bad) - 8} more" if len(bad) > 8 else ""
         good = [name for name in wanted if name not in bad]
         raise ValueError(
-            f"{file}: columns with something else than one number per event: {bad}. Read the "
-            f"others, columns={good}, and lists of objects with awkward, for "
-            "top_mass_observables."
+            f"{file}: columns with something else than one number per event: "
+            f"{{{', '.join(kinds)}{more}}}. Read the others, columns={shortened(good)}, and lists "
+            "of objects with awkward, for top_mass_observables."
         )
-    return file, table, wanted
+    if not wanted:
+        raise ValueError(f"{file} has no column of one number per event.")
 
 
-def check_columns(file: Path, wanted: Iterable[str], names: Sequence[str]) -> None:
-    """Refuse a file without the columns that are wanted.
-
-    Parameters
-    ----------
-    file : Path
-        The file, which the message names.
-    wanted : iterable of str
-        Columns to read.
-    names : sequence of str
-        Columns that the file has.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing; the message suggests the nearest name that the file has.
-    """
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        hints = [f"for {name!r}, {did_you_mean(name, names)}" for name in missing[:4]]
-        raise ValueError(f"{file} lacks the columns {missing}: {' '.join(hints)}")
+def _warn_unreadable(table: EventTable) -> None:
+    """Tell of columns that are left out as nobody can read them."""
+    if table.unreadable:
+        kinds = [f"{name!r}: {reason}" for name, reason in table.unreadable.items()]
+        warn_user(
+            f"{table.source}: uproot cannot read the branches {shortened(table.unreadable)}, "
+            f"which are left out ({kinds[0]}). Name the columns to read with columns=....",
+            UserWarning,
+        )
 
 
-class EventTable:
-    """An open file of events, with the names and kinds of its columns and their values.
-
-    Attributes
-    ----------
-    names : list of str
-        Names of its columns.
-    n_events : int
-        Number of its rows.
-    """
-
-    names: list[str]
-    n_events: int
-
-    def not_a_number(self, name: str) -> str:
-        """Return what a column holds, or an empty text where it is one number per event."""
-        raise NotImplementedError
-
-    def read(self, names: list[str]) -> pd.DataFrame:
-        """Read all events, in these columns."""
-        raise NotImplementedError
-
-    def parts(self, names: list[str], size: int) -> Iterator[pd.DataFrame]:
-        """Read these columns a part at a time, of `size` events at most."""
-        raise NotImplementedError
-
-
-def _damage_error(file: Path, kind: str, error: Exception) -> ValueError:
-    """Make the error for a file that its package cannot read."""
-    # Some of the packages' messages run over many lines.
-    said = " ".join(str(error).split())
-    return ValueError(
-        f"{file} cannot be read as {kind} ({type(error).__name__}: {said}). It may be damaged or "
-        "incomplete: copy it again, or check that its name fits what it is."
-    )
-
-
-class _ParquetTable(EventTable):
-    """A parquet file, read by pyarrow."""
-
-    def __init__(self, file: Path, tree: str | None) -> None:
-        if tree is not None:
-            raise ValueError(f"tree={tree!r} was given for a parquet file, which has none: {file}.")
-        self._arrow = require("pyarrow")
-        parquet = importlib.import_module("pyarrow.parquet")
-        self._file = file
-        try:
-            self._content = parquet.ParquetFile(file)
-        except (self._arrow.ArrowException, OSError) as error:
-            raise _damage_error(file, "parquet", error) from error
-        schema = self._content.schema_arrow
-        self.names = list(schema.names)
-        self._types = dict(zip(schema.names, schema.types, strict=True))
-        self.n_events = self._content.metadata.num_rows
-
-    def not_a_number(self, name: str) -> str:
-        kind, types = self._types[name], self._arrow.types
-        number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
-        return "" if number else str(kind)
-
-    def read(self, names: list[str]) -> pd.DataFrame:
-        try:
-            table = self._content.read(columns=names)
-        except (self._arrow.ArrowException, OSError) as error:
-            raise _damage_error(self._file, "parquet", error) from error
-        return self._frame(table, names)
-
-    @staticmethod
-    def _frame(table: Any, names: list[str]) -> pd.DataFrame:
-        """Turn an arrow table into a data frame of numbers."""
-        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)[names]
-        # A missing truth value makes a column of objects.
-        return frame.astype({n: float for n in names if frame[n].dtype == object})
-
-    def parts(self, names: list[str], size: int) -> Iterator[pd.DataFrame]:
-        try:
-            for batch in self._content.iter_batches(size, columns=names):
-                yield self._frame(self._arrow.Table.from_batches([batch]), names)
-        except (self._arrow.ArrowException, OSError) as error:
-            raise _damage_error(self._file, "parquet", error) from error
-
-
-class _RootTable(EventTable):
-    """A tree of a ROOT file, read by uproot."""
-
-    # A damaged file may hold any bytes, and uproot raises any kind of error for them.
-
-    def __init__(self, file: Path, tree: str | None) -> None:
-        uproot = require("uproot")
-        self._file = file
-        try:
-            # Everything is read once; uproot's cache would hold 100 MB of it in vain.
-            content = uproot.open(file, array_cache=None)
-            classes = content.classnames(cycle=False)
-        except Exception as error:
-            raise _damage_error(file, "ROOT", error) from error
-        trees = [name for name, kind in classes.items() if kind.startswith(("TTree", "TNtuple"))]
-        trees += [name for name, kind in classes.items() if kind.endswith("RNTuple")]
-        if tree is None and len(trees) != 1:
-            raise ValueError(
-                f"{file} has {len(trees)} trees, {trees}; name the one to read with tree=..."
-                if trees
-                else f"{file} holds no tree; what it has is {dict(classes)}."
-            )
-        if tree is not None and tree not in trees:
-            raise ValueError(f"{file} has no tree {tree!r}; {did_you_mean(tree, trees)}")
-        try:
-            self._tree = content[tree or trees[0]]
-            self.names = list(self._tree.keys(recursive=False))
-            self.n_events = int(self._tree.num_entries)
-        except Exception as error:
-            raise _damage_error(file, "ROOT", error) from error
-
-    def _array(self, name: str, start: int = 0, stop: int | None = None) -> Any:
-        """Read a branch, from event `start` to `stop`."""
-        try:
-            return self._tree[name].array(library="np", entry_start=start, entry_stop=stop)
-        except Exception as error:
-            raise _damage_error(self._file, "ROOT", error) from error
-
-    def not_a_number(self, name: str) -> str:
-        # One event tells what a column holds, and is soon read.
-        values = self._array(name, stop=1)
-        if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
-            return ""
-        return str(getattr(self._tree[name], "typename", "a structure"))
-
-    def read(self, names: list[str]) -> pd.DataFrame:
-        return pd.DataFrame({name: self._array(name) for name in names})
-
-    def parts(self, names: list[str], size: int) -> Iterator[pd.DataFrame]:
-        for start in range(0, self.n_events, size):
-            stop = min(start + size, self.n_events)
-            yield pd.DataFrame({name: self._array(name, start, stop) for name in names})
+def _warn_only_here(table: EventTable, wanted: Sequence[str], first: Source) -> None:
+    """Tell of columns that the first file lacks."""
+    extra = [name for name in table.features if name not in set(wanted)]
+    if extra:
+        warn_user(
+            f"{table.source} has the columns {shortened(extra)}, which {first} has not; they are "
+            "left out. Name the columns to read with columns=....",
+            UserWarning,
+        )

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from skdctr._utils.atomic import replacing
 from skdctr._utils.numbers import check_count
-from skdctr.datasets.files.readers import Columns, PathLike, open_table, rename_columns
-from skdctr.datasets.files.units import warn_about_columns
+from skdctr._utils.warn import warn_user
+from skdctr.datasets.files.readers import Columns, PathLike, Paths, survey
 from skdctr.events.chunks import release
 
 __all__ = ["events_to_npy", "iterate_events"]
 
 _CHUNK_SIZE = 1_000_000
+# Above it float32 leaves out integers.
+_EXACT: Final = 2**24
 
 
 def iterate_events(
-    path: PathLike | Sequence[PathLike],
+    path: Paths,
     columns: Columns = None,
     *,
     tree: str | None = None,
@@ -32,19 +33,22 @@ def iterate_events(
 
     Parameters
     ----------
-    path : str or path, or sequence of these
-        Files that end in ``.parquet`` or ``.root``, read one after the other.
+    path : str or path, sequence of these, or mapping of these to str
+        Files, patterns, directories and addresses, as for `read_events`, read one after the
+        other. Files without events add none.
     columns : sequence of str, mapping of str to str, or None, default=None
-        As for `read_events`. None reads all of the first file, which the others must have too.
+        As for `read_events`. None reads all of the first file that has events, which the others
+        must have too.
     tree : str, default=None
-        Name of the tree in ROOT files.
+        Name of the tree in ROOT files that do not name one.
     chunk_size : int, default=1000000
         The largest number of events in a part.
 
     Yields
     ------
     DataFrame of shape (n, n_columns)
-        The next events. The index counts them through all files.
+        The next events. The index counts them through all files. A column has one type in all
+        parts, which holds what any of the files has in it.
 
     Raises
     ------
@@ -52,12 +56,14 @@ def iterate_events(
         As by `read_events`, and for all files before the first part; ValueError also if
         `chunk_size` is below 1.
     TypeError
-        If `chunk_size` is no integer.
+        If `chunk_size` is no integer, or `path` or `columns` is of another kind.
 
     Warns
     -----
     UnitWarning
-        As by `read_events`, by the first part.
+        As by `read_events`, by the first part of each file, and once for a column.
+    UserWarning
+        As by `read_events`, before the first part.
 
     See Also
     --------
@@ -69,12 +75,11 @@ def iterate_events(
     ...     weights = reweighter.predict_weights(part, theta=0.13)
     """
     chunk_size = check_count("chunk_size", chunk_size, advice="pass a number of events")
-    files, wanted, _ = _survey(path, columns, tree)
-    return _parts(files, wanted, columns, tree, chunk_size)
+    return survey(path, columns, tree).parts(chunk_size)
 
 
 def events_to_npy(
-    path: PathLike | Sequence[PathLike],
+    path: Paths,
     output: PathLike,
     columns: Columns = None,
     *,
@@ -89,8 +94,8 @@ def events_to_npy(
 
     Parameters
     ----------
-    path : str or path, or sequence of these
-        Files that end in ``.parquet`` or ``.root``.
+    path : str or path, sequence of these, or mapping of these to str
+        As for `iterate_events`.
     output : str or path
         File to write, ending in ``.npy``. One of this name is replaced once all is written.
     columns : sequence of str, mapping of str to str, or None, default=None
@@ -113,6 +118,12 @@ def events_to_npy(
     ImportError, FileNotFoundError, TypeError, ValueError
         As by `iterate_events`; ValueError also if `output` or `dtype` is not as described.
 
+    Warns
+    -----
+    UnitWarning, UserWarning
+        As by `iterate_events`; UserWarning also if float32 cannot hold the numbers of a column:
+        integers above 2²⁴, such as numbers of events, or values above 3.4e38.
+
     Examples
     --------
     >>> table = events_to_npy("gen.root", "gen.npy", ["pt", "eta", "alpha_s"])  # doctest: +SKIP
@@ -124,14 +135,17 @@ def events_to_npy(
     kind = np.dtype(dtype)
     if kind not in (np.float32, np.float64):
         raise ValueError(f"dtype={dtype!r}; expected float32 or float64.")
-    parts = iterate_events(path, columns, tree=tree, chunk_size=chunk_size)
-    _, wanted, n_events = _survey(path, columns, tree)
+    chunk_size = check_count("chunk_size", chunk_size, advice="pass a number of events")
+    tables = survey(path, columns, tree)
+    warned = set[Any]()
     with replacing(target) as draft:
-        table = np.lib.format.open_memmap(draft, "w+", kind, (n_events, len(wanted)))
+        table = np.lib.format.open_memmap(draft, "w+", kind, (tables.n_events, len(tables.wanted)))
         start = 0
-        for part in parts:
+        for part in tables.parts(chunk_size):
             rows = table[start : start + len(part)]
-            rows[:] = part.to_numpy(dtype=kind)
+            with np.errstate(over="ignore"):
+                rows[:] = part.to_numpy(dtype=kind)
+            warned |= _warn_of_rounding(part, rows, warned)
             release(rows)
             start += len(part)
         table.flush()
@@ -141,43 +155,26 @@ def events_to_npy(
     return mapped
 
 
-def _parts(
-    files: list[Path], wanted: list[str], columns: Columns, tree: str | None, chunk_size: int
-) -> Iterator[pd.DataFrame]:
-    """Give the parts of checked files, one after the other."""
-    start = 0
-    for file in files:
-        _, table, _ = open_table(file, wanted, tree)
-        for frame in table.parts(wanted, chunk_size):
-            part = rename_columns(frame, columns)
-            part.index = pd.RangeIndex(start, start + len(part))
-            if not start:
-                warn_about_columns(part, file.name)
-            start += len(part)
-            yield part
-
-
-def _survey(
-    path: PathLike | Sequence[PathLike], columns: Columns, tree: str | None
-) -> tuple[list[Path], list[str], int]:
-    """Check all files before the first is read.
-
-    Returns
-    -------
-    files : list of Path
-        The files.
-    wanted : list of str
-        The columns to read, by their names in the files.
-    n_events : int
-        Number of events in all files together.
-    """
-    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
-    if not paths:
-        raise ValueError("path is an empty sequence; expected at least one file.")
-    files, n_events = [], 0
-    for each in paths:
-        file, table, wanted = open_table(each, columns, tree)
-        columns = wanted if columns is None else columns
-        files.append(file)
-        n_events += table.n_events
-    return files, wanted, n_events
+def _warn_of_rounding(part: pd.DataFrame, rows: Any, known: Collection[Any]) -> set[Any]:
+    """Warn of columns that the precision of the copy does not do, but for those in `known`."""
+    if rows.dtype != np.float32:
+        return set()
+    found = set()
+    for k, name in enumerate(part.columns):
+        values = part.iloc[:, k].to_numpy()
+        if name in known or values.dtype.kind == "b" or values.dtype.itemsize < 4:
+            continue
+        if values.dtype.kind in "iu":
+            lost = max(abs(int(values.max())), abs(int(values.min()))) > _EXACT
+            what = f"integers above {_EXACT}"
+        else:
+            lost = bool((np.isinf(rows[:, k]) & np.isfinite(values)).any())
+            what = "numbers above 3.4e38"
+        if lost:
+            found.add(name)
+            warn_user(
+                f"{name!r} holds {what}, which float32 does not: pass dtype=numpy.float64, or "
+                "leave the column out.",
+                UserWarning,
+            )
+    return found

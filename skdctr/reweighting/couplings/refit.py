@@ -34,8 +34,7 @@ import torch
 from torch import Tensor
 
 from skdctr.networks import SeparableNetwork
-from skdctr.reweighting.couplings.choices import ChoiceSample
-from skdctr.reweighting.couplings.likelihood import ChoiceLikelihood
+from skdctr.reweighting.couplings.choice_likelihood import ChoiceLikelihood
 from skdctr.reweighting.couplings.priors import (
     evidence_prior,
     inverse,
@@ -43,6 +42,7 @@ from skdctr.reweighting.couplings.priors import (
     rowwise_prior,
     scales,
 )
+from skdctr.reweighting.couplings.theta_choices import ChoiceSample
 
 __all__ = ["GaussianPrior", "Refit", "refit_again", "refit_couplings"]
 

@@ -12,11 +12,10 @@ import torch
 
 from skdctr.networks import SeparableNetwork
 from skdctr.reweighting import training
-from skdctr.reweighting.couplings import choices
-from skdctr.reweighting.couplings import likelihood as choice_likelihood
-from skdctr.reweighting.couplings.choices import ChoiceSample, choice_losses
-from skdctr.reweighting.couplings.likelihood import ChoiceLikelihood
+from skdctr.reweighting.couplings import choice_likelihood, theta_choices
+from skdctr.reweighting.couplings.choice_likelihood import ChoiceLikelihood
 from skdctr.reweighting.couplings.refit import GaussianPrior, Refit, refit_again, refit_couplings
+from skdctr.reweighting.couplings.theta_choices import ChoiceSample, choice_losses
 
 N_EVENTS = 20_000
 FEATURE_TERMS = ((0,), (0, 0))
@@ -162,7 +161,7 @@ def test_unequal_classes_give_the_same_couplings(network):
 def test_many_competing_values_of_theta_lower_the_error(network, monkeypatch):
     fitted = {}
     for n_shared in (0, 16):
-        monkeypatch.setattr(choices, "_SHARED", n_shared)
+        monkeypatch.setattr(theta_choices, "_SHARED", n_shared)
         fitted[n_shared] = torch.stack(
             [couplings(network, draw(n=5_000, seed=seed))[1, 0] for seed in range(12)]
         )

@@ -1,4 +1,4 @@
-"""How Gaussian knowledge of parameters from elsewhere moves a fit."""
+"""Combination of a fit with Gaussian constraints on parameters."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from scipy.optimize import lsq_linear
 
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.found import Found
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
 __all__ = ["constrain"]
 
 
-def constrain(found: Found, space: ParameterSpace, constraints: Constraints) -> Found:
-    """Combine a fit with what is known beforehand, by their covariances.
+def constrain(found: Solution, space: ParameterSpace, constraints: Constraints) -> Solution:
+    """Combine a fit with constraints, by their covariances.
 
     Parameters
     ----------
-    found : Found
+    found : Solution
         The fit, with its covariance by source.
     space : ParameterSpace
         Names and bounds of θ.
@@ -29,9 +29,9 @@ def constrain(found: Found, space: ParameterSpace, constraints: Constraints) -> 
 
     Returns
     -------
-    Found
-        With the constraints as a further source. Unchanged, with a message, where the fit has no
-        finite covariance to combine.
+    Solution
+        The combined fit, whose covariance has the constraints as a further source. Where the fit
+        has no finite covariance to combine, it is unchanged but for a message.
     """
     total = found.sources.total(len(space))
     if not np.isfinite(total).all():
@@ -41,16 +41,17 @@ def constrain(found: Found, space: ParameterSpace, constraints: Constraints) -> 
         )
         return replace(found, messages=[*found.messages, note])
     mean, deviation = constraints.arrays(space.names)
-    known = np.diag(1 / deviation**2)
+    constraint = np.diag(1 / deviation**2)
     information = np.linalg.inv(total)
-    combined = np.linalg.inv(information + known)
-    share = combined @ information
-    sources = found.sources.propagated(share)
-    sources["constraints"] = combined @ known @ combined
-    theta = combined @ (information @ found.theta + known @ mean)
+    combined = np.linalg.inv(information + constraint)
+    sources = found.sources.propagated(combined @ information)
+    sources["constraints"] = combined @ constraint @ combined
+    theta = combined @ (information @ found.theta + constraint @ mean)
     if not space.contains(theta):
+        # The least χ² within bounds is that of a linear least-squares problem.
         root = np.linalg.cholesky(information).T
-        terms, values = np.vstack([root, np.sqrt(known)]), [root @ found.theta, mean / deviation]
+        terms = np.vstack([root, np.sqrt(constraint)])
+        values = [root @ found.theta, mean / deviation]
         bounded = lsq_linear(terms, np.concatenate(values), bounds=(space.low, space.high))
         theta = space.clip(bounded.x)
     return replace(found, theta=theta, sources=sources)

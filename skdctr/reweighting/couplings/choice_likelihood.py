@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skdctr.events.tensors import EventTensors
 from skdctr.networks import SeparableNetwork
-from skdctr.reweighting.couplings.choices import GROUP, ChoiceSample, Groups
+from skdctr.reweighting.couplings.theta_choices import GROUP, ChoiceSample, Groups
 from skdctr.training.prediction import predict_logits
 
 __all__ = ["ChoiceLikelihood"]

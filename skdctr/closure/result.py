@@ -27,15 +27,15 @@ class ClosureReport:
     checks : DataFrame
         One row per check: name, value, expected, p_value (NaN where there is none), passed.
     theta : dict of str to float
-        Where the nominal events were reweighted to.
+        The θ that the nominal events were reweighted to.
     p_value_limit : float
-        Each p-value has to reach this: the level over the number of p-values.
+        Limit that each p-value has to reach, the level over the number of p-values.
     classifier : ClassifierTestResult or None
         The classifier test; None if the weights are not finite.
     chi2 : dict of str to Chi2Result
         The histograms of each observable.
     notes : tuple of str
-        What to keep in mind; empty where all is well.
+        Remarks that no check fails on; empty where all is well.
     """
 
     passed: bool
@@ -88,7 +88,21 @@ class ClosureReport:
 
 @dataclass(frozen=True)
 class Check:
-    """One row of a report; `passed` is None where the p-value decides."""
+    """One row of a report.
+
+    Attributes
+    ----------
+    name : str
+        What is checked.
+    value : float
+        The number found.
+    expected : str
+        The number expected, in words.
+    p_value : float
+        Probability of the value where the weights are good; NaN where there is none.
+    passed : bool or None
+        Whether the check passed; None where the p-value decides.
+    """
 
     name: str
     value: float
@@ -98,7 +112,20 @@ class Check:
 
 
 def p_value_limit(rows: list[Check], level: float) -> float:
-    """Share a level among the p-values of checks (Bonferroni)."""
+    """Share a level among the p-values of checks (Bonferroni).
+
+    Parameters
+    ----------
+    rows : list of Check
+        The checks, of which those that a p-value decides count.
+    level : float
+        Probability that good weights fail on any p-value.
+
+    Returns
+    -------
+    float
+        The limit of each p-value.
+    """
     return level / max(1, sum(row.passed is None for row in rows))
 
 
@@ -112,11 +139,15 @@ def make_report(
     rows : list of Check
         The checks.
     theta : dict of str to float
-        Where they were made.
+        The θ that the nominal events were reweighted to.
     level : float
         Probability that good weights fail on any p-value.
     **further
         Other attributes of the report.
+
+    Returns
+    -------
+    ClosureReport
     """
     limit = p_value_limit(rows, level)
     checks = pd.DataFrame(

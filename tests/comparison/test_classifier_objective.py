@@ -12,7 +12,7 @@ from scipy import stats
 
 from skdctr import AnalyticReweighter, SRGNFitter
 from skdctr.comparison.classifier import Classifier
-from skdctr.comparison.objective import ClassifierObjective, ComparedSamples
+from skdctr.comparison.classifier_objective import ClassifierObjective, ComparedSamples
 from skdctr.datasets import gaussian_log_weight, make_gaussian
 from skdctr.metrics import effective_sample_size
 from skdctr.training.settings import NetworkSettings
@@ -59,7 +59,7 @@ def test_one_theta_is_evaluated_once(toy):
 
 @pytest.mark.slow
 def test_placements_of_far_evaluations_are_dropped(toy):
-    """A long descent holds 4 bytes per event for so many classifiers, not 8 for every one."""
+    """A long descent holds 4 bytes per event for some classifiers, not 8 for every one."""
     points = np.linspace(-1.5, 1.9, 9)[:, None]
     everything, bounded = (make(toy.sim_gen, toy.sim_reco, toy.data) for _ in range(2))
     bounded.n_placements = 4
@@ -73,7 +73,7 @@ def test_placements_of_far_evaluations_are_dropped(toy):
     assert held(everything) == len(points) * 4 * 2 * N
     assert held(bounded) == 4 * 4 * 2 * N
     assert [e.auc for e in bounded.evaluations] == [e.auc for e in everything.evaluations]
-    # Kept are the nearest of those that learned something; asked again, nothing is trained.
+    # The nearest of those that learned something are kept; a second call trains nothing.
     learned = sorted((e for e in everything.evaluations if e.has_learned), key=lambda e: e.auc)
     kept = {e.auc for e in bounded.evaluations if e.has_placements}
     assert kept == {e.auc for e in learned[:4]}
@@ -116,7 +116,7 @@ def test_orientation_and_size(objective, away):
 
 @pytest.mark.slow
 def test_cross_fit_does_not_leak():
-    """Noise in ten dimensions, with a network that could learn every event by heart."""
+    """The samples are noise in ten dimensions, and the network could learn all events by heart."""
     rng = np.random.default_rng(3)
     n = 500
     sim, data = rng.normal(size=(n, 10)), rng.normal(size=(n, 10))
@@ -139,7 +139,7 @@ def test_cross_fit_does_not_leak():
 def test_closure_sample_stays_in_one_fold(toy):
     objective = make(toy.sim_gen, toy.sim_reco, toy.sim_reco)
     np.testing.assert_array_equal(objective.sim_fold, objective.data_fold)
-    # The classifier is judged on the same events twice: exactly one half at θ₀.
+    # The same events are on both sides, so that the AUC at θ₀ is exactly one half.
     assert objective(np.array([0.0])).auc == pytest.approx(0.5, abs=1e-12)
 
 
@@ -154,7 +154,7 @@ def test_placements_give_the_auc(toy, objective, away):
     assert total == pytest.approx(away.auc)
     assert away.sim_placement.min() >= 0
     assert away.sim_placement.max() <= 1
-    # One normalisation in place of one per fold: the same but for a product of fluctuations.
+    # There is one normalisation in place of one per fold, which differ by fluctuations squared.
     together = np.average(away.sim_placement, weights=weight)
     assert together == pytest.approx(away.auc, abs=0.2 * away.auc_error)
 

@@ -1,4 +1,4 @@
-"""From estimating equations to a covariance, with what they do not fix left out and named."""
+"""From estimating equations to a covariance; parameters that they do not fix are named."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from skdctr.results.messages import Message
 
 __all__ = ["Sources", "sandwich"]
 
-# Curvature per squared range from which down rounding decides.
+# Curvature per squared range that is none, as rounding decides below it.
 _FLAT = 1e-9
 # Share of a parameter in the undetermined directions from which on it counts as undetermined.
 _LOOSE = 0.01
 
 
 class Sources(dict[str, FloatArray]):
-    """Covariance matrices, (k, k) each, by the source of the error that they are of.
+    """Covariance matrices, (k, k) each, by the source of the error.
 
     Sources are "data", "simulation", "generator", "training", "search" and "constraints".
     """
 
     def total(self, size: int) -> FloatArray:
-        """Return the sum over all sources, (k, k), zero of none."""
+        """Return the sum over all sources, (k, k) with k the given size; zeros without a source."""
         return sum(self.values(), np.zeros((size, size)))
 
     def propagated(self, matrix: FloatArray) -> Sources:
-        """Return the covariance of ``matrix @ x`` by source, that of x being known."""
+        """Return the covariance of ``matrix @ x`` by source, where `self` is that of x."""
         return Sources({source: matrix @ each @ matrix.T for source, each in self.items()})
 
 
@@ -46,9 +46,9 @@ def sandwich(
     Parameters
     ----------
     curvature : ndarray of shape (p, p)
-        H, symmetric: derivative of the p equations, θ in units of `width`.
+        H, the symmetric derivative of the p equations by θ in units of `width`.
     scatter : mapping of str to ndarray of shape (p, p)
-        V, covariance of the equations by source, in the same units.
+        V, the covariance of the equations by source, in the same units.
     width : ndarray of shape (p,)
         Range of each parameter.
     names : sequence of str
@@ -59,7 +59,7 @@ def sandwich(
     sources : Sources
         Covariance of θ; NaN in rows and columns of parameters that are not identified.
     messages : list of Message
-        The names of these, in one message; empty where there are none.
+        One message with the names of the parameters that are not identified; empty where all are.
     """
     p = len(width)
     values, vectors = np.linalg.eigh(curvature)

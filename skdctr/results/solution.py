@@ -1,4 +1,4 @@
-"""What a way to θ* hands over: the point, its covariance by source, and what speaks against it."""
+"""What a way to θ* returns: the point, its covariance by source, and what speaks against it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skdctr._utils.typing import FloatArray
-from skdctr.results.errors import Sources
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
 
-__all__ = ["Found"]
+__all__ = ["Solution"]
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Solution:
     """Where a search or an equation ended.
 
     Attributes
@@ -23,11 +23,11 @@ class Found:
     sources : Sources
         Covariance of θ by source; empty where none is known.
     converged : bool
-        Whether the way ended by its own criterion.
+        Whether the search ended by its own criterion.
     messages : list of Message
-        What the user should know.
+        Sentences that speak against θ or its covariance.
     equation : EstimatingEquation or None
-        The equations that θ solves, for χ² after the fit, where there are some.
+        The equations that θ solves, for χ² after the fit; None where there are none.
     n_evaluations : int
         References of an equation, or steps; 0 where the objective counts its own evaluations.
     """

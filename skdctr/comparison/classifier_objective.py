@@ -35,6 +35,7 @@ IndexArray = NDArray[np.intp]
 # Seven digits are far below the statistical error of a placement, at half the memory.
 Placements = NDArray[np.float32]
 
+# Simulated events from which the steps of a search are computed, at most.
 _COARSE_ROWS = 50_000
 # |AUC − 1/2| from which on a classifier has learned more than noise, in standard errors.
 _LEARNED_AT = 5.0
@@ -47,7 +48,7 @@ class Evaluation:
     Attributes
     ----------
     theta : ndarray of shape (p,)
-        Where the simulation was reweighted to.
+        The θ that the simulation was reweighted to.
     auc, auc_error : float
         Pr[g(data) > g(simulation)] (SRGN Eq. 5) on events that g has not seen, and its standard
         error over data and simulation.
@@ -55,13 +56,15 @@ class Evaluation:
         Mean cross-entropy on those events (SRGN Eq. 4, both classes of equal weight); log 2 where
         nothing can be told apart.
     effective_sample_size, tail_index : float
-        Of the reweighted simulation.
+        Effective number of events of the reweighted simulation, and the Pareto index of the tail
+        of its weights.
     sim_placement : ndarray of shape (n_sim,)
         Share of the data that g ranks above each simulated event. Its mean over the simulation
-        weighted to any θ' is the AUC that this same classifier has at θ'. Of shape (0,) where
+        weighted to any θ' is the AUC that this same classifier has at θ'. The shape is (0,) where
         placements are not kept.
     data_placement : ndarray of shape (n_data,)
-        Rank of each data event among the data, from 0 to 1; likewise.
+        Rank of each data event among the data, from 0 to 1. The shape is (0,) where placements are
+        not kept.
     """
 
     theta: FloatArray
@@ -84,7 +87,7 @@ class Evaluation:
         return abs(self.auc - 0.5) > _LEARNED_AT * self.auc_error
 
     def without_placements(self) -> Evaluation:
-        """Return the same, less what takes memory in proportion to the events."""
+        """Return the evaluation without its placements, which take memory for every event."""
         none = np.empty(0, dtype=np.float32)
         return replace(self, sim_placement=none, data_placement=none)
 
@@ -132,7 +135,9 @@ class ClassifierObjective:
     Attributes
     ----------
     evaluations : list of Evaluation
-        All, in order.
+        All evaluations, in their order in time.
+    coarse_rows : ndarray of int of shape (m,)
+        Simulated events, drawn at random, that are enough for the steps of a search.
     """
 
     def __init__(
@@ -157,14 +162,15 @@ class ClassifierObjective:
         # The same draw for both: in a closure fit an event and its copy stay in one fold.
         self.sim_fold = self._folds(len(samples.sim))
         self.data_fold = self._folds(len(samples.data))
-        # Steps of a search need no more events than these.
         order = np.random.default_rng(seed).permutation(len(samples.sim))
         self.coarse_rows = np.sort(order[:_COARSE_ROWS])
         self._coarse = weights.subset(self.coarse_rows)
         self.evaluations: list[Evaluation] = []
-        self._known: dict[bytes, int] = {}
+        # Number of the evaluation at each θ.
+        self._number_at: dict[bytes, int] = {}
 
     def _folds(self, n_events: int) -> IndexArray:
+        """Deal events to the folds; samples of the same size are dealt alike."""
         order = np.random.default_rng(self.seed).permutation(n_events)
         fold = np.empty(n_events, dtype=np.intp)
         fold[order] = np.arange(n_events) % self.n_folds
@@ -177,7 +183,12 @@ class ClassifierObjective:
     def sim_weights(self, theta: FloatArray, *, coarse: bool = False) -> FloatArray:
         """Return the weights of the simulation at θ, (n_sim,), on a scale that cannot overflow.
 
-        With `coarse` those of the `coarse_rows` only.
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            The θ that the simulation is reweighted to.
+        coarse : bool, default=False
+            Whether the weights of the `coarse_rows` only are returned.
 
         Raises
         ------
@@ -200,17 +211,30 @@ class ClassifierObjective:
         return expected_auc(self.weights, self.sim_weight, theta)
 
     def __call__(self, theta: FloatArray) -> Evaluation:
-        """Train classifiers at θ and judge every event by one that has not seen it."""
+        """Return the evaluation at θ, which is made and kept where there is none yet."""
         theta = np.asarray(theta, dtype=np.float64)
         key = theta.tobytes()
-        if key not in self._known:
+        if key not in self._number_at:
             self._keep(self.evaluate(theta))
-        return self.evaluations[self._known[key]]
+        return self.evaluations[self._number_at[key]]
 
     def evaluate_all(
         self, points: Sequence[FloatArray], n_jobs: int | None = None
     ) -> Iterator[Evaluation]:
-        """Do the same at several θ, new ones, in parallel where joblib is told so."""
+        """Evaluate several θ that have no evaluation yet, in parallel where joblib is told so.
+
+        Parameters
+        ----------
+        points : sequence of ndarray of shape (p,)
+            The values of θ.
+        n_jobs : int or None, default=None
+            Processes; None is one, or the backend of ``joblib.parallel_config``.
+
+        Yields
+        ------
+        Evaluation
+            One for each θ, in order, as soon as it is kept.
+        """
         jobs = (partial(self.evaluate, point) for point in points)
         with run_jobs(jobs, n_jobs, ordered=True, batch_size=1) as evaluations:
             for evaluation in evaluations:
@@ -218,12 +242,12 @@ class ClassifierObjective:
                 yield evaluation
 
     def _keep(self, evaluation: Evaluation) -> None:
-        self._known[evaluation.theta.tobytes()] = len(self.evaluations)
+        self._number_at[evaluation.theta.tobytes()] = len(self.evaluations)
         self.evaluations.append(evaluation)
         self._drop_placements()
 
     def _drop_placements(self) -> None:
-        """Keep the placements of the `n_placements` best placed evaluations only."""
+        """Drop the placements of the evaluation that is of least use, where there are too many."""
         holders = [k for k, e in enumerate(self.evaluations) if e.has_placements]
         if self.n_placements is None or len(holders) <= self.n_placements:
             return
@@ -236,7 +260,10 @@ class ClassifierObjective:
         self.evaluations[worst] = self.evaluations[worst].without_placements()
 
     def evaluate(self, theta: FloatArray) -> Evaluation:
-        """Do what a call does, but neither look it up nor keep it."""
+        """Train classifiers at θ, (p,), and judge every event by one that has not seen it.
+
+        Neither earlier evaluations are looked up nor is this one kept.
+        """
         weight = self.sim_weights(theta)
         sim_placement = np.empty(len(weight), dtype=np.float32)
         data_placement = np.empty(len(self.data), dtype=np.float32)
@@ -273,6 +300,7 @@ class ClassifierObjective:
     def _cross_fit(
         self, fold: int, weight: FloatArray, sim_rows: IndexArray, data_rows: IndexArray
     ) -> tuple[FloatArray, FloatArray]:
+        """Train on the other folds; return the logits of simulation and data of this fold."""
         generator = np.random.default_rng([self.seed, fold])
         sim_train = generator.permutation(np.flatnonzero(self.sim_fold != fold))
         data_train = generator.permutation(np.flatnonzero(self.data_fold != fold))
@@ -303,11 +331,11 @@ class ClassifierObjective:
 
 
 def _variance(values: FloatArray, weight: FloatArray) -> float:
-    """Variance of a weighted mean of values, the weights' fluctuation included."""
+    """Compute the variance of a weighted mean of values, the weights' fluctuation included."""
     centred = values - np.average(values, weights=weight)
     return float(np.sum((weight * centred) ** 2) / weight.sum() ** 2)
 
 
 def _ranks(scores: FloatArray, weight: FloatArray) -> FloatArray:
-    """Weighted share of the sample below each of its own events, ties counted half."""
+    """Compute the weighted share of a sample below each of its own events, ties counted half."""
     return auc_placements(scores, scores, weight, weight).positive

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.comparison.surrogate import statistical_errors
 from skdctr.exceptions import PopulationWarning
-from skdctr.fitting.constraints import constrain
+from skdctr.fitting.combine_constraints import constrain
 from skdctr.observable.fit import fit_observable
 from skdctr.observable.generator import Correction
 from skdctr.observable.populations import differing_populations
@@ -18,14 +18,15 @@ from skdctr.observable.problem import ObservableProblem
 from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.errors import Sources
-from skdctr.results.found import Found
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
 __all__ = ["ObservableRoute", "Route", "SearchRoute"]
 
 _NO_CORRECTION = (Correction(-1, 1.0),)
-# Learned weights that do not know their error have a bias of first order in θ at the least.
+# Learned weights that do not know their error have a bias of first order in θ at least, so that
+# they are never left without a correction.
 _CORRECTIONS = (Correction(1, 1.0), Correction(2, 1.0))
 
 
@@ -33,7 +34,7 @@ class Route(ABC):
     """A way to θ*."""
 
     @abstractmethod
-    def solve(self) -> Found:
+    def solve(self) -> Solution:
         """Find θ* and its covariance by source."""
 
 
@@ -50,9 +51,9 @@ class SearchRoute(Route):
     space : ParameterSpace
         The range that is searched.
     constraints : Constraints
-        What is known of parameters beforehand.
+        Mean and standard deviation of some parameters.
     search : callable
-        ``search(objective, kind, space, report=report)`` returns a `Found`: `powell`, `scan` or
+        ``search(objective, kind, space, report=report)`` returns a `Solution`: `powell`, `scan` or
         `surrogate` with their settings.
     report : callable
         Told of every evaluation.
@@ -62,10 +63,10 @@ class SearchRoute(Route):
     kind: str
     space: ParameterSpace
     constraints: Constraints
-    search: Callable[..., Found]
+    search: Callable[..., Solution]
     report: Callable[[Evaluation], Any]
 
-    def solve(self) -> Found:
+    def solve(self) -> Solution:
         """Search, add the statistical errors where the search has none, then the constraints."""
         found = self.search(self.objective, self.kind, self.space, report=self.report)
         if "data" not in found.sources:
@@ -96,12 +97,12 @@ class ObservableRoute(Route):
     n_folds: int
     seed: int
 
-    def solve(self) -> Found:
+    def solve(self) -> Solution:
         """Fit θ, with the generator sample where it is of the simulation's population."""
         problem, notes = self.problem, []
         difference = differing_populations(problem)
         if difference is not None:
-            notes.append(_of_two_populations(difference))
+            notes.append(_two_populations(difference))
             problem = problem.without_generator()
         found = fit_observable(
             problem,
@@ -113,7 +114,8 @@ class ObservableRoute(Route):
         return replace(found, messages=[*found.messages, *notes])
 
 
-def _of_two_populations(difference: str) -> Message:
+def _two_populations(difference: str) -> Message:
+    """Make the message that the generator events cannot correct the weights, and why."""
     return Message(
         "another population: the simulation and the generator events at θ₀ differ, "
         f"{difference}. The generator events do not correct the weights; select both alike, "
@@ -124,11 +126,11 @@ def _of_two_populations(difference: str) -> Message:
 
 
 def _corrections(problem: ObservableProblem) -> tuple[Correction, ...]:
-    """Say by which polynomials in θ the generator events may correct the weights."""
+    """Return the polynomials in θ by which the generator events may correct the weights."""
     if problem.parts[0].sim.is_exact:
         return _NO_CORRECTION
     generator, n_parts = problem.parts[0].generator, len(problem.parts)
     if n_parts == 1 and generator is not None and generator.sample.knows_weights:
         return _NO_CORRECTION + _CORRECTIONS
-    # Events that have not been seen correct weights whatever these know of their error.
+    # Events that the networks have not seen correct weights whatever these know of their error.
     return _CORRECTIONS

@@ -1,4 +1,4 @@
-"""Which reweighter a fit uses: given, fitted here, or the exponential tilt."""
+"""The reweighter that a fit uses: the given one, one fitted here, or the exponential tilt."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["is_given", "resolve_reweighter"]
 
 
 def _seeded(reweighter: Any, seed: int, *, vary: bool) -> Any:
-    """Give a clone a seed where it has a free one, so that the fit is reproducible as a whole.
+    """Seed a clone that has no seed of its own, so that the fit is reproducible as a whole.
 
-    To vary is to give another, whatever seed it has.
+    With `vary` a seed of its own is mixed with the given one, so that it is another in each run.
     """
     own = getattr(reweighter, "random_state", 0)
     if own is None or (vary and not isinstance(own, Integral)):
@@ -47,7 +47,7 @@ def resolve_reweighter(
     Parameters
     ----------
     reweighter : estimator or None
-        What the user gave.
+        The reweighter that the user gave.
     X : array-like of shape (n, f)
         Simulation at generator level.
     gen : GeneratorInput
@@ -55,14 +55,19 @@ def resolve_reweighter(
     sample_weight : ndarray of shape (n,)
         Weights of the simulation.
     seed : int
-        For reweighters without a seed of their own.
+        Seed of reweighters that have none of their own.
     vary_seed : bool
-        Whether a seed of its own is to become another: of all but the first of several runs.
+        Whether a seed of its own is changed too, as in all but the first of several runs.
+
+    Returns
+    -------
+    reweighter
+        A fitted reweighter.
 
     Raises
     ------
     TypeError
-        If it is no reweighter.
+        If the object is no reweighter.
     ValueError
         If the generator sample is not complete, or the reweighter knows two values of θ only.
     NotFittedError
@@ -78,11 +83,12 @@ def resolve_reweighter(
         fresh = DCTRReweighter() if reweighter is None else clone(reweighter)
         if not isinstance(fresh, FrozenEstimator):
             fresh = _seeded(fresh, seed, vary=vary_seed)
-        # What takes no weights is not asked to.
+        # A reweighter whose `fit` takes no weights can be used where there are none.
         weight = {} if gen.weight is None else {"sample_weight": gen.weight}
         try:
             fresh.fit(gen.events, gen.theta, **weight)
         except ValueError as error:
+            # A subclass, such as NotFittedError, keeps its class and its text.
             if type(error) is not ValueError:
                 raise
             raise ValueError(
@@ -106,7 +112,7 @@ def resolve_reweighter(
 
 
 def is_given(reweighter: Any) -> bool:
-    """Say whether a fit uses a reweighter as it is, generator sample or not."""
+    """Say whether a fit uses a reweighter as it is, even where there is a generator sample."""
     return isinstance(reweighter, FrozenEstimator) or _is_formula(reweighter)
 
 
@@ -117,7 +123,7 @@ def _is_formula(reweighter: Any) -> bool:
 
 
 def _continuous(reweighter: Any) -> Any:
-    """Refuse what knows two values of θ, between which there is nothing to fit."""
+    """Return a reweighter, or refuse one that knows two values of θ only."""
     if getattr(reweighter, "discrete_", False):
         raise ValueError(
             "The reweighter was trained at two values of θ only and knows nothing in between: a "

@@ -1,4 +1,4 @@
-"""From θ* and its covariance to a result, with what speaks against it."""
+"""The result of a fit, made from θ* and its covariance, with what speaks against it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.objective import ClassifierObjective, Evaluation
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.exceptions import (
     ExtrapolationWarning,
     LowEffectiveSampleSizeWarning,
@@ -21,18 +21,20 @@ from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results.fit_result import FitResult
-from skdctr.results.found import Found
 from skdctr.results.messages import Message
+from skdctr.results.solution import Solution
 
 __all__ = ["UNKNOWN_WEIGHTS", "Quality", "conclude", "doubtful_weights", "table_of_evaluations"]
 
+# Effective share of the simulated events below which the weights at θ are doubtful.
 _LEAST_EFFECTIVE_SHARE = 0.02
-# Above it means of so many weights do not settle; arXiv:1507.02646.
+# Pareto index of the tail of the weights above which their mean does not settle with the usual
+# numbers of events; arXiv:1507.02646.
 _HEAVY_TAIL = 0.7
 # p-value of the AUC at θ* below which the fit says that its model fails.
 _MISMATCH_BELOW = 1e-4
 
-# A limit of the covariance that holds for every fit of this kind: in the result only.
+# This limit holds for every fit of the kind; it stands in the result, and there is no warning.
 UNKNOWN_WEIGHTS = Message(
     "the error of the learned weights is not in the covariance: pass a reweighter with "
     "n_estimators of 2 or more",
@@ -42,16 +44,17 @@ UNKNOWN_WEIGHTS = Message(
 
 @dataclass(frozen=True)
 class Quality:
-    """What is known of a fit at θ* beside its error.
+    """The quality of a fit at θ*.
 
     Attributes
     ----------
     n_simulated : int
-        Simulated events.
+        Number of simulated events.
     effective_sample_size, tail_index : float
-        Of their weights at θ*.
+        Effective number of simulated events at θ*, and the Pareto index of the tail of their
+        weights.
     auc, auc_error, expected_auc : float
-        As in `FitResult`; NaN, NaN and 0.5 of fits without a classifier.
+        As in `FitResult`; NaN, NaN and 0.5 for fits without a classifier.
     """
 
     n_simulated: int
@@ -63,7 +66,15 @@ class Quality:
 
     @classmethod
     def of_classifiers(cls, final: Evaluation, objective: ClassifierObjective) -> Quality:
-        """Judge a fit by the classifiers that were trained at θ*."""
+        """Judge a fit by the classifiers that were trained at θ*.
+
+        Parameters
+        ----------
+        final : Evaluation
+            The evaluation at θ*.
+        objective : ClassifierObjective
+            The objective that it comes from.
+        """
         return cls(
             n_simulated=len(objective.sim_weight),
             effective_sample_size=final.effective_sample_size,
@@ -82,7 +93,7 @@ class Quality:
 
 
 def conclude(
-    found: Found,
+    found: Solution,
     space: ParameterSpace,
     trained: ParameterSpace,
     quality: Quality,
@@ -90,20 +101,24 @@ def conclude(
     exact: bool,
     **further: Any,
 ) -> FitResult:
-    """Make a result of what a fit has found.
+    """Make the result of a fit, with the messages that speak against it.
 
     Parameters
     ----------
-    found : Found
+    found : Solution
         θ*, its covariance by source, and what speaks against it.
     space, trained : ParameterSpace
         The range that was searched, and the one that the weights were trained in.
     quality : Quality
-        What is known at θ*.
+        Quality of the fit at θ*.
     exact : bool
         Whether the weights are those of a formula, which has no error.
     **further
         Further attributes of the result: `n_evaluations`, `n_events` and `method`.
+
+    Returns
+    -------
+    FitResult
     """
     limits = _at_bound(found.theta, space)
     doubts = doubtful_weights(found.theta, trained, quality)
@@ -120,7 +135,7 @@ def conclude(
         messages=[*found.messages, *_unknown_error(found.sources, exact), *limits, *doubts],
         **further,
     )
-    # Where the search failed, that is the reason.
+    # Where the search failed, this is the reason of a large AUC.
     failures = _mismatch(result) if result.valid else []
     return replace(result, messages=[*result.messages, *failures])
 
@@ -142,7 +157,22 @@ def _at_bound(theta: FloatArray, space: ParameterSpace) -> list[Message]:
 
 
 def doubtful_weights(theta: FloatArray, trained: ParameterSpace, quality: Quality) -> list[Message]:
-    """Say where the weights at θ are not to be relied on."""
+    """Make the messages that tell why the weights at θ are not to be relied on.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (p,)
+        The θ of the weights.
+    trained : ParameterSpace
+        The range that the weights were trained in.
+    quality : Quality
+        Effective sample size and tail of the weights.
+
+    Returns
+    -------
+    list of Message
+        Empty where all is well.
+    """
     messages = [
         Message(f"extrapolated: {text}, the trained range", ExtrapolationWarning)
         for text in trained.outside(theta)
@@ -164,13 +194,13 @@ def doubtful_weights(theta: FloatArray, trained: ParameterSpace, quality: Qualit
 
 
 def _unknown_error(sources: Mapping[str, FloatArray], exact: bool) -> list[Message]:
-    """Say that the covariance lacks the error of learned weights."""
-    known = exact or {"generator", "training"} & sources.keys()
-    return [] if known else [UNKNOWN_WEIGHTS]
+    """Make the message that the covariance lacks the error of learned weights, where it does."""
+    has_error = exact or {"generator", "training"} & sources.keys()
+    return [] if has_error else [UNKNOWN_WEIGHTS]
 
 
 def _mismatch(result: FitResult) -> list[Message]:
-    """Say that no θ describes the data, where a classifier tells so."""
+    """Make the message that no θ describes the data, where the AUC tells so."""
     if not result.p_value < _MISMATCH_BELOW:
         return []
     text = (
@@ -182,7 +212,20 @@ def _mismatch(result: FitResult) -> list[Message]:
 
 
 def table_of_evaluations(evaluations: list[Evaluation], names: list[str]) -> pd.DataFrame:
-    """Tabulate every θ at which a classifier was trained."""
+    """Tabulate every θ at which a classifier was trained.
+
+    Parameters
+    ----------
+    evaluations : list of Evaluation
+        The evaluations, one for each row.
+    names : list of str
+        Names of the parameters.
+
+    Returns
+    -------
+    DataFrame
+        Columns: the parameters, auc, auc_error, loss, effective_sample_size.
+    """
     table = pd.DataFrame(np.stack([e.theta for e in evaluations]), columns=names)
     for column in ("auc", "auc_error", "loss", "effective_sample_size"):
         table[column] = [getattr(e, column) for e in evaluations]

@@ -1,0 +1,82 @@
+"""The search that an `SRGNFitter` makes with classifiers, with its settings, and its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from tqdm import tqdm
+
+from skdctr.comparison.classifier_objective import Evaluation
+from skdctr.comparison.search import ignore, powell, scan
+from skdctr.comparison.surrogate import surrogate
+from skdctr.results.solution import Solution
+
+__all__ = ["choose_search", "progress"]
+
+
+def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
+    """Return the search that the parameters of a fitter describe.
+
+    Parameters
+    ----------
+    fitter : SRGNFitter
+        Its `search`, with the parameters of this search, `objective`, `n_jobs` and `n_runs`.
+    n_parameters : int
+        Number of parameters θ.
+
+    Returns
+    -------
+    callable
+        ``search(objective, kind, space, report=report)`` returns a `Solution`.
+
+    Raises
+    ------
+    ValueError
+        If the grid has more points than evaluations are allowed.
+    """
+    # The last evaluation is that of the fitted θ.
+    limit = None if fitter.max_evaluations is None else fitter.max_evaluations - 1
+    if fitter.search == "powell":
+        return partial(powell, max_iter=fitter.max_iter, tol=fitter.tol, max_evaluations=limit)
+    if fitter.search == "scan":
+        n_grid = fitter.n_points**n_parameters
+        if limit is not None and n_grid > limit:
+            raise ValueError(
+                f"A scan with n_points={fitter.n_points} takes {n_grid} evaluations and one at "
+                f"the end; max_evaluations is {fitter.max_evaluations}: lower n_points."
+            )
+        # Several runs are in parallel themselves.
+        n_jobs = fitter.n_jobs if fitter.n_runs == 1 else 1
+        return partial(scan, n_points=fitter.n_points, n_jobs=n_jobs)
+    if limit is None:
+        limit = 7 + 4 * n_parameters
+        if fitter.objective == "loss":
+            limit += 4 * n_parameters**2
+    return partial(surrogate, max_evaluations=limit)
+
+
+@contextmanager
+def progress(description: str, verbose: int) -> Iterator[Callable[[Evaluation], None]]:
+    """Show a progress bar, and give the function that evaluations are reported to.
+
+    Parameters
+    ----------
+    description : str
+        Label of the bar.
+    verbose : int
+        0 shows no bar.
+    """
+    if not verbose:
+        yield ignore
+        return
+    with tqdm(desc=description, unit="θ") as bar:
+
+        def report(evaluation: Evaluation) -> None:
+            theta = ", ".join(f"{value:.4g}" for value in evaluation.theta)
+            bar.set_postfix_str(f"θ = {theta}, AUC = {evaluation.auc:.4f}", refresh=False)
+            bar.update()
+
+        yield report
