@@ -36,7 +36,7 @@ _Floats = NDArray[np.float64]
 class FeatureCoder(TransformerMixin, BaseEstimator):
     """Turn features of any kind into numbers that networks learn well on.
 
-    A feature that is a number has a core, in which nearly all events lie, however far single values
+    A feature that is a number has a core, in which the bulk of it lies, however far single values
     are away. Its mean and standard deviation in the core become 0 and 1. Beyond the core, which of
     a Gaussian has 12 standard deviations to either side and ends where a power law begins, a value
     z becomes e + log(1 + z - e), with e the edge: one event at 10⁹ is an event at 33.

@@ -1,4 +1,4 @@
-"""The core of a feature: where nearly all of it lies, however far single values are away.
+"""The core of a feature: where the bulk of it lies, however far single values are away.
 
 The tail of a sample is described by one number, its growth: that power of log(1/2p) by which the
 distance of a quantile from the median grows as its tail probability p falls. It is 1 for an
@@ -28,8 +28,9 @@ _LEAST_GROWTH = 0.67
 # a factor more for tails whose growth grows. Gaussian: 12 to 13 standard deviations.
 _LEAST_PROBABILITY = 1e-10
 _MARGIN = 1.75
-# Widths, from the median to the first quantile, that the core has at the most, and in a power law.
-_MOST_WIDTHS, _HEAVY_WIDTHS = 40.0, 3.0
+# Widths, from the median to the first quantile, that the core has at the most, and in a power law:
+# log-weights of shifted Cauchy distributions come out best from 0.8 to 1.5, and 20% worse at 3.
+_MOST_WIDTHS, _HEAVY_WIDTHS = 40.0, 1.5
 
 
 def effective_count(weight: FloatArray) -> float:
@@ -61,10 +62,11 @@ def weighted_quantiles(x: FloatArray, weight: FloatArray, at: FloatArray) -> Flo
 def core_edges(
     x: FloatArray, weight: FloatArray, n_effective: float | None = None
 ) -> tuple[float, float]:
-    """Find the interval that nearly all of a sample lies in.
+    """Find the interval that the bulk of a sample lies in.
 
     Of a clean sample with light tails it is all, with a wide margin. Of a power law it is what lies
-    within three times the distance of median and 16% or 84% quantile. Tails are treated one by one.
+    within 1.5 times the distance of the median from the quantile of 16% or 84%. The two tails are
+    treated one by one.
 
     Parameters
     ----------
