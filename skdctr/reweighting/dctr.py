@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
@@ -359,6 +360,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self.discrete_ = n_distinct == 2 and not mixture
         varied = counts if mixture else counts & ~is_nominal
         reference = counts if mixture else counts & is_nominal
+        # The scales of the two samples count where the classifier is scored, not in its training.
+        self._prior_logit = math.log(weight[varied].sum() / weight[reference].sum())
         if sample_weight is not None:
             weight = per_class(weight, varied, reference)
             warn_of_few(weight, varied, reference)
@@ -379,7 +382,6 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             varied=torch.as_tensor(varied, device=device),
             reference=torch.as_tensor(reference, device=device),
         )
-        self._prior_logit = events.prior_logit
         return events, to_tensor(self._parameters(nominal[None]), device)
 
     def _train_members(

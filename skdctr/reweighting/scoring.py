@@ -11,7 +11,6 @@ from skdctr._utils.warn import warn_user
 from skdctr.events.support import FeatureRange
 from skdctr.exceptions import ExtrapolationWarning
 from skdctr.parameters.space import ParameterSpace
-from skdctr.reweighting.classes import per_class
 from skdctr.weights.event_weights import EventWeights
 
 __all__ = ["ThetaPool", "check_scored", "mean_log_likelihood", "representative_theta"]
@@ -118,7 +117,6 @@ def mean_log_likelihood(
         margin = weights.log_weights(theta) - weights.log_weights(paired)
         return float(-np.average(np.logaddexp(0, -margin), weights=sample_weight * sign))
     varied = (theta != nominal).any(axis=1)
-    sample_weight = per_class(sample_weight, varied, ~varied)
     logit = weights.log_weights(np.where(varied[:, None], theta, paired)) + prior_logit
     loss = np.logaddexp(0, np.where(varied, -logit, logit))
     return float(-np.average(loss, weights=np.where(varied, sample_weight, sample_weight * sign)))
