@@ -189,7 +189,7 @@ class DCTRFitter(BaseEstimator):
             (seed,) = spawn_seeds(self.random_state, 1)
             generator_input = GeneratorInput(gen, theta, gen_weight)
             self.reweighter_ = resolve_reweighter(
-                self.reweighter, X, generator_input, samples.sim_weight, seed
+                self.reweighter, X, generator_input, samples.nominal_weight, seed
             )
             self._samples = samples
             self._descend(samples)

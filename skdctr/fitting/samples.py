@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.comparison.classifier_objective import ComparedSamples
-from skdctr.events.frames import column_labels
+from skdctr.events.frames import as_table, column_labels
 from skdctr.events.kinds import Events, count_features, feature_table, holds_sets
 from skdctr.events.packed import is_sets
 from skdctr.events.validation import (
@@ -51,6 +51,9 @@ class Samples:
         Names of the features that are compared, where they came in a DataFrame.
     passed : ndarray of bool of shape (n_sim,), or None
         Simulated events that the reconstruction kept; None means all.
+    given_weight : ndarray of shape (n,), or None
+        Weights of all simulated events that the user gave, those of weight zero, which are absent
+        from all else, among them; None where all are present.
     """
 
     sim_gen: Events
@@ -60,6 +63,31 @@ class Samples:
     data_weight: FloatArray
     columns: list[str] | None = None
     passed: NDArray[np.bool_] | None = None
+    given_weight: FloatArray | None = None
+
+    @property
+    def nominal_weight(self) -> FloatArray:
+        """Weights of the nominal events as the user gave them, one for each."""
+        return self.sim_weight if self.given_weight is None else self.given_weight
+
+    def present(self) -> Samples:
+        """Return the samples without events of weight zero, which are absent."""
+        samples = self
+        if not self.sim_weight.all():
+            rows = np.flatnonzero(self.sim_weight)
+            sim_gen = self.sim_gen[rows]
+            samples = replace(
+                samples,
+                sim_gen=sim_gen,
+                sim=sim_gen if self.at_generator_level else self.sim[rows],
+                sim_weight=self.sim_weight[rows],
+                passed=None if self.passed is None else self.passed[rows],
+                given_weight=self.sim_weight,
+            )
+        if not self.data_weight.all():
+            rows = np.flatnonzero(self.data_weight)
+            samples = replace(samples, data=self.data[rows], data_weight=self.data_weight[rows])
+        return samples
 
     @property
     def at_generator_level(self) -> bool:
@@ -120,6 +148,7 @@ def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
     """
     if is_sets(y):
         return check_sample(y, name=name), None
+    y = as_table(y, name=name)
     try:
         values = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
@@ -233,7 +262,8 @@ def check_fit_samples(
         kept = slice(None) if passed is None else np.flatnonzero(passed)
         columns = column_labels(level)
         data_weight = sim_weight[kept]
-        return Samples(sim_gen, sim, sim[kept], sim_weight, data_weight, columns, passed)
+        closure = Samples(sim_gen, sim, sim[kept], sim_weight, data_weight, columns, passed)
+        return closure.present()
     check_same_columns(data, level, name="data", reference_name=level_name)
     events = check_sample(data, name="data")
     check_like(events, sim, name="data", reference_name=level_name)
@@ -248,7 +278,7 @@ def check_fit_samples(
         )
     reconstructed = sim if passed is None else sim[np.flatnonzero(passed)]
     _warn_if_apart(events, reconstructed, columns, level_name)
-    return Samples(sim_gen, sim, events, sim_weight, weight, columns, passed)
+    return Samples(sim_gen, sim, events, sim_weight, weight, columns, passed).present()
 
 
 def check_score_samples(
@@ -317,9 +347,10 @@ def check_score_samples(
             )
     sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
     if data is None:
-        return Samples(sim_gen, sim, events, sim_weight, fitted.data_weight, passed=passed)
-    weight = check_weights(data_weight, len(events), name="data_weight")
-    return Samples(sim_gen, sim, events, sim_weight, weight, passed=passed)
+        weight = fitted.data_weight
+    else:
+        weight = check_weights(data_weight, len(events), name="data_weight")
+    return Samples(sim_gen, sim, events, sim_weight, weight, passed=passed).present()
 
 
 @dataclass(frozen=True, eq=False)

@@ -362,7 +362,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int, member: int) -> Run:
         """Fit once: get the reweighter and its weights, find θ*, and judge the fit there."""
         reweighter = resolve_reweighter(
-            self.reweighter, X, gen, samples.sim_weight, seed, vary_seed=member > 0
+            self.reweighter, X, gen, samples.nominal_weight, seed, vary_seed=member > 0
         )
         trained = parameter_space(reweighter)
         columns = getattr(self, "feature_names_in_", None)

@@ -4,10 +4,12 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.frozen import FrozenEstimator
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
+from skdctr.datasets import make_gaussian
 from skdctr.exceptions import (
     ExtrapolationWarning,
     LowEffectiveSampleSizeWarning,
@@ -347,3 +349,52 @@ def test_scale_near_the_lower_end_of_decades_is_no_bound():
     # Derivatives stay within the positive numbers.
     tiny = AnalyticReweighter(formula.log_weight, {"tau": 1.0}, theta_bounds=[(1e-6, 2)]).fit(sim)
     assert np.isfinite(tiny.log_weight_gradient(sim, 5e-6)).all()
+
+
+# --- events of weight zero --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["auc", "optimal_observable", "dctr", "tilt"])
+def test_events_of_weight_zero_are_absent(exact, kind):
+    """One of them lies where its weight would overflow."""
+    toy = make_gaussian(2000, mu=0.4, n_sim=2000, n_data=2000, random_state=2)
+    n, m = len(toy.sim_gen), len(toy.data)
+    gen = np.vstack([toy.sim_gen, np.full((50, 1), 9000.0)])
+    reco = np.vstack([toy.sim_reco, np.full((50, 1), 9000.0)])
+    weight = np.r_[np.ones(n), np.zeros(50)]
+    data = np.vstack([toy.data, np.full((20, 1), -9000.0)])
+    data_weight = np.r_[np.ones(m), np.zeros(20)]
+
+    def fit(sim_gen, sim_reco, data, **weights):
+        if kind == "dctr":
+            return DCTRFitter(exact).fit(sim_gen, data=data, **weights)
+        objective = "optimal_observable" if kind == "tilt" else kind
+        fitter = SRGNFitter(
+            None if kind == "tilt" else exact,
+            objective=objective,
+            max_epochs=2,
+            random_state=1,
+        )
+        return fitter.fit(sim_gen, sim_reco, data, **weights)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clean = fit(toy.sim_gen, toy.sim_reco, toy.data)
+        found = fit(gen, reco, data, sample_weight=weight, data_weight=data_weight)
+    np.testing.assert_allclose(found.theta_, clean.theta_, rtol=1e-9)
+    np.testing.assert_allclose(found.covariance_, clean.covariance_, rtol=1e-9)
+    assert found.result_.n_events == clean.result_.n_events
+    more = {"sample_weight": weight, "data_weight": data_weight}
+    arguments = (gen,) if kind == "dctr" else (gen, reco)
+    assert 0 < found.score(*arguments, data=data, **more) <= 0.6
+
+
+def test_lost_events_come_in_any_table():
+    """A row of missing values in a table of Arrow, or in a dict of columns, is a lost event."""
+    rng = np.random.default_rng(3)
+    gen, data = rng.normal(size=(400, 1)), rng.normal(size=300)
+    seen = np.where(np.arange(400) % 4 == 0, np.nan, gen[:, 0])
+    for reco in ({"x": seen}, pa.table({"x": pa.array(seen, from_pandas=True)})):
+        fitter = SRGNFitter(max_epochs=1, random_state=0, objective="optimal_observable")
+        fitter.fit(gen, reco, {"x": data})
+        assert fitter.result_.n_events["lost by the reconstruction"] == 100
