@@ -163,7 +163,7 @@ def test_dctr_fits_have_it_too(toy, reweighter):
     assert not any("error of the learned weights" in note for note in result.messages)
 
 
-@pytest.mark.slow  # eight reweighters
+@pytest.mark.long  # a campaign of eight reweighters; benchmarks/accuracy has pulls over full toys
 def test_spread_over_generator_samples_is_what_fits_quote():
     """The gradient fit is quick: sixteen generator samples with one simulation and its data."""
     fixed = make_gaussian(20_000, random_state=99)
