@@ -73,7 +73,7 @@ class ModelMismatchWarning(SkdctrWarning):
 
 
 class FeatureWarning(SkdctrWarning):
-    """A feature looks like something else than a number: an angle, or codes of particle types."""
+    """Features are no plain numbers, but angles or codes of particle types, or are too many."""
 
 
 class UnitWarning(SkdctrWarning):

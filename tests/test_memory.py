@@ -166,9 +166,11 @@ def test_bad_values_in_a_mapped_file(tmp_path, reweighter, value, dtype):
     for given in (events, mapped(events, tmp_path / "x.npy")):
         with pytest.raises(ValueError, match=r"NaN|infinity") as prediction:
             reweighter.predict_weights(given, 0.5)
-        with pytest.raises(ValueError, match=r"NaN|infinity") as training:
-            DCTRReweighter().fit(given, theta)
-        errors.append((str(prediction.value), str(training.value)))
+        errors.append(str(prediction.value))
+        if not np.isnan(value):
+            with pytest.raises(ValueError, match="infinity") as training:
+                DCTRReweighter().fit(given, theta)
+            errors[-1] += str(training.value)
     assert errors[0] == errors[1]
 
 

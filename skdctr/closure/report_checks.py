@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
@@ -30,6 +30,8 @@ __all__ = ["closure_report"]
 _SIGNIFICANT = 4.0
 # Deviation of the mean weight that rounding explains, where all weights are equal.
 _ROUNDING = 1e-6
+# Edges of the bins of an observable that is there, and of one that is missing.
+_MISSING_OR_NOT = (-0.5, 0.5, 1.5)
 # Effective events in every bin, with which the distribution of χ² is good enough for a p-value.
 _LEAST_BIN_EVENTS = 10
 
@@ -65,7 +67,8 @@ def closure_report(
         `DCTRReweighter`, `AnalyticReweighter`, or a FrozenEstimator around one.
     nominal : array-like of shape (n_nominal, f), or n_nominal sets of particles
         Nominal events with the features of the reweighter. They should not be those that it was
-        trained on.
+        trained on. Here and in all samples NaN stands for a missing value; how often a feature is
+        missing is compared by a χ² of its own.
     target : array-like of shape (n_target, m), or n_target sets
         Events generated at `theta`, with the features of `nominal_reco`, or of `nominal` where
         there is none.
@@ -269,20 +272,35 @@ def _histograms(
     weight_nominal: FloatArray,
     n_bins: int,
 ) -> dict[str, Chi2Result]:
-    """Compare the histograms of each observable."""
+    """Compare the histograms of each observable, and how often it is missing."""
     results = {}
     for name, (nominal_values, target_values) in pairs.items():
+        of_target, of_nominal = _is_missing(target_values), _is_missing(nominal_values)
         try:
             results[name] = histogram_chi2(
-                target_values,
-                nominal_values,
-                weight_target=weight_target,
-                weight_sample=weight_nominal,
+                np.asarray(target_values)[~of_target],
+                np.asarray(nominal_values)[~of_nominal],
+                weight_target=weight_target[~of_target],
+                weight_sample=weight_nominal[~of_nominal],
                 bins=n_bins,
             )
+            if of_target.any() or of_nominal.any():
+                results[f"{name} missing"] = histogram_chi2(
+                    of_target.astype(np.float64),
+                    of_nominal.astype(np.float64),
+                    weight_target=weight_target,
+                    weight_sample=weight_nominal,
+                    bins=_MISSING_OR_NOT,
+                )
         except (TypeError, ValueError) as error:
             raise type(error)(f"No histogram of {name!r}: {error}") from error
     return results
+
+
+def _is_missing(values: Any) -> NDArray[np.bool_]:
+    """Say which values of an observable, (n,), are NaN; what holds no numbers is refused later."""
+    array = np.asarray(values)
+    return np.isnan(array) if array.dtype.kind == "f" else np.zeros(len(array), dtype=bool)
 
 
 def _rough_p_value(name: str, result: Chi2Result) -> list[str]:

@@ -17,6 +17,7 @@ from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import Classifier, reference_classifier
 from skdctr.comparison.classifier_objective import ClassifierObjective, ComparedSamples
+from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, concatenate_events
 from skdctr.events.validation import (
     check_like,
@@ -106,7 +107,7 @@ def classifier_test(
     Parameters
     ----------
     target : array-like of shape (n_target, f) or (n_target,), or sets of particles
-        The sample to agree with.
+        The sample to agree with. NaN stands for a missing value.
     sample : array-like of shape (n_sample, f) or (n_sample,), or sets of particles
         The other sample, e.g. reweighted events, with the same features.
     weight_target, weight_sample : array-like of shape (n_target,), (n_sample,), default=None
@@ -169,7 +170,11 @@ def classifier_test(
             )
     seed, permutation_seed = spawn_seeds(random_state, 2)
     compare = partial(
-        _compare, weights=weights, classifier=reference_classifier(device, int(n_folds)), seed=seed
+        _compare,
+        weights=weights,
+        columns=column_labels(target),
+        classifier=reference_classifier(device, int(n_folds)),
+        seed=seed,
     )
     auc, error = compare(target_events, sample_events)
     if n_permutations is None:
@@ -207,6 +212,7 @@ def _compare(
     sample: Events,
     *,
     weights: tuple[FloatArray, FloatArray],
+    columns: list[str] | None,
     classifier: Classifier,
     seed: int,
 ) -> tuple[float, float]:
@@ -214,7 +220,7 @@ def _compare(
     target_weight, sample_weight = weights
     objective = ClassifierObjective(
         _UnitWeights(len(sample)),
-        ComparedSamples(sample, target, sample_weight, target_weight),
+        ComparedSamples(sample, target, sample_weight, target_weight, columns),
         classifier,
         names=(),
         seed=seed,

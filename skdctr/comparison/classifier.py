@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,12 @@ from torch import nn
 from skdctr._utils.device import resolve_device
 from skdctr.events.kinds import count_features, count_type_codes, holds_sets
 from skdctr.events.tensors import EventTensors
-from skdctr.networks.build import check_takes, event_network, standardise_sums
+from skdctr.networks.build import (
+    check_takes,
+    constructor_arguments,
+    event_network,
+    standardise_sums,
+)
 from skdctr.training.options import TrainingOptions
 from skdctr.training.settings import NetworkSettings
 
@@ -98,9 +102,10 @@ def _build(settings: NetworkSettings, x: EventTensors) -> Any:
     if module is None:
         return event_network(x, **settings.layers(), **further)
     check_takes(module, x)
-    if holds_sets(x) and "n_types" in signature(module).parameters:
-        further = {"n_types": count_type_codes(x), **further}
-    network = module(n_features=count_features(x), **further)
+    offered = {"n_features": count_features(x)}
+    if holds_sets(x):
+        offered["n_types"] = count_type_codes(x)
+    network = module(**constructor_arguments(module, offered, settings.explicit) | further)
     standardise_sums(network, x)
     return network
 

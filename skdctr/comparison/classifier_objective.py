@@ -19,8 +19,8 @@ from skdctr._utils.device import torch_seed
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import Classifier
+from skdctr.events.coding import EventCoder
 from skdctr.events.kinds import Events
-from skdctr.events.scaling import Scaling
 from skdctr.events.tensors import join_events
 from skdctr.metrics import auc_placements, effective_sample_size, pareto_tail_index
 from skdctr.training.batches import EventDataset
@@ -104,12 +104,21 @@ class ComparedSamples:
         Data.
     sim_weight, data_weight : ndarray of shape (n_sim,), (n_data,)
         Event weights before any reweighting.
+    columns : sequence of str, or None
+        Names of the features, where they have some.
     """
 
     sim: Events
     data: Events
     sim_weight: FloatArray
     data_weight: FloatArray
+    columns: Sequence[str] | None = None
+
+    def coder(self) -> EventCoder:
+        """Find one code for both samples, on the scale of the one that does not change with θ."""
+        return EventCoder.fit_both(
+            self.data, self.data_weight, self.sim, self.sim_weight, self.columns
+        )
 
 
 class ClassifierObjective:
@@ -155,10 +164,9 @@ class ClassifierObjective:
         self.n_folds, self.n_placements = classifier.n_folds, n_placements
         self.sim_weight, self.data_weight = samples.sim_weight, samples.data_weight
         self.seed = seed
-        # One scale for both samples, from the sample that does not change with θ.
-        scaling = Scaling.standard(samples.data, samples.data_weight)
-        self.sim = to_tensor(scaling(samples.sim), self.device)
-        self.data = to_tensor(scaling(samples.data), self.device)
+        coder = samples.coder()
+        self.sim = to_tensor(coder(samples.sim), self.device)
+        self.data = to_tensor(coder(samples.data), self.device)
         # The same draw for both: in a closure fit an event and its copy stay in one fold.
         self.sim_fold = self._folds(len(samples.sim))
         self.data_fold = self._folds(len(samples.data))

@@ -188,6 +188,7 @@ class Coder:
         periodic: Iterable[str | int] | Mapping[str | int, float] = (),
         categorical: str | Iterable[str | int] = "auto",
         atoms: str | Iterable[float] = "auto",
+        n_scale: int | None = None,
     ) -> Self:
         """Find out what the features are.
 
@@ -206,10 +207,14 @@ class Coder:
             Features that are categories. "auto": integers whose names end like those of PDG codes.
         atoms : iterable of float, or "auto"
             Values that have a flag, in each feature that has them. "auto": see `find_atoms`.
+        n_scale : int, optional
+            Number of leading events that shift and scale come from; all by default.
         """
         n, f = X.shape
         names = tuple(names) if names is not None else tuple(f"x{k}" for k in range(f))
-        absolute = np.ones(n) if weight is None else np.abs(np.asarray(weight, dtype=np.float64))
+        absolute = np.ones(n) if weight is None else np.asarray(weight, dtype=np.float64)
+        if (absolute < 0).any():
+            absolute = np.abs(absolute)
         if not absolute.sum() > 0:
             absolute = np.ones(n)
         periods = _periods(periodic, names)
@@ -230,7 +235,7 @@ class Coder:
             )
             for k in range(f)
         ]
-        passed = _Pass.through(X, absolute, plans)
+        passed = _Pass.through(X, absolute, plans, n if n_scale is None else n_scale)
         columns = []
         for k, plan in enumerate(plans):
             values = [*plan.values, *[np.nan] * bool(passed.has_nan[k])]
@@ -286,11 +291,8 @@ class Coder:
             If a value is missing in a feature that had none missing in the fit.
         """
         out = np.empty((len(X), self.n_out))
-        low, high = (self.low - self.shift) / self.scale, (self.high - self.shift) / self.scale
         for rows, part in row_chunks(X):
-            # An overflow ends at the largest number, see _compress.
-            with np.errstate(over="ignore"):
-                scaled = _compress((part - self.shift) / self.scale, low, high)
+            scaled = self._scaled(part)
             if all(column.is_plain for column in self.columns):
                 out[rows] = scaled
             else:
@@ -298,6 +300,35 @@ class Coder:
             if np.isnan(out[rows]).any():
                 self._refuse_missing(part, rows.start)
         return out
+
+    def numbers(self, X: FloatArray) -> FloatArray:
+        """Code events by one number for each feature, without the flags.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f)
+            Events with the features of the fit, finite or NaN.
+
+        Returns
+        -------
+        ndarray of shape (n, f)
+            Features as in a call; 0, which is the mean, for values with a flag and for NaN.
+        """
+        numbers = np.empty((len(X), len(self.columns)))
+        for rows, part in row_chunks(X):
+            numbers[rows] = self._scaled(part)
+            for k, column in enumerate(self.columns):
+                for value in column.values:
+                    numbers[rows, k][equals(part[:, k], value)] = 0.0
+            numbers[rows][np.isnan(part)] = 0.0
+        return numbers
+
+    def _scaled(self, part: FloatArray) -> FloatArray:
+        """Scale features, and bend what is outside of their cores."""
+        low, high = (self.low - self.shift) / self.scale, (self.high - self.shift) / self.scale
+        # An overflow ends at the largest number, see _compress.
+        with np.errstate(over="ignore"):
+            return _compress((part - self.shift) / self.scale, low, high)
 
     def _code(self, part: FloatArray, scaled: FloatArray, out: FloatArray) -> None:
         start = 0
@@ -405,8 +436,13 @@ class _Pass:
     has_nan: NDArray[np.bool_]
 
     @classmethod
-    def through(cls, X: FloatArray, absolute: FloatArray, plans: Sequence[_Plan]) -> Self:
-        """Go through the events twice, and compute as `Scaling.standard` does, to the last bit."""
+    def through(
+        cls, X: FloatArray, absolute: FloatArray, plans: Sequence[_Plan], n_scale: int
+    ) -> Self:
+        """Go through the events twice, and compute as `Scaling.standard` does, to the last bit.
+
+        The moments are those of the first `n_scale` events.
+        """
         f = X.shape[1]
         edges = np.array([plan.low for plan in plans]), np.array([plan.high for plan in plans])
         atoms = [(k, value) for k, plan in enumerate(plans) for value in plan.values]
@@ -422,14 +458,15 @@ class _Pass:
                 beyond[:, k] &= ~is_atom
             return outside, beyond
 
-        total, sums, missing = absolute.sum(), np.zeros(f), np.zeros(f)
+        total, sums, missing = absolute[:n_scale].sum(), np.zeros(f), np.zeros(f)
         n_outside, has_nan = np.zeros(f, dtype=np.int64), np.zeros(f, dtype=bool)
         least, most = np.full(f, np.inf), np.full(f, -np.inf)
+        for _, part in row_chunks(X):
+            n_outside += excluded(part)[1].sum(axis=0)
+            has_nan |= np.isnan(part).any(axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
-            for rows, part in row_chunks(X):
-                outside, beyond = excluded(part)
-                n_outside += beyond.sum(axis=0)
-                has_nan |= np.isnan(part).any(axis=0)
+            for rows, part in row_chunks(X[:n_scale]):
+                outside, _ = excluded(part)
                 missing += absolute[rows] @ outside
                 sums = sums + absolute[rows] @ _cleared(part, outside)
                 least = np.minimum(least, np.where(outside, np.inf, part).min(axis=0))
@@ -439,7 +476,7 @@ class _Pass:
             mean = sums / inner
             mean = np.where(has_core & ~np.isfinite(mean), least / 2 + most / 2, mean)
             squares = np.zeros(f)
-            for rows, part in row_chunks(X):
+            for rows, part in row_chunks(X[:n_scale]):
                 outside, _ = excluded(part)
                 squares = squares + absolute[rows] @ _cleared((part - mean) ** 2, outside)
             deviation = np.sqrt(squares / inner)

@@ -10,6 +10,8 @@ from skdctr.events.kinds import Events, feature_table
 
 __all__ = ["are_seen", "event_sums"]
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 # Sums count as equal up to this difference, relative to the sum of absolute values: rounding, which
 # depends on the order of summation, is smaller, and the fluctuation of other events is larger.
 _ROUNDING = 1e-6
@@ -31,7 +33,9 @@ def event_sums(X: Events) -> FloatArray:
     table = feature_table(X)
     sums = np.zeros((3, table.shape[1]))
     for rows, part in row_chunks(table):
-        values = part.astype(np.float32).astype(np.float64)
+        # What is missing counts as 0, and what single precision cannot hold as the largest number.
+        single = np.nan_to_num(np.clip(part, -_LARGEST, _LARGEST)).astype(np.float32)
+        values = single.astype(np.float64)
         position = np.arange(rows.start, rows.start + len(part)) / len(table)
         sums += [values.sum(axis=0), position @ values, np.abs(values).sum(axis=0)]
     return sums

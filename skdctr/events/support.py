@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import singledispatch
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
-from skdctr.events.chunks import extremes, row_chunks
+from skdctr.events.atoms import equals
+from skdctr.events.chunks import row_chunks
+from skdctr.events.coder import Coder
+from skdctr.events.coding import EventCoder
 from skdctr.events.kinds import Events, feature_table
 from skdctr.events.packed import PackedEvents
 from skdctr.exceptions import ExtrapolationWarning
 
 __all__ = ["FeatureRange", "SetRange", "support_of"]
+
+
+# So many events that lie far from all others, or such a share of them, are no support for others.
+_FEW_EVENTS, _FEW_SHARE = 10, 1e-3
 
 
 @dataclass(frozen=True)
@@ -26,14 +33,42 @@ class FeatureRange:
     Attributes
     ----------
     low, high : ndarray of shape (f,)
-        Smallest and largest value of each feature among the training events.
+        Smallest and largest value of each feature among the training events, but for a few that
+        lie far from all others, and for values that have a flag of their own. NaN where all
+        values have one.
     n_events : int
         Number of training events.
+    flagged : tuple of ndarray
+        Values of each feature that have a flag; categories are flagged but for the rarest.
     """
 
     low: FloatArray
     high: FloatArray
     n_events: int
+    flagged: tuple[FloatArray, ...] = ()
+
+    @classmethod
+    def of(cls, X: FloatArray, coder: Coder) -> Self:
+        """Find the support of training events.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, f)
+            Checked events, or particles.
+        coder : Coder
+            What their features are.
+        """
+        flagged = tuple(column.values for column in coder.columns)
+        few = coder.n_outside <= max(_FEW_EVENTS, _FEW_SHARE * len(X))
+        core_low, core_high = np.where(few, [coder.low, coder.high], [[-np.inf], [np.inf]])
+        low, high = np.full(len(flagged), np.inf), np.full(len(flagged), -np.inf)
+        for _, part in row_chunks(X):
+            ordinary = (part >= core_low) & (part <= core_high) & ~_flagged(part, flagged)
+            low = np.minimum(low, np.where(ordinary, part, np.inf).min(axis=0))
+            high = np.maximum(high, np.where(ordinary, part, -np.inf).max(axis=0))
+        has_range = low <= high
+        low, high = np.where(has_range, low, np.nan), np.where(has_range, high, np.nan)
+        return cls(low, high, len(X), flagged)
 
     def beyond_chance(self, X: FloatArray) -> list[tuple[int, int]]:
         """Find the columns with rows so far outside, or so many, that it is not by chance.
@@ -58,9 +93,11 @@ class FeatureRange:
         counts, farthest = np.zeros(len(slack), dtype=np.int64), np.full(len(slack), -np.inf)
         for _, part in row_chunks(X):
             beyond = np.maximum(self.low - part, part - self.high)
+            beyond[:, np.isnan(self.low)] = np.inf
+            beyond[_flagged(part, self.flagged) | np.isnan(part)] = -np.inf
             counts += (beyond > slack).sum(axis=0)
             farthest = np.maximum(farthest, beyond.max(axis=0))
-        too_many, too_far = counts > 10 + 10 * expected, farthest > self.high - self.low
+        too_many, too_far = counts > 10 + 10 * expected, ~(farthest <= self.high - self.low)
         found = np.flatnonzero(too_many | ((counts > 0) & too_far))
         return [(int(k), int(counts[k])) for k in found]
 
@@ -77,10 +114,15 @@ class FeatureRange:
             What the rows are, for the message.
         """
         for k, n_outside in self.beyond_chance(X):
+            where = (
+                f"{names[k]} outside the range [{self.low[k]:g}, {self.high[k]:g}] of the training "
+                "events"
+            )
+            if np.isnan(self.low[k]):
+                where = f"a value of {names[k]} that no training event has"
             warn_user(
-                f"{n_outside} of {len(X)} {rows} have {names[k]} outside the range "
-                f"[{self.low[k]:g}, {self.high[k]:g}] of the training events: their weights "
-                "are extrapolated. Train on events that cover them, or check the units.",
+                f"{n_outside} of {len(X)} {rows} have {where}: their weights are extrapolated. "
+                "Train on events that cover them, or check the units.",
                 ExtrapolationWarning,
             )
 
@@ -134,28 +176,31 @@ class SetRange:
             )
 
 
-@singledispatch
-def support_of(X: Events) -> FeatureRange | SetRange:
+def support_of(X: Events, coder: EventCoder) -> FeatureRange | SetRange:
     """Find the support of training events.
 
     Parameters
     ----------
     X : ndarray of shape (n, f) or PackedEvents
         Checked events.
+    coder : EventCoder
+        What their features are.
     """
-    return FeatureRange(*extremes(feature_table(X)), len(X))
-
-
-@support_of.register(PackedEvents)
-def _support_of_sets(X: PackedEvents) -> SetRange:
-    if X.n_particles:
-        low = X.features.min(axis=0).astype(np.float64)
-        high = X.features.max(axis=0).astype(np.float64)
-    else:
-        low = high = np.zeros(X.n_features)
+    features = FeatureRange.of(feature_table(X), coder.features)
+    if not isinstance(X, PackedEvents):
+        return features
     counts = X.counts.astype(np.float64)[:, None]
     return SetRange(
-        FeatureRange(low, high, X.n_particles),
+        features,
         FeatureRange(counts.min(axis=0), counts.max(axis=0), len(X)),
         None if X.types is None else np.unique(X.types),
     )
+
+
+def _flagged(part: FloatArray, flagged: Sequence[FloatArray]) -> NDArray[np.bool_]:
+    """Say which values, (n, f), have a flag; a category that has none is told by its number."""
+    found = np.zeros(part.shape, dtype=bool)
+    for k, values in enumerate(flagged):
+        for value in values:
+            found[:, k] |= equals(part[:, k], value)
+    return found

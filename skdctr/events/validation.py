@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import is_mapped, row_chunks
 from skdctr.events.frames import as_table, column_labels
-from skdctr.events.kinds import Events, count_features, holds_sets
+from skdctr.events.kinds import Events, count_features, feature_table, holds_sets
 from skdctr.events.packed import PackedEvents, is_sets
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "check_sample",
     "check_weights",
     "feature_labels",
+    "has_missing",
+    "refuse_empty_events",
 ]
 
 # Types that are left as they are where the caller converts a part at a time; all others become the
@@ -32,7 +35,12 @@ _FLOATS = (np.float64, np.float32)
 
 
 def check_events(
-    X: Any, *, name: str, n_features: int | None = None, keep_single: bool = False
+    X: Any,
+    *,
+    name: str,
+    n_features: int | None = None,
+    keep_single: bool = False,
+    allow_nan: bool = False,
 ) -> FloatArray:
     """Check a sample of events and return it as float64 of shape (n, f).
 
@@ -46,6 +54,8 @@ def check_events(
         How many features the events must have.
     keep_single : bool
         Whether to leave float32 as it is, without a copy.
+    allow_nan : bool
+        Whether NaN stands for a missing value, and is accepted but in events that have no value.
 
     Raises
     ------
@@ -70,10 +80,12 @@ def check_events(
         input_name=name,
         ensure_min_features=1,
         ensure_min_samples=1,
-        ensure_all_finite=not mapped,
+        ensure_all_finite=not mapped and ("allow-nan" if allow_nan else True),
     )
     if mapped:
-        _check_finite(events, name=name)
+        _check_finite(events, name=name, allow_nan=allow_nan)
+    if allow_nan:
+        refuse_empty_events(events, name=name)
     if n_features is not None and events.shape[1] != n_features:
         raise ValueError(
             f"{name} has {events.shape[1]} features, expected {n_features}: give the same "
@@ -96,6 +108,37 @@ def _check_finite(
             known = None if estimator is None else type(estimator).__name__
             assert_all_finite(X, input_name=name, estimator_name=known, allow_nan=allow_nan)
             return
+
+
+def refuse_empty_events(X: Events, *, name: str) -> None:
+    """Refuse rows all of whose values are missing: only a reconstruction loses events.
+
+    Raises
+    ------
+    ValueError
+        If an event has no value.
+    """
+    if holds_sets(X):
+        return
+    for rows, part in row_chunks(feature_table(X)):
+        # Nearly always the first feature is there, and nothing else needs a look.
+        candidates = np.flatnonzero(np.isnan(part[:, 0]))
+        empty = candidates[np.isnan(part[candidates]).all(axis=1)]
+        if len(empty):
+            raise ValueError(
+                f"{name} contains NaN in every feature of event {rows.start + int(empty[0])}: a "
+                "feature may be missing, but an event needs one value at least. Drop such events; "
+                "only in y (sim_reco) do they stand for events that the reconstruction lost."
+            )
+
+
+def has_missing(X: Events) -> NDArray[np.bool_]:
+    """Say which features, (f,), some events lack; those of particles are never missing."""
+    missing = np.zeros(count_features(X), dtype=bool)
+    if not holds_sets(X):
+        for _, part in row_chunks(feature_table(X)):
+            missing |= np.isnan(part).any(axis=0)
+    return missing
 
 
 def feature_labels(X: Events, names: Sequence[str] | None) -> list[str]:
@@ -131,7 +174,7 @@ def check_sample(X: Any, *, name: str) -> Events:
     Returns
     -------
     ndarray of shape (n, f), or PackedEvents
-        Rows of features are float64; see `check_events`.
+        Rows of features are float64, and NaN where a value is missing; see `check_events`.
 
     Raises
     ------
@@ -139,7 +182,7 @@ def check_sample(X: Any, *, name: str) -> Events:
         If the sample is empty, or is not as `check_events` or `PackedEvents.from_events` asks.
     """
     if not is_sets(X):
-        return check_events(X, name=name)
+        return check_events(X, name=name, allow_nan=True)
     packed = PackedEvents.from_events(X, name=name)
     if not len(packed):
         raise ValueError(f"{name} holds no events (0 samples); expected one at least.")

@@ -128,6 +128,7 @@ class FitInferenceMixin:
             point,
             RegressionOptions.of(NetworkSettings.of(self)),
             n_folds=self.n_folds,
+            names=samples.columns,
         )
         warn_of(doubtful_weights(point, space, Quality.of_weights(weight)))
         return pd.DataFrame(

@@ -131,6 +131,7 @@ class DCTRFitter(BaseEstimator):
         """Say that there is no y."""
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
+        tags.input_tags.allow_nan = True
         return tags
 
     def fit(

@@ -73,6 +73,8 @@ def observable_problem(
         data_weight=samples.data_weight,
         space=space,
         constraints=constraints,
+        gen_columns=samples.gen_columns,
+        columns=samples.columns,
     )
 
 

@@ -22,6 +22,8 @@ from skdctr.events.validation import (
     check_sample,
     check_weights,
     feature_labels,
+    has_missing,
+    refuse_empty_events,
 )
 from skdctr.exceptions import ClosureFitWarning, ExtrapolationWarning
 from skdctr.weights.event_weights import EventWeights
@@ -49,6 +51,8 @@ class Samples:
         Event weights before any reweighting.
     columns : list of str or None
         Names of the features that are compared, where they came in a DataFrame.
+    gen_columns : list of str or None
+        Names of the features at generator level.
     passed : ndarray of bool of shape (n_sim,), or None
         Simulated events that the reconstruction kept; None means all.
     given_weight : ndarray of shape (n,), or None
@@ -62,6 +66,7 @@ class Samples:
     sim_weight: FloatArray
     data_weight: FloatArray
     columns: list[str] | None = None
+    gen_columns: list[str] | None = None
     passed: NDArray[np.bool_] | None = None
     given_weight: FloatArray | None = None
 
@@ -117,7 +122,7 @@ class Samples:
     def compared(self) -> ComparedSamples:
         """Return simulation and data for classifiers, which see reconstructed events only."""
         kept = self.reconstructed()
-        return ComparedSamples(kept.sim, kept.data, kept.sim_weight, kept.data_weight)
+        return ComparedSamples(kept.sim, kept.data, kept.sim_weight, kept.data_weight, self.columns)
 
     def bound(self, weights: EventWeights) -> EventWeights:
         """Return the weights of the events that `reconstructed` keeps, given those of all."""
@@ -137,14 +142,14 @@ def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
     Returns
     -------
     events : ndarray of shape (n, m) or PackedEvents
-        The features, with zeros where events were lost.
+        The features, with zeros where events were lost, and NaN where a feature is missing.
     passed : ndarray of bool of shape (n,), or None
         None where none was lost.
 
     Raises
     ------
     ValueError
-        If an event has NaN in some of its features only, or all events are lost.
+        If all events are lost.
     """
     if is_sets(y):
         return check_sample(y, name=name), None
@@ -156,24 +161,11 @@ def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
     if values.ndim not in (1, 2) or values.size == 0:
         return check_sample(y, name=name), None
     rows = values.reshape(len(values), -1)
-    missing = np.isnan(rows)
-    lost: NDArray[np.bool_] = np.asarray(missing.all(axis=1))
+    lost: NDArray[np.bool_] = np.asarray(np.isnan(rows).all(axis=1))
     if not lost.any():
-        if missing.any():
-            row = int(np.flatnonzero(missing.any(axis=1))[0])
-            raise ValueError(
-                f"{name} contains NaN in some features only, first in event {row}: an event that "
-                "the reconstruction lost is NaN in all of them; mend or drop the others."
-            )
         return check_sample(y, name=name), None
     if lost.all():
         raise ValueError(f"{name} is all NaN: no event passed the reconstruction.")
-    if missing[~lost].any():
-        row = int(np.flatnonzero(missing.any(axis=1) & ~lost)[0])
-        raise ValueError(
-            f"{name} contains NaN in some features only, first in event {row}: an event that the "
-            "reconstruction lost is NaN in all of them; mend or drop the others."
-        )
     return check_sample(np.where(lost[:, None], 0.0, rows), name=name), ~lost
 
 
@@ -181,9 +173,7 @@ def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_nam
     """Warn of features that differ so much in the two samples that their units must differ."""
     if holds_sets(sim):
         return
-    quartiles = [
-        np.quantile(feature_table(each), [0.25, 0.5, 0.75], axis=0) for each in (data, sim)
-    ]
+    quartiles = [_quartiles(feature_table(each)) for each in (data, sim)]
     data_median, sim_median = (values[1] for values in quartiles)
     width = np.min([values[2] - values[0] for values in quartiles], axis=0)
     labels = feature_labels(sim, names)
@@ -193,6 +183,29 @@ def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_nam
             f"{data_median[k]:g} in data, {sim_median[k]:g} in {level_name}. Check the units and "
             "the order of the columns.",
             ExtrapolationWarning,
+        )
+
+
+def _quartiles(X: FloatArray) -> FloatArray:
+    """Compute the quartiles of each feature, (3, f), of the events that have it."""
+    present = [column[~np.isnan(column)] for column in X.T]
+    return np.stack(
+        [np.quantile(x, [0.25, 0.5, 0.75]) if len(x) else np.zeros(3) for x in present],
+        axis=1,
+    )
+
+
+def _refuse_missing_in_data(
+    data: Events, sim: Events, names: list[str] | None, level_name: str
+) -> None:
+    """Refuse features that data lack in some events, and the simulation in none."""
+    odd = np.flatnonzero(has_missing(data) & ~has_missing(sim))
+    if len(odd):
+        labels = feature_labels(sim, names)
+        raise ValueError(
+            f"data are NaN in {[labels[k] for k in odd]} for some events, {level_name} for none, "
+            "so that no simulated event says what such data mean: drop these events from data, "
+            "or leave the feature out of both."
         )
 
 
@@ -234,7 +247,8 @@ def check_fit_samples(
     Raises
     ------
     ValueError
-        If the samples do not fit together or are not finite.
+        If the samples do not fit together or are not finite, or data lack a feature in some events
+        that the simulation always has.
 
     Warns
     -----
@@ -242,9 +256,13 @@ def check_fit_samples(
         If there are no data.
     ExtrapolationWarning
         If features of data and simulation seem to have different units.
+    FeatureWarning
+        If a reconstructed feature looks like an angle, or like codes of particle types.
     """
     _check_pairs(X, y, data, sample_weight, data_weight)
-    sim_gen = check_estimator_events(estimator, X, ensure_min_samples=least_events)
+    sim_gen = check_estimator_events(estimator, X, ensure_min_samples=least_events, allow_nan=True)
+    refuse_empty_events(sim_gen, name="X (sim_gen)")
+    gen_columns = column_labels(X)
     sim_weight = check_weights(sample_weight, len(sim_gen), name="sample_weight")
     passed = None
     if y is None:
@@ -262,7 +280,9 @@ def check_fit_samples(
         kept = slice(None) if passed is None else np.flatnonzero(passed)
         columns = column_labels(level)
         data_weight = sim_weight[kept]
-        closure = Samples(sim_gen, sim, sim[kept], sim_weight, data_weight, columns, passed)
+        closure = Samples(
+            sim_gen, sim, sim[kept], sim_weight, data_weight, columns, gen_columns, passed
+        )
         return closure.present()
     check_same_columns(data, level, name="data", reference_name=level_name)
     events = check_sample(data, name="data")
@@ -277,8 +297,14 @@ def check_fit_samples(
             f"{least_events} at least."
         )
     reconstructed = sim if passed is None else sim[np.flatnonzero(passed)]
+    _refuse_missing_in_data(events, reconstructed, columns, level_name)
     _warn_if_apart(events, reconstructed, columns, level_name)
-    return Samples(sim_gen, sim, events, sim_weight, weight, columns, passed).present()
+    checked = Samples(sim_gen, sim, events, sim_weight, weight, columns, gen_columns, passed)
+    present = checked.present()
+    if not present.at_generator_level:
+        # The reweighter tells of the features at generator level when it learns.
+        present.compared().coder().warn()
+    return present
 
 
 def check_score_samples(
@@ -323,7 +349,8 @@ def check_score_samples(
                 f"The columns of {name} are {columns}, those of the fit were {fitted.columns}: "
                 "reorder or rename them."
             )
-    sim_gen = check_estimator_events(estimator, X, reset=False)
+    sim_gen = check_estimator_events(estimator, X, reset=False, allow_nan=True)
+    refuse_empty_events(sim_gen, name="X (sim_gen)")
     sim, passed = (sim_gen, None) if y is None else check_reco(y, name="y")
     width = None if holds_sets(fitted.data) else count_features(fitted.data)
     if len(sim) != len(sim_gen) or (not holds_sets(sim) and count_features(sim) != width):
@@ -350,7 +377,9 @@ def check_score_samples(
         weight = fitted.data_weight
     else:
         weight = check_weights(data_weight, len(events), name="data_weight")
-    return Samples(sim_gen, sim, events, sim_weight, weight, passed=passed).present()
+    columns, gen_columns = fitted.columns, fitted.gen_columns
+    checked = Samples(sim_gen, sim, events, sim_weight, weight, columns, gen_columns, passed)
+    return checked.present()
 
 
 @dataclass(frozen=True, eq=False)

@@ -244,6 +244,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         """Say that y holds reconstructed features, of any number, and may be left out."""
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
+        tags.input_tags.allow_nan = True
         tags.target_tags.multi_output = True
         return tags
 

@@ -192,7 +192,15 @@ class _PartEquation:
         if learned.generator is None:
             return
         if learned.data is None:
-            regression = cross_fit(problem.sim_gen, self.h, weight, folds, options, seed=seed)
+            regression = cross_fit(
+                problem.sim_gen,
+                self.h,
+                weight,
+                folds,
+                options,
+                seed=seed,
+                names=problem.gen_columns,
+            )
             self.expected = regression.out_of_fold(problem.sim_gen, folds)
             generated = regression(learned.generator.events)
         else:
@@ -220,7 +228,13 @@ class _PartEquation:
         """Learn the score of reconstructed events, and set h and the mean of the data."""
         problem, passed = self.problem, self.problem.passed
         observable = cross_fit(
-            problem.sim[passed], score[passed], weight[passed], folds[passed], options, seed=seed
+            problem.sim[passed],
+            score[passed],
+            weight[passed],
+            folds[passed],
+            options,
+            seed=seed,
+            names=problem.columns,
         )
         self._centre(observable(problem.data))
         self.h = np.zeros_like(score)

@@ -133,6 +133,7 @@ def reco_information(
     *,
     n_folds: int = 2,
     seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> FloatArray:
     """Compute the Fisher information of one reconstructed event, as far as a regression finds it.
 
@@ -154,6 +155,8 @@ def reco_information(
         Parts of the cross-fit.
     seed : int
         Seed of folds and networks.
+    names : sequence of str, optional
+        Names of the reconstructed features.
 
     Returns
     -------
@@ -164,7 +167,8 @@ def reco_information(
     score = weights.gradient(theta)
     score = score - np.average(score, axis=0, weights=weight)
     folds = make_folds(len(score), n_folds, np.random.default_rng(seed))
-    observable = cross_fit(sim, score, weight, folds, options, seed=seed).out_of_fold(sim, folds)
+    regression = cross_fit(sim, score, weight, folds, options, seed=seed, names=names)
+    observable = regression.out_of_fold(sim, folds)
     observable = observable - np.average(observable, axis=0, weights=weight)
     slope = (observable * weight[:, None]).T @ score / weight.sum()
     scatter = (observable * weight[:, None]).T @ observable / weight.sum()

@@ -81,6 +81,8 @@ class ObservableProblem:
         Names of the parameters, θ₀, and the range that is searched.
     constraints : Constraints
         Mean and standard deviation of some parameters.
+    gen_columns, columns : sequence of str, or None
+        Names of the features of `sim_gen`, and of `sim` and `data`, where they have some.
     """
 
     parts: Sequence[LearnedWeights]
@@ -92,6 +94,8 @@ class ObservableProblem:
     data_weight: FloatArray
     space: ParameterSpace
     constraints: Constraints = field(default_factory=Constraints)
+    gen_columns: Sequence[str] | None = None
+    columns: Sequence[str] | None = None
 
     def without_generator(self) -> ObservableProblem:
         """Return the problem without generator events."""

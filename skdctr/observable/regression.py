@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skdctr._utils.device import resolve_device, torch_seed
 from skdctr._utils.typing import FloatArray
+from skdctr.events.coding import EventCoder
 from skdctr.events.kinds import Events
 from skdctr.events.scaling import Scaling
 from skdctr.networks.build import event_network
@@ -74,15 +75,17 @@ class ConditionalMean:
     Attributes
     ----------
     networks : list of nn.Module
-        Networks that map standardised features to standardised targets, by fold.
-    features, targets : Scaling
-        Scales by which features and targets are standardised.
+        Networks that map coded features to standardised targets, by fold.
+    features : EventCoder
+        Code of the features.
+    targets : Scaling
+        Scale by which targets are standardised.
     device : torch.device
         The device of the networks.
     """
 
     networks: list[torch.nn.Module]
-    features: Scaling
+    features: EventCoder
     targets: Scaling
     device: torch.device
 
@@ -116,6 +119,7 @@ def cross_fit(
     options: RegressionOptions,
     *,
     seed: int,
+    names: Sequence[str] | None = None,
 ) -> ConditionalMean:
     """Fit E[target | X] by weighted least squares, by one network for each fold.
 
@@ -133,12 +137,14 @@ def cross_fit(
         Networks and their training.
     seed : int
         Seed of the initial weights of networks, the order of events and the choice of rows.
+    names : sequence of str, optional
+        Names of the features.
 
     Returns
     -------
     ConditionalMean
     """
-    features, targets = Scaling.standard(X, weight), Scaling.standard(target, weight)
+    features, targets = EventCoder.fit(X, weight, names), Scaling.standard(target, weight)
     rng = np.random.default_rng(seed)
     networks = []
     for fold in range(int(folds.max()) + 1):

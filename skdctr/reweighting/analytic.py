@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,10 +12,10 @@ from scipy.special import logsumexp
 
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
+from skdctr.events.coder import Coder
 from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, feature_table, holds_sets
-from skdctr.events.scaling import Scaling
-from skdctr.events.validation import check_estimator_events, check_weights
+from skdctr.events.validation import check_weights
 from skdctr.parameters.interpolation import smooth_values
 from skdctr.parameters.space import ParameterSpace
 from skdctr.reweighting.base import BaseReweighter
@@ -31,37 +31,49 @@ _TILT_RANGE = 3.0
 
 @dataclass(frozen=True, eq=False)
 class ExponentialTilt:
-    """log w = θ·z − log E[exp(θ·z)], z the standardised features, E over the nominal sample.
+    """log w = θ·z − log E[exp(θ·z)], z the scaled features, E over the nominal sample.
 
     Attributes
     ----------
-    scaling : Scaling
-        Standardises features of events.
+    coder : Coder
+        Scales features, whatever single events have in them.
     z : ndarray of shape (n, f)
-        Standardised features of the nominal sample.
+        Scaled features of the nominal sample.
     log_share : ndarray of shape (n,)
         Logarithm of the size of each nominal event's weight over the sum of all weights.
     sign : ndarray of shape (n,)
         Sign of each nominal event's weight.
     """
 
-    scaling: Scaling
+    coder: Coder
     z: FloatArray
     log_share: FloatArray
     sign: FloatArray
 
     @classmethod
-    def of(cls, X: FloatArray, weight: FloatArray) -> Self:
-        """Make the exponential family through a nominal sample."""
-        scaling = Scaling.standard(X, weight)
+    def of(cls, X: FloatArray, weight: FloatArray, names: Sequence[str] | None) -> Self:
+        """Make the exponential family through a nominal sample.
+
+        Raises
+        ------
+        ValueError
+            If a feature is a category, which has no mean to be shifted.
+        """
+        coder = Coder.fit(X, weight, names)
+        for name, column in zip(coder.names_in, coder.columns, strict=True):
+            if column.kind == "category":
+                raise ValueError(
+                    f"{name} is a category by its name and values, and has no exponential tilt "
+                    "(log_weight=None): leave it out, or rename it if it is a number."
+                )
         with np.errstate(divide="ignore"):
             log_share = np.log(np.abs(weight) / weight.sum())
-        return cls(scaling, scaling(X), log_share, np.sign(weight))
+        return cls(coder, coder.numbers(X), log_share, np.sign(weight))
 
     def __call__(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """Compute log w, (n,), at θ of shape (p,) or (n, p)."""
         theta = np.asarray(theta, dtype=np.float64)
-        product: FloatArray = (self.scaling(X) * theta).sum(axis=1)
+        product: FloatArray = (self.coder.numbers(X) * theta).sum(axis=1)
         if theta.ndim == 1:
             return product - self._normaliser(theta)
         # Each normaliser is a sum over the nominal sample: one per event would be n² terms.
@@ -79,11 +91,11 @@ class AnalyticReweighter(BaseReweighter):
     ----------
     log_weight : callable, default=None
         ``log_weight(X, theta)`` returns log p(x|θ)/p(x|θ₀), shape (n,), for events (n, f) and θ of
-        shape (p,) or (n, p). Sets of particles are given to it as
+        shape (p,) or (n, p). Missing values are given to it as NaN, and sets of particles as
         :class:`skdctr.preprocessing.PackedEvents`. None is the exponential tilt through the
-        sample given to `fit`, log w = θ·z − log⟨exp(θ·z)⟩ with z the standardised features: one
-        parameter per feature, the shift of its mean in units of its width where the feature is
-        Gaussian.
+        sample given to `fit`, log w = θ·z − log⟨exp(θ·z)⟩ with z the features, scaled as by
+        :class:`skdctr.preprocessing.FeatureCoder` without its flags: one parameter per feature,
+        the shift of its mean in units of its width where the feature is Gaussian.
     theta_nominal : scalar, array-like of shape (p,) or dict, default=0.0
         θ₀, finite. A dict names the parameters. The tilt has θ₀ = 0.
     theta_bounds : array-like of shape (p, 2) or dict, default=None
@@ -112,6 +124,7 @@ class AnalyticReweighter(BaseReweighter):
 
     # A formula has no use for generator events.
     _learns = False
+    _takes_missing = True
 
     def __init__(
         self, log_weight: Any = None, theta_nominal: Any = 0.0, *, theta_bounds: Any = None
@@ -149,7 +162,7 @@ class AnalyticReweighter(BaseReweighter):
                     f"log_weight={self.log_weight!r} is not callable: give a function of (X, theta)"
                     ", or None for the exponential tilt."
                 )
-            events = check_estimator_events(self, X)
+            events = self._checked(X, reset=True)
             if holds_sets(events) and self.log_weight is None:
                 raise ValueError(
                     "X holds sets of particles, which have no exponential tilt (log_weight=None): "
@@ -160,7 +173,8 @@ class AnalyticReweighter(BaseReweighter):
             space = self._make_space(self.n_features_in_, column_labels(X))
             self._function: Any = self.log_weight
             if self.log_weight is None:
-                self._function = ExponentialTilt.of(feature_table(events), weight)
+                names = getattr(self, "feature_names_in_", None)
+                self._function = ExponentialTilt.of(feature_table(events), weight, names)
             self._range = None
             self._publish(space)
         return self

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.typing import FloatArray
@@ -20,6 +21,8 @@ from skdctr.events.validation import (
     check_same_rows,
     check_weights,
     feature_labels,
+    has_missing,
+    refuse_empty_events,
 )
 from skdctr.parameters.space import ParameterSpace, check_theta_rows, warn_if_outside
 from skdctr.weights.error import some_rows
@@ -117,8 +120,16 @@ class BaseReweighter(BaseEstimator):
     # Whether weights may be computed for a part of the events at a time, in single precision where
     # the events come in it.
     _in_parts = False
+    # Whether NaN stands for a missing value of a feature, and is accepted.
+    _takes_missing = False
     # Whether it learns from generator events; a formula does not.
     _learns = True
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say whether features may be missing."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_missing
+        return tags
 
     def _set_parameters(
         self,
@@ -174,7 +185,7 @@ class BaseReweighter(BaseEstimator):
         """
         check_same_rows(y, X, name="y", reference_name="X")
         check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
-        events = check_estimator_events(self, X, keep_single=self._in_parts)
+        events = self._checked(X, reset=True)
         theta, names = check_theta_rows(y, len(events), name="y", keep_single=self._in_parts)
         weight = check_weights(sample_weight, len(events), name="sample_weight")
         return events, theta, names, weight
@@ -199,7 +210,7 @@ class BaseReweighter(BaseEstimator):
         Parameters
         ----------
         X : ndarray of shape (n, f) or PackedEvents
-            Generator-level events, finite.
+            Checked generator-level events.
         name : str
             What the caller calls the events, for messages.
         feature_names : sequence of str, default=None
@@ -214,7 +225,7 @@ class BaseReweighter(BaseEstimator):
         Raises
         ------
         ValueError
-            If the features are not those of the fit.
+            If the features are not those of the fit, or some are missing that may not be.
 
         Warns
         -----
@@ -227,6 +238,11 @@ class BaseReweighter(BaseEstimator):
             raise ValueError(
                 f"The columns of {name} are {list(feature_names)}, the reweighter was fitted on "
                 f"{list(fitted)}: reorder or rename them."
+            )
+        if not self._takes_missing and has_missing(X).any():
+            raise ValueError(
+                f"{name} contains NaN, which {type(self).__name__} does not take for missing "
+                "values: drop these events, or the features."
             )
         self._warn_if_outside(X, feature_names)
         return self._bind(X)
@@ -277,8 +293,16 @@ class BaseReweighter(BaseEstimator):
     def _check_events(self, X: Any) -> Events:
         """Check the events that a fitted reweighter is given."""
         check_is_fitted(self)
-        events = check_estimator_events(self, X, reset=False, keep_single=self._in_parts)
+        events = self._checked(X, reset=False)
         self._warn_if_outside(events, getattr(self, "feature_names_in_", None))
+        return events
+
+    def _checked(self, X: Any, *, reset: bool) -> Events:
+        """Check events that the user gave to `fit`, or, without `reset`, to another method."""
+        events = check_estimator_events(
+            self, X, reset=reset, keep_single=self._in_parts, allow_nan=self._takes_missing
+        )
+        refuse_empty_events(events, name="X")
         return events
 
     def _check_theta(self, theta: Any, n_events: int) -> FloatArray:

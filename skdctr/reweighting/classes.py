@@ -12,10 +12,12 @@ from skorch.callbacks import GradientNormClipping
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
+from skdctr.events.coding import EventCoder
 from skdctr.events.kinds import Events, holds_sets
 from skdctr.events.tensors import EventTensors
-from skdctr.exceptions import LowEffectiveSampleSizeWarning
+from skdctr.exceptions import FeatureWarning, LowEffectiveSampleSizeWarning
 from skdctr.metrics import effective_sample_size
+from skdctr.networks.separable import dictionary_terms
 from skdctr.reweighting.couplings.theta_choices import ChoiceSample
 from skdctr.training.batches import EventDataset
 from skdctr.training.folds import make_folds
@@ -28,6 +30,7 @@ __all__ = [
     "limit_gradients",
     "per_class",
     "warn_of_few",
+    "warn_of_many_features",
 ]
 
 # Steps of gradient descent that max_epochs="auto" aims at, and the least and the largest number of
@@ -254,6 +257,33 @@ def per_class(
         if rows.any():
             normalised[rows] /= weight[rows].mean()
     return normalised
+
+
+def warn_of_many_features(X: Events, coder: EventCoder, n_parameters: int) -> None:
+    """Warn where features are so many that the default network has no monomials of them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, f) or PackedEvents
+        Checked events.
+    coder : EventCoder
+        What networks see of their features.
+    n_parameters : int
+        Number of parameters θ.
+
+    Warns
+    -----
+    FeatureWarning
+        If there are too many features.
+    """
+    n_columns = coder.features.n_out
+    if not holds_sets(X) and not dictionary_terms(n_columns, n_parameters, 4).feature_terms:
+        warn_user(
+            f"{n_columns} columns of features are more than the default network has linear terms "
+            f"for, so that shifts of single features may not be learned from {len(X)} events. "
+            "Leave features out or combine them, and check the weights with closure_report.",
+            FeatureWarning,
+        )
 
 
 def warn_of_few(

@@ -17,9 +17,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
+from skdctr.events.coding import EventCoder
 from skdctr.events.identity import are_seen, event_sums
 from skdctr.events.kinds import Events
-from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
 from skdctr.events.validation import check_same_rows, check_weights
 from skdctr.parameters.scaling import ParameterScaling
@@ -32,6 +32,7 @@ from skdctr.reweighting.classes import (
     limit_gradients,
     per_class,
     warn_of_few,
+    warn_of_many_features,
 )
 from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, same_theta
 from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
@@ -166,6 +167,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     }
     _in_parts = True
+    _takes_missing = True
     members_parameter = "n_estimators"
     nets_: list[EventNet]
 
@@ -365,9 +367,12 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         if sample_weight is not None:
             weight = per_class(weight, varied, reference)
             warn_of_few(weight, varied, reference)
-        self._features = Scaling.standard(X, weight)
+        self._features = EventCoder.fit(X, weight, getattr(self, "feature_names_in_", None))
+        self._features.warn()
+        if self.module is None:
+            warn_of_many_features(X, self._features, len(names))
         self._parameters = ParameterScaling.of_range(space.low, space.high)
-        self._range = support_of(seen)
+        self._range = support_of(seen, self._features)
         self._against_mixture = mixture
         self.folds_ = assign_folds(X, self.n_folds)
         # The sums by which a fit recognises events that the networks of each part were dealt.

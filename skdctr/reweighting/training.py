@@ -16,7 +16,7 @@ from torch import nn
 from skdctr._utils.device import torch_seed
 from skdctr.events.kinds import count_features, count_type_codes, feature_table
 from skdctr.networks import MLP, DeepSets, SeparableDeepSets, SeparableNetwork
-from skdctr.networks.build import check_takes, standardise_sums
+from skdctr.networks.build import check_takes, constructor_arguments, standardise_sums
 from skdctr.networks.separable import determined_terms, dictionary_terms
 from skdctr.reweighting.classes import ReweightingEvents
 from skdctr.reweighting.couplings.join import join_networks
@@ -95,6 +95,7 @@ def network_builds(
             events,
             theta_nominal,
             layers={**settings.layers(_LAYERS.get(each, (50, 50))), **_PHI.get(each, {})},
+            explicit={} if settings.module is None else settings.explicit,
             further=further,
             mixture=mixture,
         )
@@ -108,10 +109,11 @@ def make_module(
     theta_nominal: torch.Tensor,
     *,
     layers: Mapping[str, Any],
+    explicit: Mapping[str, Any],
     further: dict[str, Any],
     mixture: bool,
 ) -> nn.Module:
-    """Build the network, with the arguments that its constructor has a name for.
+    """Build the network, with the arguments that its constructor takes.
 
     Parameters
     ----------
@@ -124,6 +126,8 @@ def make_module(
         Scaled θ₀.
     layers : mapping
         `hidden_layer_sizes` and `activation`.
+    explicit : mapping
+        Those of them that the user has set, and that a network of the user has to take.
     further : mapping
         Arguments that the user gave as ``module__name``.
     mixture : bool
@@ -151,8 +155,7 @@ def make_module(
         "free_reference": mixture,
         **layers,
     }
-    names = inspect.signature(module).parameters
-    arguments = {name: value for name, value in offered.items() if name in names}
+    arguments = constructor_arguments(module, offered, explicit)
     try:
         network = module(**arguments | further)
     except TypeError as error:

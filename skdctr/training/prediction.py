@@ -100,7 +100,7 @@ def to_tensor(
 def scaled_tensor(
     scaling: Callable[[Any], Any], array: np.ndarray[Any, Any] | PackedEvents, device: torch.device
 ) -> Any:
-    """Scale events, or other numbers, and copy them to a device, rows a part at a time.
+    """Map events, or other numbers, and copy them to a device, rows a part at a time.
 
     Parameters
     ----------
@@ -113,12 +113,15 @@ def scaled_tensor(
 
     Returns
     -------
-    Tensor of the shape of `array`, or PackedTensors
-        The scaled numbers in float32.
+    Tensor of shape (n, ...), or PackedTensors
+        The mapped numbers in float32, of which a row may have more than one of `array`.
     """
     if isinstance(array, PackedEvents):
         return to_tensor(scaling(array), device)
-    scaled = torch.empty(array.shape, device=device)
+    scaled = torch.empty(0, *scaling(array[:0]).shape[1:], device=device)
     for rows, part in row_chunks(array):
-        scaled[rows] = to_tensor(scaling(part), device)
+        values = to_tensor(scaling(part), device)
+        if rows.start == 0:
+            scaled = values.new_empty(len(array), *values.shape[1:])
+        scaled[rows] = values
     return scaled

@@ -16,7 +16,12 @@ from skdctr._utils.spelling import did_you_mean
 from skdctr.networks import ACTIVATIONS
 from skdctr.training.options import TrainingOptions
 
-__all__ = ["NETWORK_CONSTRAINTS", "PREFIXES", "NetworkSettings", "PrefixedParametersMixin"]
+__all__ = [
+    "NETWORK_CONSTRAINTS",
+    "PREFIXES",
+    "NetworkSettings",
+    "PrefixedParametersMixin",
+]
 
 NETWORK_CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), None],
@@ -115,6 +120,9 @@ class NetworkSettings:
         Nodes of each hidden layer; None leaves them to the network's default.
     activation : str
         Activation of the hidden layers.
+    explicit : mapping
+        Those of the two that are not the estimator's defaults: a network of the user is given no
+        others, and has to take these.
     module : type or None
         Class of the network; None is the default of its use.
     module_params : mapping
@@ -131,6 +139,7 @@ class NetworkSettings:
 
     hidden_layer_sizes: tuple[int, ...] | None
     activation: str
+    explicit: Mapping[str, Any]
     module: Any
     module_params: Mapping[str, Any]
     max_epochs: int | str
@@ -147,9 +156,17 @@ class NetworkSettings:
         ValueError
             If a layer has no nodes, or torch has no such optimizer.
         """
+        defaults = inspect.signature(type(estimator)).parameters
+        sizes = _layer_sizes(estimator.hidden_layer_sizes)
+        explicit: dict[str, Any] = {}
+        if sizes != _layer_sizes(defaults["hidden_layer_sizes"].default):
+            explicit["hidden_layer_sizes"] = sizes
+        if estimator.activation != defaults["activation"].default:
+            explicit["activation"] = estimator.activation
         return cls(
-            hidden_layer_sizes=_layer_sizes(estimator.hidden_layer_sizes),
+            hidden_layer_sizes=sizes,
             activation=estimator.activation,
+            explicit=explicit,
             module=estimator.module,
             module_params=estimator._prefixed("module__"),
             max_epochs=estimator.max_epochs,

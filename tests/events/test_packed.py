@@ -21,7 +21,7 @@ from skdctr.events.kinds import (
     holds_sets,
 )
 from skdctr.events.packed import PackedTensors, is_sets
-from skdctr.events.scaling import Scaling
+from skdctr.events.coding import EventCoder
 from skdctr.preprocessing import PackedEvents
 
 COUNTS = [3, 0, 1, 5, 2, 0]
@@ -376,7 +376,7 @@ def test_standardised_in_little_memory(rng):
     features = rng.normal(5.0, 3.0, (2_000_000, 3)).astype(np.float32)
     packed = PackedEvents(features, np.arange(0, 2_000_001, 10))
     tracemalloc.start()
-    Scaling.standard(packed, np.ones(len(packed)))(packed)
+    EventCoder.fit(packed, np.ones(len(packed)))(packed)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # The result, and a weight for each particle.

@@ -656,8 +656,9 @@ def test_bad_samples(small, exact, which, change, message):
     samples = {name: small[name] for name in ("sim_gen", "sim_reco", "data")}
     samples[which] = change(samples[which])
     if which == "sim_reco" and message == "NaN":
-        # Two features are needed: an event whose only feature is NaN counts as lost.
-        samples["sim_reco"] = np.column_stack([small.sim_reco, samples["sim_reco"]])
+        # An event whose only feature is NaN counts as lost; one that data alone lack is refused.
+        samples["sim_reco"] = np.column_stack([small.sim_reco, small.sim_reco])
+        samples["data"] = np.column_stack([small.data, bad(small.data, np.nan)])
     fitter = SRGNFitter(exact, **TINY)
     with pytest.raises((ValueError, TypeError), match=message):
         fitter.fit(samples["sim_gen"], samples["sim_reco"], samples["data"])
@@ -842,8 +843,12 @@ def test_optimizer_and_module_arguments_arrive(small, exact):
     plain = SRGNFitter(exact, optimizer="SGD", **TINY).fit(*args)
     decaying = SRGNFitter(exact, optimizer="SGD", optimizer__weight_decay=10.0, **TINY).fit(*args)
     assert plain.scan_["loss"][0] != decaying.scan_["loss"][0]
-    own = SRGNFitter(exact, module=Linear, module__bias=False, **TINY).fit(*args)
+    default = {name: value for name, value in TINY.items() if name != "hidden_layer_sizes"}
+    own = SRGNFitter(exact, module=Linear, module__bias=False, **default).fit(*args)
     assert np.isfinite(own.theta_).all()
+    # What is set is never lost in silence.
+    with pytest.raises(TypeError, match="hidden_layer_sizes=.* was set, but Linear takes no"):
+        SRGNFitter(exact, module=Linear, **{**TINY, "hidden_layer_sizes": (8,)}).fit(*args)
 
 
 class Linear(torch.nn.Module):

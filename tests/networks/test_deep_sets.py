@@ -8,7 +8,7 @@ import torch
 from _set_toy import generate
 from torch import nn
 
-from skdctr.events.scaling import Scaling
+from skdctr.events.coding import EventCoder
 from skdctr.events.tensors import PackedTensors, event_chunks, join_events
 from skdctr.networks import DeepSets, SeparableDeepSets, SeparableNetwork, SetEncoder
 from skdctr.preprocessing import PackedEvents
@@ -29,7 +29,7 @@ def seeded():
 def events(rng):
     """Of 0 to 20 particles, on the scale of networks."""
     packed = generate(rng.uniform(-1, 1, 200), rng)
-    return Scaling.standard(packed, np.ones(200))(packed).to_torch()
+    return EventCoder.fit(packed, np.ones(200))(packed).to_torch()
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_500_particles(rng, theta, seeded):
 
 def test_unknown_types_are_all_alike(rng, theta, seeded):
     packed = generate(np.zeros(200), rng)
-    scaling = Scaling.standard(packed, np.ones(200))
+    scaling = EventCoder.fit(packed, np.ones(200))
     assert scaling.types.tolist() == [211, 321]
     known = scaling(packed).to_torch()
     assert known.n_types == 3
@@ -195,7 +195,7 @@ def test_rare_types_share_the_bucket(rng):
     packed = PackedEvents(
         np.zeros((200_000, 1), np.float32), np.arange(0, 200_001, 10), None, types
     )
-    scaling = Scaling.standard(packed, np.ones(20_000))
+    scaling = EventCoder.fit(packed, np.ones(20_000))
     # 150 particles are enough to learn from, 50 are not.
     assert scaling.types.tolist() == [211, 321]
     assert scaling(packed).types[150:200].tolist() == [2] * 50

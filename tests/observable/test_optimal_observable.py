@@ -281,16 +281,9 @@ def test_the_auc_leaves_lost_events_out(exact, toy):
     assert 0.4 < fitter.score(toy.sim_gen, reco, data) < 0.55
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda reco: np.full_like(reco, np.nan), "all NaN"),
-        (lambda reco: np.column_stack([reco, np.full(len(reco), np.nan)]), "some features only"),
-    ],
-)
-def test_nan_that_is_no_lost_event_is_an_error(exact, toy, change, message):
-    with pytest.raises(ValueError, match=message):
-        SRGNFitter(exact, **FAST).fit(toy.sim_gen, change(toy.sim_reco), toy.data)
+def test_a_reconstruction_that_loses_all_events_is_an_error(exact, toy):
+    with pytest.raises(ValueError, match="all NaN"):
+        SRGNFitter(exact, **FAST).fit(toy.sim_gen, np.full_like(toy.sim_reco, np.nan), toy.data)
 
 
 def test_steps_are_measured_where_the_score_is_the_narrower():

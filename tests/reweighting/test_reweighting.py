@@ -528,8 +528,8 @@ def test_overflowing_weights_are_an_error_that_counts_them(fitted):
     fitted = copy.deepcopy(fitted)
     coupling = fitted.net_.module_.coupling
     coupling.zero_()
-    # This coupling makes log w the product of x and θ.
-    coupling[1, 0] = 1.0
+    # This coupling makes log w the product of θ and 100 times the code of x, some 20 at 1e4.
+    coupling[1, 0] = 100.0
     with (
         pytest.raises(ValueError, match=r"1 of 2 weights are not finite .*predict_log_weights"),
         pytest.warns(ExtrapolationWarning),
