@@ -37,9 +37,11 @@ class FeatureCoder(TransformerMixin, BaseEstimator):
     """Turn features of any kind into numbers that networks learn well on.
 
     A feature that is a number has a core, in which the bulk of it lies, however far single values
-    are away. Its mean and standard deviation in the core become 0 and 1. Beyond the core, which of
-    a Gaussian has 12 standard deviations to either side and ends where a power law begins, a value
-    z becomes e + log(1 + z - e), with e the edge: one event at 10⁹ is an event at 33.
+    are away. Its mean and standard deviation in the core become 0 and 1. The core of a Gaussian has
+    12 standard deviations to either side; that of a power law ends where the law begins, and a
+    value z beyond the edge e becomes e + log(1 + z - e). Where no more than ten events, or 0.1%,
+    lie outside of the core they are outliers: they get the nearest value in the core that `fit` has
+    seen.
 
     Atoms are values that many events share, and that are apart from all others or have far more
     events than their neighbours: -999 for "not measured", or the zeros of an energy that is not
@@ -95,7 +97,7 @@ class FeatureCoder(TransformerMixin, BaseEstimator):
     ['pt', 'pt == -999', 'sin phi', 'cos phi']
     >>> coder.n_outside_.tolist()
     [1, 0]
-    >>> bool(np.abs(coder.transform(events)).max() < 100)
+    >>> bool(np.abs(coder.transform(events)).max() < 10)
     True
     """
 

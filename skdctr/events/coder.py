@@ -24,6 +24,8 @@ __all__ = ["Coder", "Column", "Flag"]
 
 # Rows that decide what a column is; an error of a percent in a quantile changes nothing.
 _SAMPLE_ROWS: Final = 200_000
+# So many events outside of the core, or such a share of all, are outliers; more are a tail.
+_MOST_OUTLIERS, _SHARE_OF_OUTLIERS = 10, 1e-3
 # A flag is scaled to unit variance, but one that few events have not to more than this inverse.
 _LEAST_FLAG_SCALE: Final = 0.2
 # Scaled values beyond this are as good as infinite, and have no logarithm that overflows.
@@ -150,8 +152,9 @@ class Coder:
     """Map of features to numbers that networks learn well on.
 
     A feature whose events are all in its core becomes ``(x - shift) / scale``, with mean and
-    standard deviation. Beyond the core z becomes e + log(1 + z - e), with e the edge. What is put
-    into a flag is at the centre, 0, of the number.
+    standard deviation. Beyond the core of one with a heavy tail z becomes e + log(1 + z - e), with
+    e the edge. Of others single events may lie there, which become the nearest value in the core
+    that the fit has seen. What is put into a flag is at the centre, 0, of the number.
 
     Attributes
     ----------
@@ -163,8 +166,12 @@ class Coder:
         Mean and standard deviation of each feature in its core; 0 and 1 where it is no number.
     low, high : ndarray of shape (f,)
         Edges of the cores; infinite where a feature is no number.
+    ends : ndarray of shape (2, f)
+        The smallest and the largest value in the core, which outliers become.
     n_outside : ndarray of int of shape (f,)
         How many events of the fit lie outside of the core, those with a flag not counted.
+    n_events : int
+        How many events the fit had.
     advice : tuple of str
         What the user should know of some features.
     """
@@ -175,7 +182,9 @@ class Coder:
     scale: FloatArray
     low: FloatArray
     high: FloatArray
+    ends: FloatArray
     n_outside: NDArray[np.int64]
+    n_events: int
     advice: tuple[str, ...] = ()
 
     @classmethod
@@ -249,7 +258,9 @@ class Coder:
             passed.deviation,
             np.where(is_number, low, -np.inf),
             np.where(is_number, high, np.inf),
+            passed.ends,
             np.where(is_number, passed.n_outside, 0),
+            n,
             tuple(text for plan in plans for text in plan.advice),
         )
 
@@ -267,6 +278,12 @@ class Coder:
         """Name the columns for features of other names."""
         pairs = zip(self.columns, names, strict=True)
         return tuple(name for column, of_feature in pairs for name in column.names(of_feature))
+
+    @property
+    def has_tail(self) -> NDArray[np.bool_]:
+        """Whether so many events lie outside of the core that they are a tail, (f,)."""
+        most = max(_MOST_OUTLIERS, _SHARE_OF_OUTLIERS * self.n_events)
+        return np.asarray(self.n_outside > most)
 
     @property
     def is_affine(self) -> bool:
@@ -325,10 +342,16 @@ class Coder:
 
     def _scaled(self, part: FloatArray) -> FloatArray:
         """Scale features, and bend what is outside of their cores."""
-        low, high = (self.low - self.shift) / self.scale, (self.high - self.shift) / self.scale
+        low, high, *ends = (np.array([self.low, self.high, *self.ends]) - self.shift) / self.scale
         # An overflow ends at the largest number, see _compress.
         with np.errstate(over="ignore"):
-            return _compress((part - self.shift) / self.scale, low, high)
+            z = (part - self.shift) / self.scale
+        for side, edge, end in ((-1.0, -low, ends[0]), (1.0, high, ends[1])):
+            rows, columns = np.nonzero(side * z > edge)
+            if len(rows):
+                bent = _compress(side * z[rows, columns], edge[columns])
+                z[rows, columns] = np.where(self.has_tail[columns], side * bent, end[columns])
+        return z
 
     def _code(self, part: FloatArray, scaled: FloatArray, out: FloatArray) -> None:
         start = 0
@@ -396,6 +419,7 @@ class _Plan:
             categorical = period is None and _is_named_pdg(x, weight, name)
         if categorical:
             return cls("category", _frequent_categories(x, name), np.inf, -np.inf)
+        advice = () if period is not None else _pdg_advice(x, weight, name)
         values = find_atoms(x, weight) if atoms is None else atoms
         for value in values:
             others = ~equals(x, value)
@@ -404,7 +428,7 @@ class _Plan:
             return cls("angle", tuple(values.tolist()), np.inf, -np.inf, period)
         # Where there is nothing, there is a core around 0.
         low, high = core_edges(x, weight) if len(x) else (0.0, 0.0)
-        advice = _pdg_advice(x, weight, name) + _angle_advice(x, weight, name)
+        advice += _angle_advice(x, weight, name)
         return cls("number", tuple(values.tolist()), low, high, advice=advice)
 
     def column(self, x: FloatArray, weight: FloatArray, values: Sequence[float]) -> Column:
@@ -432,6 +456,7 @@ class _Pass:
 
     mean: FloatArray
     deviation: FloatArray
+    ends: FloatArray
     n_outside: NDArray[np.int64]
     has_nan: NDArray[np.bool_]
 
@@ -483,17 +508,15 @@ class _Pass:
             deviation = np.where(np.isfinite(deviation), deviation, most / 2 - least / 2)
         # Rounding leaves a constant column a deviation that would blow up any other value.
         varies = (most > least) & (deviation > 0)
-        return cls(mean, np.where(varies, deviation, 1.0), n_outside, has_nan)
+        ends = np.where(has_core, [least, most], mean)
+        return cls(mean, np.where(varies, deviation, 1.0), ends, n_outside, has_nan)
 
 
-def _compress(z: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Bend what is beyond the edges, (f,), of scaled features, (n, f), to a logarithm."""
-    for edge, side in ((high, 1.0), (-low, -1.0)):
-        rows, columns = np.nonzero(side * z > edge)
-        if len(rows):
-            beyond = side * np.clip(z[rows, columns], -_LARGEST, _LARGEST) - edge[columns]
-            z[rows, columns] = side * (edge[columns] + np.log1p(np.maximum(beyond, 0)))
-    return z
+def _compress(z: FloatArray, edge: FloatArray) -> FloatArray:
+    """Bend values beyond an edge, both (n,), to a logarithm."""
+    beyond = np.minimum(z, _LARGEST) - edge
+    bent: FloatArray = edge + np.log1p(np.maximum(beyond, 0))
+    return bent
 
 
 def _cleared(part: FloatArray, outside: NDArray[np.bool_]) -> FloatArray:

@@ -22,10 +22,6 @@ from skdctr.exceptions import ExtrapolationWarning
 __all__ = ["FeatureRange", "SetRange", "support_of"]
 
 
-# So many events that lie far from all others, or such a share of them, are no support for others.
-_FEW_EVENTS, _FEW_SHARE = 10, 1e-3
-
-
 @dataclass(frozen=True)
 class FeatureRange:
     """Support of the training events, feature by feature.
@@ -59,8 +55,8 @@ class FeatureRange:
             What their features are.
         """
         flagged = tuple(column.values for column in coder.columns)
-        few = coder.n_outside <= max(_FEW_EVENTS, _FEW_SHARE * len(X))
-        core_low, core_high = np.where(few, [coder.low, coder.high], [[-np.inf], [np.inf]])
+        core = np.array([coder.low, coder.high])
+        core_low, core_high = np.where(coder.has_tail, [[-np.inf], [np.inf]], core)
         low, high = np.full(len(flagged), np.inf), np.full(len(flagged), -np.inf)
         for _, part in row_chunks(X):
             ordinary = (part >= core_low) & (part <= core_high) & ~_flagged(part, flagged)
@@ -89,7 +85,7 @@ class FeatureRange:
         """
         expected = 2 * len(X) / (self.n_events + 1)
         # The rounding of a constant feature must not count.
-        slack = 1e-9 * np.maximum(np.abs(self.low), np.abs(self.high))
+        slack = np.nan_to_num(1e-9 * np.maximum(np.abs(self.low), np.abs(self.high)))
         counts, farthest = np.zeros(len(slack), dtype=np.int64), np.full(len(slack), -np.inf)
         for _, part in row_chunks(X):
             beyond = np.maximum(self.low - part, part - self.high)

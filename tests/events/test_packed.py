@@ -11,6 +11,7 @@ from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import _safe_indexing, indexable
 
 from skdctr.events import chunks
+from skdctr.events.coding import EventCoder
 from skdctr.events.kinds import (
     concatenate_events,
     count_features,
@@ -21,7 +22,6 @@ from skdctr.events.kinds import (
     holds_sets,
 )
 from skdctr.events.packed import PackedTensors, is_sets
-from skdctr.events.coding import EventCoder
 from skdctr.preprocessing import PackedEvents
 
 COUNTS = [3, 0, 1, 5, 2, 0]

@@ -847,7 +847,7 @@ def test_optimizer_and_module_arguments_arrive(small, exact):
     own = SRGNFitter(exact, module=Linear, module__bias=False, **default).fit(*args)
     assert np.isfinite(own.theta_).all()
     # What is set is never lost in silence.
-    with pytest.raises(TypeError, match="hidden_layer_sizes=.* was set, but Linear takes no"):
+    with pytest.raises(TypeError, match=r"hidden_layer_sizes=.* was set, but Linear takes no"):
         SRGNFitter(exact, module=Linear, **{**TINY, "hidden_layer_sizes": (8,)}).fit(*args)
 
 
