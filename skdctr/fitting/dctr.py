@@ -151,7 +151,7 @@ class DCTRFitter(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_sim, f), or n_sim sets of particles
-            Nominal sample.
+            Nominal sample. NaN in some features, here and in `data`, stands for missing values.
         y : None
             Not used, as data and simulation are on one level; pass data by name.
         data : array-like of shape (n_data, f), or n_data sets, default=None

@@ -270,7 +270,8 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             :class:`skdctr.preprocessing.PackedEvents`, here and below.
         y : array-like of shape (n_sim, m) or (n_sim,), or n_sim sets, default=None
             `sim_reco`: reconstructed features of the same events, row by row. Rows of NaN are
-            events that the reconstruction lost. None fits at generator level.
+            events that the reconstruction lost; NaN in some features, here and in all samples,
+            stands for missing values. None fits at generator level.
         data : array-like of shape (n_data, m) or (n_data,), or n_data sets, default=None
             Data, with the features of `y`, or of `X` where there is no `y`. None fits the
             simulation to itself, with a warning.
@@ -294,6 +295,11 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             If the inputs do not fit together or are not finite.
         NotFittedError
             If the reweighter is not fitted and there is no generator sample.
+
+        Warns
+        -----
+        FeatureWarning
+            If a reconstructed feature looks like an angle, or like codes of particle types.
         """
         with all_or_nothing(self):
             self._validate_params()

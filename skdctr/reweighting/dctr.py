@@ -72,7 +72,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Activation of the hidden layers. Smooth ones suit smooth densities.
     module : type, default=None
         Torch module with ``__init__(n_features, n_parameters, ...)`` and ``forward(x, theta)``
-        that returns one logit per event. None trains :class:`skdctr.networks.SeparableNetwork`
+        that returns one logit per event. Its features are columns such as
+        :class:`skdctr.preprocessing.FeatureCoder` makes, flags among them. None trains :class:`skdctr.networks.SeparableNetwork`
         and :class:`skdctr.networks.MLP`, the network of the papers, and keeps the first unless
         the validation loss of the second is lower by more than chance; then the first takes over
         what the second has learned and is refitted. For sets of particles None
@@ -229,7 +230,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Parameters
         ----------
         X : array-like of shape (n, f), or n sets of particles
-            Generator-level events, nominal and varied ones together. Sets come as an awkward
+            Generator-level events, nominal and varied ones together. NaN stands for a missing
+            value, and an event must have one value at least. Sets come as an awkward
             array, as (n, particles, features) with all-NaN padding, or as
             :class:`skdctr.preprocessing.PackedEvents`.
         y : array-like of shape (n,) or (n, p), or DataFrame
@@ -257,6 +259,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             most frequent one, of two rows more than a tenth as frequent, or none makes up 5%.
         LowEffectiveSampleSizeWarning
             If `sample_weight` lets few events of a class decide.
+        FeatureWarning
+            If a feature looks like an angle or like codes of particle types, or features are more
+            than the default network has linear terms for.
         """
         with all_or_nothing(self):
             self._validate_params()
