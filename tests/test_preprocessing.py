@@ -14,13 +14,13 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skdctr import preprocessing
 from skdctr.exceptions import FeatureWarning
 from skdctr.preprocessing import (
     FeatureCoder,
     PackedEvents,
     ParticleMoments,
     ParticlePreprocessor,
+    particle_base,
 )
 
 COUNTS = [4, 0, 1, 9, 2]
@@ -116,7 +116,7 @@ def test_each_event_by_itself(jets):
 def test_how_many_at_a_time_does_not_matter(transformer, jets, monkeypatch):
     packed = PackedEvents.from_events(jets)
     whole = transformer.fit_transform(packed).features
-    monkeypatch.setattr(preprocessing, "_CHUNK_PARTICLES", 4)
+    monkeypatch.setattr(particle_base, "_CHUNK_PARTICLES", 4)
     assert_array_equal(transformer.transform(packed).features, whole)
     jets[3, 2, 0] = -1
     with pytest.raises(ValueError, match="negative transverse momentum in event 3"):

@@ -73,7 +73,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     module : type, default=None
         Torch module with ``__init__(n_features, n_parameters, ...)`` and ``forward(x, theta)``
         that returns one logit per event. Its features are columns such as
-        :class:`skdctr.preprocessing.FeatureCoder` makes, flags among them. None trains :class:`skdctr.networks.SeparableNetwork`
+        :class:`skdctr.preprocessing.FeatureCoder` makes, flags among them. None trains
+        :class:`skdctr.networks.SeparableNetwork`
         and :class:`skdctr.networks.MLP`, the network of the papers, and keeps the first unless
         the validation loss of the second is lower by more than chance; then the first takes over
         what the second has learned and is refitted. For sets of particles None
