@@ -18,14 +18,12 @@ from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr.events.atoms import are_integers, equals, find_atoms, first_of_each
 from skdctr.events.chunks import row_chunks
-from skdctr.events.core import core_edges
+from skdctr.events.core import core_edges, most_outliers
 
 __all__ = ["Coder", "Column", "Flag"]
 
 # Rows that decide what a column is; an error of a percent in a quantile changes nothing.
 _SAMPLE_ROWS: Final = 200_000
-# So many events outside of the core, or such a share of all, are outliers; more are a tail.
-_MOST_OUTLIERS, _SHARE_OF_OUTLIERS = 10, 1e-3
 # A flag is scaled to unit variance, but one that few events have not to more than this inverse.
 _LEAST_FLAG_SCALE: Final = 0.2
 # Scaled values beyond this are as good as infinite, and have no logarithm that overflows.
@@ -282,8 +280,7 @@ class Coder:
     @property
     def has_tail(self) -> NDArray[np.bool_]:
         """Whether so many events lie outside of the core that they are a tail, (f,)."""
-        most = max(_MOST_OUTLIERS, _SHARE_OF_OUTLIERS * self.n_events)
-        return np.asarray(self.n_outside > most)
+        return np.asarray(self.n_outside > most_outliers(self.n_events))
 
     @property
     def is_affine(self) -> bool:

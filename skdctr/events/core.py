@@ -11,7 +11,10 @@ import numpy as np
 
 from skdctr._utils.typing import FloatArray
 
-__all__ = ["core_edges", "effective_count", "weighted_quantiles"]
+__all__ = ["core_edges", "effective_count", "most_outliers", "weighted_quantiles"]
+
+# So many events outside of a core, or such a share of all, are outliers; more are a tail.
+_MOST_OUTLIERS, _SHARE_OF_OUTLIERS = 10, 1e-3
 
 # Tail probabilities of the quantiles that are looked at: the first is that of one standard
 # deviation of a Gaussian, each further one half of the one before.
@@ -31,6 +34,11 @@ _MARGIN = 1.75
 # Widths, from the median to the first quantile, that the core has at the most, and in a power law:
 # log-weights of shifted Cauchy distributions come out best from 0.8 to 1.5, and 20% worse at 3.
 _MOST_WIDTHS, _HEAVY_WIDTHS = 40.0, 1.5
+
+
+def most_outliers(n_events: int) -> float:
+    """Return how many of some events may lie outside of the core without being a tail."""
+    return max(_MOST_OUTLIERS, _SHARE_OF_OUTLIERS * n_events)
 
 
 def effective_count(weight: FloatArray) -> float:

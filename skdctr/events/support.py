@@ -188,7 +188,7 @@ def support_of(X: Events, coder: EventCoder) -> FeatureRange | SetRange:
     counts = X.counts.astype(np.float64)[:, None]
     return SetRange(
         features,
-        FeatureRange(counts.min(axis=0), counts.max(axis=0), len(X)),
+        FeatureRange.of(counts, Coder.fit(counts, atoms=())),
         None if X.types is None else np.unique(X.types),
     )
 

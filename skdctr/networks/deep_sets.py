@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skdctr.events.core import core_edges, most_outliers
 from skdctr.events.tensors import PackedTensors, set_chunks
 from skdctr.networks.layers import ACTIVATIONS, fully_connected
 from skdctr.networks.separable import SeparableNetwork
@@ -110,6 +112,8 @@ class SetEncoder(nn.Module):
     def standardise(self, x: PackedTensors, theta: Tensor | None = None) -> None:
         """Take mean and scale of the sums from a sample, Φ being as it is before training.
 
+        A few events with far larger sums, such as one of ten thousand particles, do not count.
+
         Sums that do not vary, such as the number of particles of a type that the sample never has,
         are set to zero.
 
@@ -134,8 +138,7 @@ class SetEncoder(nn.Module):
         ]
         if self.n_sums:
             columns.insert(0, self._plain_sums(x, x.segments))
-        shift = torch.cat([values.double().mean(dim=0) for values in columns])
-        scale = torch.cat([values.double().std(dim=0, correction=0) for values in columns])
+        shift, scale = (torch.cat(each) for each in zip(*map(_core_moments, columns), strict=True))
         # The spread of a constant is what rounding leaves.
         varies = scale > 1e-6 * shift.abs().clamp_min(1.0)
         least = torch.zeros_like(scale)
@@ -302,3 +305,16 @@ class SeparableDeepSets(SeparableNetwork):
         """Compute the standardised sums over particles: n sets to (n, k)."""
         sums: Tensor = self.encoder(x)
         return sums
+
+
+def _core_moments(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute mean and standard deviation of columns, (n, k), without a few outliers."""
+    values = values.double()
+    mean, deviation = values.mean(dim=0), values.std(dim=0, correction=0)
+    ordered = values.sort(dim=0).values.cpu().numpy()
+    for k, column in enumerate(ordered.T):
+        low, high = core_edges(column, np.ones(len(column)))
+        core = column[(column >= low) & (column <= high)]
+        if 0 < len(column) - len(core) <= most_outliers(len(column)):
+            mean[k], deviation[k] = float(core.mean()), float(core.std())
+    return mean, deviation

@@ -216,6 +216,21 @@ def test_sums_are_standardised(events, seeded):
     torch.testing.assert_close(scale, torch.ones(12), atol=1e-4, rtol=0)
 
 
+def test_one_set_of_many_particles_does_not_decide_the_scale(rng, seeded):
+    counts = rng.poisson(10, 2000)
+    scales = []
+    for largest in (10, 100_000):
+        counts[7] = largest
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        packed = PackedEvents(rng.normal(size=(offsets[-1], 1)).astype(np.float32), offsets)
+        encoder = SetEncoder(1, phi_sizes=(4,))
+        encoder.standardise(packed.to_torch())
+        scales.append(1 / encoder.inverse_scale[1])
+    # The number of particles, whose spread is √10; the error of a spread is 1/√(2 n) of it.
+    assert float(scales[0]) == pytest.approx(np.sqrt(10), rel=4 / np.sqrt(4000))
+    assert float(scales[1]) == pytest.approx(float(scales[0]), rel=0.01)
+
+
 def test_plain_sums(events, seeded):
     encoder = SetEncoder(2, phi_sizes=(4,), n_types=3)
     sums = encoder(events)[:, :5]
