@@ -379,12 +379,23 @@ class Coder:
         """
         counts = np.zeros(len(self.columns), dtype=np.int64)
         for _, part in row_chunks(X):
-            outside = (part < self.low) | (part > self.high)
-            for k, column in enumerate(self.columns):
-                for value in column.values:
-                    outside[:, k] &= ~equals(part[:, k], value)
-            counts += outside.sum(axis=0)
+            counts += [self.is_outside(x, k).sum() for k, x in enumerate(part.T)]
         return counts
+
+    def is_outside(self, x: FloatArray, k: int) -> NDArray[np.bool_]:
+        """Say which values of a feature lie outside of its core, and have no flag.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n,)
+            Values of the feature.
+        k : int
+            Number of the feature.
+        """
+        outside: NDArray[np.bool_] = (x < self.low[k]) | (x > self.high[k])
+        for value in self.columns[k].values:
+            outside &= ~equals(x, value)
+        return outside
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def as_table(X: Any, *, name: str) -> Any:
     TypeError
         If X has no rows yet: a Python generator, a lazy frame, a collection of Dask.
     ValueError
-        If values are masked or missing in a column of integers, or columns differ in length.
+        If columns differ in length or are no columns, or a structured array is masked.
     """
     if isinstance(X, np.ma.MaskedArray):
         return _unmasked(X, name)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import release, row_chunks
 from skdctr.events.kinds import Events, event_parts
+from skdctr.events.outliers import without_outliers
 from skdctr.events.packed import PackedEvents
 from skdctr.events.support import FeatureRange, SetRange
 from skdctr.events.validation import (
@@ -122,6 +123,8 @@ class BaseReweighter(BaseEstimator):
     _in_parts = False
     # Whether NaN stands for a missing value of a feature, and is accepted.
     _takes_missing = False
+    # Whether it codes features, so that single values far from all others decide nothing.
+    _codes_features = False
     # Whether it learns from generator events; a formula does not.
     _learns = True
 
@@ -230,7 +233,8 @@ class BaseReweighter(BaseEstimator):
         Warns
         -----
         ExtrapolationWarning
-            If events lie outside the support of the training events.
+            If events lie outside the support of the training events, or single ones are far from
+            all others: these get the weight of the nearest ordinary value.
         """
         self._check_form(X, name)
         fitted = getattr(self, "feature_names_in_", None)
@@ -245,6 +249,8 @@ class BaseReweighter(BaseEstimator):
                 "values: drop these events, or the features."
             )
         self._warn_if_outside(X, feature_names)
+        if not self._codes_features and not isinstance(X, PackedEvents):
+            X = without_outliers(X, name=name, labels=feature_labels(X, feature_names))
         return self._bind(X)
 
     def _check_form(self, X: Events, name: str) -> None:

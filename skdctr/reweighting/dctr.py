@@ -170,6 +170,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     }
     _in_parts = True
     _takes_missing = True
+    _codes_features = True
     members_parameter = "n_estimators"
     nets_: list[EventNet]
 

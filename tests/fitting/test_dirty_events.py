@@ -9,7 +9,7 @@ import pytest
 
 from skdctr import AnalyticReweighter, DCTRFitter, SRGNFitter
 from skdctr.closure import classifier_test, closure_report
-from skdctr.exceptions import FeatureWarning
+from skdctr.exceptions import ExtrapolationWarning, FeatureWarning
 
 N = 4000
 MU = 0.3
@@ -139,3 +139,37 @@ def test_a_closure_report_compares_what_is_missing(exact, rng):
     assert not bad.passed
     assert bad.chi2["feature 1 missing"].p_value < 1e-6
     assert bad.chi2["feature 1"].p_value > 1e-4
+
+
+# --- single events that a formula would give any weight -----------------------------------------
+
+
+def width_log_weight(x, theta):
+    """Log-ratio of a Gaussian of width exp(θ), which grows as the square of x."""
+    return x[:, 0] ** 2 / 2 * (1 - np.exp(-2 * theta[..., 0])) - theta[..., 0]
+
+
+@pytest.mark.slow
+@OBJECTIVES
+@pytest.mark.parametrize("value", [1e5, -50.0])
+def test_an_exact_weight_of_one_event_decides_nothing(rng, objective, value):
+    exact = AnalyticReweighter(width_log_weight, {"log_s": 0.0}, theta_bounds=[(-0.5, 0.5)])
+    x, data = rng.normal(size=(N, 1)), rng.normal(0, np.exp(0.1), (N, 1))
+    x[5] = value
+    fitter = SRGNFitter(exact, objective=objective, **QUICK)
+    with pytest.warns(ExtrapolationWarning, match="1 of 4000 events of X .sim_gen. have feature 0"):
+        fitter.fit(x, data=data)
+    assert fitter.result_.valid
+    assert abs(fitter.theta_[0] - 0.1) < N_SIGMA * fitter.result_.errors[0]
+    # Of a Gaussian's width, √(1/2n) in each sample.
+    assert fitter.result_.errors[0] == pytest.approx(1 / np.sqrt(N), rel=0.3)
+
+
+@pytest.mark.slow
+def test_one_event_of_the_data_decides_nothing_in_a_fit_by_gradient(exact, rng):
+    x, data = rng.normal(size=(N, 1)), rng.normal(MU, 1, (N, 1))
+    clean = DCTRFitter(exact).fit(x, data=data)
+    data[5] = 1e9
+    with pytest.warns(ExtrapolationWarning, match="1 of 4000 events of data have feature 0"):
+        dirty = DCTRFitter(exact).fit(x, data=data)
+    assert dirty.theta_[0] == pytest.approx(clean.theta_[0], abs=0.1 * clean.result_.errors[0])
