@@ -9,6 +9,7 @@ from functools import singledispatch
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.numbers import format_apart
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.events.chunks import extremes, row_chunks
@@ -77,11 +78,14 @@ class FeatureRange:
             What the rows are, for the message.
         """
         for k, n_outside in self.beyond_chance(X):
+            low, high = format_apart(self.low[k], self.high[k])
             warn_user(
                 f"{n_outside} of {len(X)} {rows} have {names[k]} outside the range "
-                f"[{self.low[k]:g}, {self.high[k]:g}] of the training events: their weights "
+                f"[{low}, {high}] of the training events: their weights "
                 "are extrapolated. Train on events that cover them, or check the units.",
                 ExtrapolationWarning,
+                kind=("support", names[k], rows),
+                badness=n_outside,
             )
 
 
@@ -131,6 +135,8 @@ class SetRange:
                 f"training events has, such as {shown}: the weights of their events are "
                 "extrapolated.",
                 ExtrapolationWarning,
+                kind="types",
+                badness=int(unknown.sum()),
             )
 
 

@@ -23,7 +23,8 @@ from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
 from skdctr.events.validation import check_same_rows, check_weights
 from skdctr.parameters.scaling import ParameterScaling
-from skdctr.parameters.space import ParameterSpace, warn_if_outside
+from skdctr.parameters.space import warn_if_outside
+from skdctr.parameters.trained_range import absent_at, trained_range, without_lone_theta
 from skdctr.reweighting.base import BaseReweighter
 from skdctr.reweighting.classes import (
     ReweightingEvents,
@@ -33,7 +34,7 @@ from skdctr.reweighting.classes import (
     per_class,
     warn_of_few,
 )
-from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, same_theta
+from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, given_nominal, same_theta
 from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
 from skdctr.reweighting.training import network_builds, part_seeds, train_members
 from skdctr.training.event_net import EventNet
@@ -159,6 +160,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     _parameter_constraints: dict[str, list[Any]] = {
         **NETWORK_CONSTRAINTS,
         "theta_nominal": ["array-like", Real, dict, None],
+        "theta_bounds": ["array-like", dict, None],
+        "theta_scale": [StrOptions({"auto", "linear", "log"}), dict],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "n_folds": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "refit": ["boolean"],
@@ -173,6 +176,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self,
         theta_nominal: Any = None,
         *,
+        theta_bounds: Any = None,
+        theta_scale: Any = "auto",
         n_estimators: int = 1,
         hidden_layer_sizes: Any = None,
         activation: str = "silu",
@@ -193,6 +198,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         **prefixed: Any,
     ) -> None:
         self.theta_nominal = theta_nominal
+        self.theta_bounds = theta_bounds
+        self.theta_scale = theta_scale
         self.n_estimators = n_estimators
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -335,6 +342,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Copies that are made on the way are freed when this call ends, before the training.
         """
         X, theta, names, weight = self._check_generator_sample(X, y, sample_weight)
+        keep = given_nominal(theta, names, self.theta_nominal)
+        weight = without_lone_theta(theta, names, weight, keep=keep, bounds=self.theta_bounds)
         # An event of weight zero is absent: its θ and features do not count.
         counts = weight != 0
         present, seen = (theta, X) if counts.all() else (theta[counts], X[np.flatnonzero(counts)])
@@ -344,8 +353,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
                 f"{present[0].tolist()}: each class needs a positive sum."
             )
         nominal, n_distinct = find_nominal(present, names, self.theta_nominal)
-        low, high = (edge.astype(np.float64) for edge in (present.min(axis=0), present.max(axis=0)))
-        space = ParameterSpace(tuple(names), nominal, low, high)
+        space = trained_range(present, names, nominal, self.theta_bounds)
         is_nominal = (theta == nominal).all(axis=1)
         scarce = (is_nominal & counts).sum() < LEAST_SHARE * counts.sum()
         mixture = bool(scarce and (n_distinct > 2 or not is_nominal.any()))
@@ -375,7 +383,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self._pool = representative_theta(theta[varied], weight[varied])
         events = ReweightingEvents(
             x=scaled_tensor(self._features, X, device),
-            theta=scaled_tensor(self._parameters, theta, device),
+            theta=scaled_tensor(self._parameters, absent_at(theta, counts, nominal), device),
             weight=torch.ones(1, device=device).expand(len(X))
             if sample_weight is None
             else to_tensor(weight, device),
@@ -529,6 +537,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         events = self._check_events(X)
         theta = self._space.rows(y, len(events), name="y")
         weight = check_weights(sample_weight, len(events), name="sample_weight")
+        weight = without_lone_theta(
+            theta, self.theta_names_, weight, keep=self.theta_nominal_, bounds=self.theta_bounds
+        )
         n_trained = 0 if self._range is None else self._range.n_events
         nominal = None if self._against_mixture else self.theta_nominal_
         check_scored(theta, self._space, nominal, n_trained)
