@@ -15,7 +15,7 @@ from skdctr._utils.warn import warn_user
 from skdctr.exceptions import ExtrapolationWarning, OutlierWarning
 from skdctr.parameters.space import ParameterSpace
 
-__all__ = ["absent_at", "trained_range", "without_lone_theta"]
+__all__ = ["absent_at", "edge_tolerance", "trained_range", "without_lone_theta"]
 
 # Events are few if they are less than this share of those away from the most frequent value, of
 # which there have to be so many.
@@ -23,7 +23,8 @@ _FEW, _LEAST_EVENTS = 0.005, 100
 # A value is most frequent where it has this share of the events.
 _FREQUENT = 0.05
 # Few events are far from the others if the gap is so many times as wide as the range of all these.
-_FAR = 5.0
+# Of logarithms less will do: milliseconds among seconds are far, where these differ by a factor 3.
+_FAR, _FAR_LOG = 5.0, 3.0
 # Of positive values a gap in their logarithms has to be as wide as the range of these, as a
 # log-normal or log-uniform sample has wide gaps at its upper end.
 _LEAST_LOG_GAP = 1.0
@@ -32,10 +33,9 @@ _LEAST_LOG_GAP = 1.0
 # zero has one.
 _LEAST_SHARE, _LEAST_SPACINGS = 0.2, 20.0
 # A uniform sample falls short of an end of its range by more than so many spacings with a
-# probability of e⁻⁷. Where they are more than this share of the range, values are too few to tell.
-_EDGE_SPACINGS, _LARGEST_TOLERANCE = 7, 0.02
-# Values at an edge whose spacing is measured.
-_EDGE_VALUES = 10
+# probability of 0.1%, with the spacing taken from as many values there. Where they are more than
+# this share of the range, values are too few to tell.
+_EDGE_SPACINGS, _LARGEST_TOLERANCE = 10, 0.02
 # Share of the range between declared bound and sample from which on the declaration is doubted.
 _UNFILLED = 0.1
 
@@ -154,7 +154,7 @@ def _steps_to_gap(start: float, values: FloatArray, visible: float) -> int:
             gap = np.where(outer * start > 0, np.abs(np.log(outer / inner)), np.inf)
         wide &= gap > _LEAST_LOG_GAP * extent
         # Towards zero.
-        near_zero = np.isfinite(gap) & (gap > _FAR * extent) & (np.abs(outer) < np.abs(inner))
+        near_zero = np.isfinite(gap) & (gap > _FAR_LOG * extent) & (np.abs(outer) < np.abs(inner))
         wide |= near_zero & (outer - inner > visible)
     gaps = np.flatnonzero(wide)
     return int(gaps[0]) if len(gaps) else len(values) - 1
@@ -194,7 +194,7 @@ def trained_range(
     tolerance, spacing = np.zeros((len(names), 2)), np.empty(len(names))
     for k in range(len(names)):
         values = np.unique(theta[:, k]).astype(np.float64)
-        tolerance[k], spacing[k] = _edge_tolerance(values), (high[k] - low[k]) / len(values)
+        tolerance[k], spacing[k] = edge_tolerance(values), (high[k] - low[k]) / len(values)
     sample = ParameterSpace(tuple(names), nominal, low, high, tolerance=tolerance)
     space = sample.within(bounds, argument="theta_bounds")
     rounding = 1e-9 * space.width
@@ -223,7 +223,7 @@ def trained_range(
     return replace(space, low=np.minimum(space.low, low), high=np.maximum(space.high, high))
 
 
-def _edge_tolerance(values: FloatArray) -> FloatArray:
+def edge_tolerance(values: FloatArray) -> FloatArray:
     """Estimate how far a sample may fall short of the ends of the range that it was drawn from.
 
     Parameters
@@ -242,8 +242,10 @@ def _edge_tolerance(values: FloatArray) -> FloatArray:
     if not _EDGE_SPACINGS * mean_spacing <= _LARGEST_TOLERANCE * width:
         return np.zeros(2)
     # Where density falls off there is no edge to be missed, and where it rises spacing is smaller.
-    at_edges = np.array([values[_EDGE_VALUES] - values[0], values[-1] - values[-1 - _EDGE_VALUES]])
-    spacing: FloatArray = np.minimum(at_edges / _EDGE_VALUES, mean_spacing)
+    at_edges = np.array(
+        [values[_EDGE_SPACINGS] - values[0], values[-1] - values[-1 - _EDGE_SPACINGS]]
+    )
+    spacing: FloatArray = np.minimum(at_edges / _EDGE_SPACINGS, mean_spacing)
     return _EDGE_SPACINGS * spacing
 
 

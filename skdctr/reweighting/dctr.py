@@ -22,7 +22,6 @@ from skdctr.events.kinds import Events
 from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
 from skdctr.events.validation import check_same_rows, check_weights
-from skdctr.parameters.scaling import ParameterScaling
 from skdctr.parameters.space import warn_if_outside
 from skdctr.parameters.trained_range import absent_at, trained_range, without_lone_theta
 from skdctr.reweighting.base import BaseReweighter
@@ -36,6 +35,7 @@ from skdctr.reweighting.classes import (
 )
 from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, given_nominal, same_theta
 from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
+from skdctr.reweighting.theta_scale import choose_theta_scale
 from skdctr.reweighting.training import network_builds, part_seeds, train_members
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
@@ -63,6 +63,17 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         θ₀, of the nominal events that weights are for. None takes 0 of the labels 0 and 1, the
         most frequent row of θ, of two values that are as frequent but for chance the smaller one,
         or the median where no row makes up 5%; a warning tells where this is a guess.
+    theta_bounds : dict of str to (float, float) or array-like of shape (p, 2), default=None
+        Range that θ was drawn from, by name or in the order of the parameters; it must hold the θ
+        of all events. None takes the smallest and the largest θ of the events, and allows for what
+        these fall short of a range that they fill evenly, ten times the distance between values.
+    theta_scale : {"auto", "linear", "log"} or dict of str to these, default="auto"
+        What networks see of each parameter: the parameter itself or its logarithm, which suits
+        widths and lifetimes and has to be positive in all of `theta_bounds`. "auto" takes the
+        logarithm only where the largest θ is more than three times the smallest one and the sample
+        does not begin at zero, unless events held out from a short fit by either scale prefer
+        the linear one (of sets of particles no such fit is made). A dict may leave parameters out,
+        which are "auto".
     n_estimators : int, default=1
         Networks trained with different seeds; weights are the mean of their log-weights.
     hidden_layer_sizes : int or sequence of int, default=None
@@ -134,7 +145,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     theta_nominal_ : ndarray of shape (p,)
         θ₀.
     theta_bounds_ : ndarray of shape (p, 2)
-        Range of θ in training.
+        Range of θ in training, `theta_bounds` where it was given.
+    theta_scale_ : dict of str to {"linear", "log"}
+        The scale of each parameter.
     discrete_ : bool
         Whether there were two values of θ only.
     n_features_in_ : int
@@ -253,10 +266,17 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         ------
         ValueError
             If lengths differ, something is not finite, θ takes one value only, the weights of a
-            class do not have a positive sum, or training diverges.
+            class do not have a positive sum, `theta_bounds` does not hold all θ, `theta_scale` asks
+            for the logarithm of what is not positive, or training diverges.
 
         Warns
         -----
+        OutlierWarning
+            If less than 0.5% of the varied events have a θ that is farther from all others than
+            five times the range of these. They count as absent, unless `theta_bounds` or
+            `theta_nominal` says that they are meant.
+        ExtrapolationWarning
+            If θ₀ lies outside the range of θ, or the events leave a part of `theta_bounds` empty.
         NominalWarning
             If `theta_nominal` is None and another row of θ is more than half as frequent as the
             most frequent one, of two rows more than a tenth as frequent, or none makes up 5%.
@@ -374,16 +394,27 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             weight = per_class(weight, varied, reference)
             warn_of_few(weight, varied, reference)
         self._features = Scaling.standard(X, weight)
-        self._parameters = ParameterScaling.of_range(space.low, space.high)
         self._range = support_of(seen)
         self._against_mixture = mixture
         self.folds_ = assign_folds(X, self.n_folds)
         # The sums by which a fit recognises events that the networks of each part were dealt.
         self._seen_sums = np.empty(0) if self.folds_ is None else event_sums(X)
         self._pool = representative_theta(theta[varied], weight[varied])
+        theta, x = absent_at(theta, counts, nominal), scaled_tensor(self._features, X, device)
+        self._parameters = choose_theta_scale(
+            self.theta_scale,
+            space,
+            theta,
+            x,
+            weight,
+            varied=varied,
+            reference=reference,
+            discrete=self.discrete_,
+        )
+        self.theta_scale_ = self._parameters.scales
         events = ReweightingEvents(
-            x=scaled_tensor(self._features, X, device),
-            theta=scaled_tensor(self._parameters, absent_at(theta, counts, nominal), device),
+            x=x,
+            theta=scaled_tensor(self._parameters, theta, device),
             weight=torch.ones(1, device=device).expand(len(X))
             if sample_weight is None
             else to_tensor(weight, device),
@@ -542,7 +573,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         )
         n_trained = 0 if self._range is None else self._range.n_events
         nominal = None if self._against_mixture else self.theta_nominal_
-        check_scored(theta, self._space, nominal, n_trained)
+        counts = weight != 0
+        check_scored(theta[counts], self._space, nominal, n_trained)
+        theta = absent_at(theta, counts, self.theta_nominal_)
         return mean_log_likelihood(
             self._bind(events),
             theta,
