@@ -91,7 +91,7 @@ def without_lone_theta(
         if not far.any():
             continue
         lone[present[far]] = True
-        value = column[far][np.argmax(np.abs(column[far] - (low + high) / 2))]
+        value = column[far][np.argmax(np.abs(column[far] / 2 - (low + high) / 4))]
         shown, least, most = format_apart(value, low, high)
         warn_user(
             f"{far.sum()} of {np.count_nonzero(weight)} events have {name} far from that of all "
@@ -124,6 +124,13 @@ def _core(column: FloatArray) -> tuple[float, float] | None:
     last = len(values) - 1 - int(np.searchsorted(counts[::-1].cumsum(), few, side="right"))
     if not values[first] < values[last]:
         return None
+    # The distance of numbers near ±1e308 is infinite, which is far.
+    with np.errstate(over="ignore"):
+        return _extended(values, first, last)
+
+
+def _extended(values: FloatArray, first: int, last: int) -> tuple[float, float]:
+    """Extend the range between two of the values to both sides, up to a wide gap."""
     width = values[last] - values[first]
     visible = min(_LEAST_SHARE * width, _LEAST_SPACINGS * width / (last - first))
     last += _steps_to_gap(values[first], values[last:], visible)
@@ -197,7 +204,9 @@ def trained_range(
         tolerance[k], spacing[k] = edge_tolerance(values), (high[k] - low[k]) / len(values)
     sample = ParameterSpace(tuple(names), nominal, low, high, tolerance=tolerance)
     space = sample.within(bounds, argument="theta_bounds")
-    rounding = 1e-9 * space.width
+    # θ in single precision may be beyond a bound by rounding.
+    largest = np.maximum(np.abs(space.low), np.abs(space.high))
+    rounding = np.maximum(1e-9 * space.width, np.finfo(theta.dtype).eps * largest)
     for k, name in enumerate(names):
         outside = (theta[:, k] < space.low[k] - rounding[k]) | (
             theta[:, k] > space.high[k] + rounding[k]
@@ -220,7 +229,8 @@ def trained_range(
                 "the whole range, or declare the range that θ was drawn from.",
                 ExtrapolationWarning,
             )
-    return replace(space, low=np.minimum(space.low, low), high=np.maximum(space.high, high))
+    allowed = np.zeros_like(tolerance) if space.tolerance is None else space.tolerance
+    return replace(space, tolerance=np.maximum(allowed, rounding[:, None]))
 
 
 def edge_tolerance(values: FloatArray) -> FloatArray:

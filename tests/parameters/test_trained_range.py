@@ -69,6 +69,7 @@ def test_no_theta_of_an_ordinary_sample_is_far(name, seed):
         [1e9, -999.0, -999.0],
         [1e9, -1e9],
         np.finfo(np.float32).max * np.ones(3),
+        [1.7e308, -1.7e308],
     ],
 )
 @pytest.mark.parametrize("low", [-2.0, 0.5])
@@ -156,6 +157,13 @@ def test_declared_range_counts(rng):
     assert (space.low[0], space.high[0]) == (0, 0.5)
     assert not space.outside(np.array([0.5]))
     assert space.outside(np.array([0.5001]))
+
+
+def test_rounding_to_single_precision_is_within_the_declared_range():
+    theta = np.repeat([79.4, 80.4, 81.4], 10).astype(np.float32)
+    space = find(theta, [(79.4, 81.4)])
+    assert (space.low[0], space.high[0]) == (79.4, 81.4)
+    assert not space.outside(theta[-1:].astype(float))
 
 
 def test_theta_outside_the_declared_range_is_refused(rng):
