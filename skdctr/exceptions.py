@@ -15,6 +15,7 @@ __all__ = [
     "ModelMismatchWarning",
     "NominalWarning",
     "NotFittedError",
+    "OutlierWarning",
     "PopulationWarning",
     "SkdctrError",
     "SkdctrWarning",
@@ -62,6 +63,10 @@ class ClosureFitWarning(SkdctrWarning):
 
 class NominalWarning(SkdctrWarning):
     """θ₀, which weights are relative to, had to be guessed from θ of the generator sample."""
+
+
+class OutlierWarning(SkdctrWarning):
+    """Few events have a θ so far from all others that they were left out."""
 
 
 class PopulationWarning(SkdctrWarning):

@@ -1,11 +1,14 @@
-"""The check of whole numbers that users give: an error calls them by the name of their argument."""
+"""Numbers in messages, and the check of whole numbers that users give."""
 
 from __future__ import annotations
 
 import numbers
 from typing import Any
 
-__all__ = ["check_count"]
+__all__ = ["check_count", "format_apart"]
+
+# Digits that numbers are shown with at the least, and those that tell all numbers apart.
+_LEAST_DIGITS, _MOST_DIGITS = 6, 17
 
 
 def check_count(
@@ -41,3 +44,24 @@ def check_count(
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}; pass a larger number.")
     return int(value)
+
+
+def format_apart(*values: float) -> list[str]:
+    """Write numbers with as many digits as are needed to tell them apart.
+
+    Parameters
+    ----------
+    *values : float
+        Numbers that stand in one message.
+
+    Returns
+    -------
+    list of str
+        One for each, with six digits where these will do.
+    """
+    floats = [float(value) for value in values]
+    for digits in range(_LEAST_DIGITS, _MOST_DIGITS):
+        texts = [f"{value:.{digits}g}" for value in floats]
+        if len(set(texts)) == len(set(floats)):
+            return texts
+    return [f"{value:.{_MOST_DIGITS}g}" for value in floats]

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.numbers import format_apart
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.events.atoms import equals
@@ -110,16 +111,16 @@ class FeatureRange:
             What the rows are, for the message.
         """
         for k, n_outside in self.beyond_chance(X):
-            where = (
-                f"{names[k]} outside the range [{self.low[k]:g}, {self.high[k]:g}] of the training "
-                "events"
-            )
+            low, high = format_apart(self.low[k], self.high[k])
+            where = f"{names[k]} outside the range [{low}, {high}] of the training events"
             if np.isnan(self.low[k]):
                 where = f"a value of {names[k]} that no training event has"
             warn_user(
                 f"{n_outside} of {len(X)} {rows} have {where}: their weights are extrapolated. "
                 "Train on events that cover them, or check the units.",
                 ExtrapolationWarning,
+                kind=("support", names[k], rows),
+                badness=n_outside,
             )
 
 
@@ -169,6 +170,8 @@ class SetRange:
                 f"training events has, such as {shown}: the weights of their events are "
                 "extrapolated.",
                 ExtrapolationWarning,
+                kind="types",
+                badness=int(unknown.sum()),
             )
 
 

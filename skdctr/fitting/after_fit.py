@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_once
 from skdctr.fitting.samples import Samples
 from skdctr.fitting.verdict import Quality, doubtful_weights
 from skdctr.inference.chi_square import ChiSquare
@@ -59,6 +60,7 @@ class FitInferenceMixin:
             constraints=self.constraints,
         )
 
+    @warn_once()
     def confidence_interval(self, level: float = 0.6827) -> pd.DataFrame:
         """Compute the interval of each parameter from its profile of χ².
 
@@ -78,6 +80,7 @@ class FitInferenceMixin:
             value=self.theta_
         )[["value", "low", "high"]]
 
+    @warn_once()
     def expected_covariance(self, theta: Any, n_events: float) -> pd.DataFrame:
         """Compute the covariance that data of a given size and θ promise, before there are any.
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.warn import warn_once
 from skdctr.comparison.classifier import reference_classifier
 from skdctr.comparison.descent import Solver, adam, descend, lbfgs
 from skdctr.comparison.likelihood import Likelihood
@@ -176,7 +177,7 @@ class DCTRFitter(BaseEstimator):
         NotFittedError
             If the reweighter is not fitted and there is no generator sample.
         """
-        with all_or_nothing(self):
+        with all_or_nothing(self), warn_once():
             self._validate_params()
             if y is not None and data is not None:
                 raise ValueError(
@@ -229,6 +230,7 @@ class DCTRFitter(BaseEstimator):
             return partial(lbfgs, max_iter=self.max_iter, tol=self.tol)
         return partial(adam, max_iter=self.max_iter, tol=self.tol, lr=self.lr)
 
+    @warn_once()
     def score(
         self,
         X: ArrayLike,

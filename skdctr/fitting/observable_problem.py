@@ -13,6 +13,7 @@ from skdctr.observable.generator import GeneratorSample
 from skdctr.observable.problem import GeneratorEvents, LearnedWeights, ObservableProblem
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
+from skdctr.parameters.trained_range import without_lone_theta
 from skdctr.training.folds import make_folds
 from skdctr.weights.event_weights import EventWeights
 
@@ -85,6 +86,7 @@ def _generator_events(
     events = check_sample(gen.events, name="gen")
     rows = space.rows(gen.theta, len(events), name="theta")
     weight = check_weights(gen.weight, len(events), name="gen_weight")
+    weight = without_lone_theta(rows, space.names, weight, keep=space.nominal)
     folds = np.zeros(len(events), dtype=np.intp)
     if n_parts > 1:
         folds = reweighter.unseen_folds(events)

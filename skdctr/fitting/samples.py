@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.numbers import format_apart
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.comparison.classifier_objective import ComparedSamples
@@ -178,9 +179,10 @@ def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_nam
     width = np.min([values[2] - values[0] for values in quartiles], axis=0)
     labels = feature_labels(sim, names)
     for k in np.flatnonzero((width > 0) & (np.abs(data_median - sim_median) > _APART * width)):
+        in_data, in_sim = format_apart(data_median[k], sim_median[k])
         warn_user(
             f"data and {level_name} are far apart: the median of {labels[k]} is "
-            f"{data_median[k]:g} in data, {sim_median[k]:g} in {level_name}. Check the units and "
+            f"{in_data} in data, {in_sim} in {level_name}. Check the units and "
             "the order of the columns.",
             ExtrapolationWarning,
         )

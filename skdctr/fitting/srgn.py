@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.warn import warn_once
 from skdctr.comparison.classifier import Classifier, reference_classifier
 from skdctr.comparison.classifier_objective import ClassifierObjective
 from skdctr.comparison.surrogate import NEAREST
@@ -301,7 +302,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         FeatureWarning
             If a reconstructed feature looks like an angle, or like codes of particle types.
         """
-        with all_or_nothing(self):
+        with all_or_nothing(self), warn_once():
             self._validate_params()
             samples = self._check_samples(X, y, data, sample_weight, data_weight)
             jobs = [
@@ -366,6 +367,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             self, X, y, data, sample_weight, data_weight, least_events=2 * self.n_folds
         )
 
+    @warn_once()
     def _run(self, samples: Samples, X: Any, gen: GeneratorInput, seed: int, member: int) -> Run:
         """Fit once: get the reweighter and its weights, find θ*, and judge the fit there."""
         reweighter = resolve_reweighter(
@@ -480,6 +482,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         self._samples = samples
         warn_of(self.result_.messages)
 
+    @warn_once()
     def score(
         self,
         X: ArrayLike,

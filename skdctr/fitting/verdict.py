@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skdctr._utils.numbers import format_apart
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.exceptions import (
@@ -146,14 +147,17 @@ def _at_bound(theta: FloatArray, space: ParameterSpace) -> list[Message]:
     with np.errstate(invalid="ignore"):
         close = 1e-3 * np.where(np.isfinite(high - low), high - low, 0.0)
     close = positive_steps(theta, close, low)
-    return [
-        Message(
-            f"{name} = {theta[k]:g} is at a bound of [{low[k]:g}, {high[k]:g}]: the best value may "
-            "lie outside"
-        )
-        for k, name in enumerate(space.names)
-        if not low[k] + close[k] < theta[k] < high[k] - close[k]
-    ]
+    messages = []
+    for k, name in enumerate(space.names):
+        if not low[k] + close[k] < theta[k] < high[k] - close[k]:
+            value, least, most = format_apart(theta[k], low[k], high[k])
+            messages.append(
+                Message(
+                    f"{name} = {value} is at a bound of [{least}, {most}]: the best value may lie "
+                    "outside"
+                )
+            )
+    return messages
 
 
 def doubtful_weights(theta: FloatArray, trained: ParameterSpace, quality: Quality) -> list[Message]:

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skdctr._utils.numbers import format_apart
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
-from skdctr._utils.warn import warn_user
+from skdctr._utils.warn import warn_once, warn_user
 from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
 from skdctr.inference.crossing import chi2_quantiles, closed_lines, crossing_distance
 from skdctr.inference.minuit import check_method, minos_contour, minos_interval
@@ -178,6 +179,7 @@ class ChiSquare:
             warn_user(message, IdentifiabilityWarning)
         return sources["total"]
 
+    @warn_once()
     def confidence_interval(
         self, name: str, level: float = 0.6827, *, method: str = "profile"
     ) -> tuple[float, float]:
@@ -223,6 +225,7 @@ class ChiSquare:
                 )
         return ends[0], ends[1]
 
+    @warn_once()
     def profile(
         self,
         name: str,
@@ -259,7 +262,11 @@ class ChiSquare:
         else:
             grid = np.sort(np.asarray(values, dtype=np.float64).ravel())
             if not (np.isfinite(grid) & (grid >= low) & (grid <= high)).all():
-                raise ValueError(f"values leave the bounds [{low:g}, {high:g}] of {name!r}.")
+                worst = grid[np.argmax(np.maximum(low - grid, grid - high))]
+                value, least, most = format_apart(worst, low, high)
+                raise ValueError(
+                    f"values leave the bounds [{least}, {most}] of {name!r}, such as {value}."
+                )
         rows = np.empty((len(grid), len(theta)))
         # The walk goes outwards from the minimum, and each point starts from the one before.
         upper = int(np.searchsorted(grid, theta[k]))
@@ -272,6 +279,7 @@ class ChiSquare:
         table["delta_chi2"] = [self._rise_above_minimum(row) for row in rows]
         return table
 
+    @warn_once()
     def contour(
         self,
         name_x: str,

@@ -18,6 +18,7 @@ __all__ = [
     "determined_terms",
     "dictionary_terms",
     "monomial_exponents",
+    "monomials",
 ]
 
 # Highest degree of a polynomial in θ.
@@ -132,7 +133,7 @@ def determined_terms(terms: Terms, x: Tensor) -> Terms:
         return terms
     moments = torch.zeros(4, len(terms), dtype=torch.float64, device=x.device)
     for rows in x.split(_MOMENT_ROWS):
-        values = power = _monomials(rows, terms).double()
+        values = power = monomials(rows, terms).double()
         for moment in moments:
             moment += power.sum(dim=0)
             power = power * values
@@ -145,7 +146,7 @@ def determined_terms(terms: Terms, x: Tensor) -> Terms:
     return tuple(term for term, keep in zip(terms, kept.tolist(), strict=True) if keep)
 
 
-def _monomials(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
+def monomials(z: Tensor, terms: Sequence[tuple[int, ...]]) -> Tensor:
     """Evaluate products of the columns of z, (n, k), to (n, terms)."""
     columns = z.unbind(dim=1)
     return torch.stack(
@@ -267,7 +268,7 @@ class SeparableNetwork(nn.Module):
         """Evaluate 1, the monomials and b on encoded events, (n, k), to (n, 1 + terms + rank)."""
         parts = [torch.ones_like(features[:, :1]), self.b(features)]
         if self.feature_terms:
-            parts.insert(1, _monomials(features, self.feature_terms))
+            parts.insert(1, monomials(features, self.feature_terms))
         return torch.cat(parts, dim=1)
 
     def parameter_functions(self, theta: Tensor, *, learned: bool = True) -> Tensor:

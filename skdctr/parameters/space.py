@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skdctr._utils.numbers import format_apart
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
@@ -68,6 +69,9 @@ class ParameterSpace:
         The change of each parameter that changes log w by about 1, from which the steps of fits
         follow, whatever the range and the unit; infinite where it changes nothing. None where
         that is not known.
+    tolerance : ndarray of shape (p, 2), or None
+        How far below `low` and above `high` θ still counts as within the range, as the edges of a
+        sample fall short of those of the range that it was drawn from; None is not at all.
     """
 
     names: tuple[str, ...]
@@ -75,6 +79,7 @@ class ParameterSpace:
     low: FloatArray
     high: FloatArray
     scale: FloatArray | None = None
+    tolerance: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -117,7 +122,10 @@ class ParameterSpace:
         return bool(((theta >= self.low) & (theta <= self.high)).all())
 
     def within(
-        self, bounds: Mapping[str, Sequence[float]] | Sequence[Sequence[float]] | None
+        self,
+        bounds: Mapping[str, Sequence[float]] | Sequence[Sequence[float]] | None,
+        *,
+        argument: str = "bounds",
     ) -> ParameterSpace:
         """Return the space with the bounds of a search as its range, by name or by order.
 
@@ -125,6 +133,8 @@ class ParameterSpace:
         ----------
         bounds : mapping of str to (float, float), array-like of shape (p, 2), or None
             None is the range as it is. A mapping may leave parameters out; they keep theirs.
+        argument : str
+            What the caller calls the bounds.
 
         Raises
         ------
@@ -132,22 +142,26 @@ class ParameterSpace:
             If a name is unknown, or a pair is not two finite numbers in ascending order.
         """
         low, high = self.low.copy(), self.high.copy()
-        for name, pair in self._named_bounds(bounds).items():
+        tolerance = None if self.tolerance is None else self.tolerance.copy()
+        for name, pair in self._named_bounds(bounds, argument).items():
             if name not in self.names:
                 raise ValueError(
-                    f"bounds names an unknown parameter {name!r}; {did_you_mean(name, self.names)}"
+                    f"{argument} names an unknown parameter {name!r}; "
+                    f"{did_you_mean(name, self.names)}"
                 )
             values = numbers_of(pair)
             if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
                 raise ValueError(
-                    f"bounds[{name!r}]={pair!r}; expected two finite numbers (low, high), "
+                    f"{argument}[{name!r}]={pair!r}; expected two finite numbers (low, high), "
                     "low < high."
                 )
             k = self.names.index(name)
             low[k], high[k] = values
-        return replace(self, low=low, high=high)
+            if tolerance is not None:
+                tolerance[k] = 0.0
+        return replace(self, low=low, high=high, tolerance=tolerance)
 
-    def _named_bounds(self, bounds: Any) -> dict[str, Any]:
+    def _named_bounds(self, bounds: Any, argument: str) -> dict[str, Any]:
         if bounds is None:
             return {}
         if isinstance(bounds, Mapping):
@@ -157,7 +171,7 @@ class ParameterSpace:
             rows = rows.reshape(1, 2)
         if rows.shape != (len(self), 2):
             raise ValueError(
-                f"bounds={bounds!r} has shape {rows.shape}, expected numbers of shape "
+                f"{argument}={bounds!r} has shape {rows.shape}, expected numbers of shape "
                 f"({len(self)}, 2): one (low, high) per "
                 f"parameter in the order {list(self.names)}, or a dict by name."
             )
@@ -239,16 +253,22 @@ class ParameterSpace:
     def outside(self, theta: FloatArray) -> list[str]:
         """Describe every parameter of θ (..., p) that leaves the trained range."""
         theta = np.atleast_2d(theta)
-        slack = 1e-9 * self.width
+        slack = np.repeat(1e-9 * self.width[:, None], 2, axis=1)
+        if self.tolerance is not None:
+            slack = np.maximum(slack, self.tolerance)
         messages = []
         for k, parameter in enumerate(self.names):
-            column = theta[:, k]
-            if (column < self.low[k] - slack[k]).any() or (column > self.high[k] + slack[k]).any():
-                worst = column[np.argmax(np.maximum(self.low[k] - column, column - self.high[k]))]
-                messages.append(
-                    f"{parameter}={worst:g} is outside [{self.low[k]:g}, {self.high[k]:g}]"
-                )
+            column, low, high = theta[:, k], self.low[k], self.high[k]
+            if (column < low - slack[k, 0]).any() or (column > high + slack[k, 1]).any():
+                worst = column[np.argmax(np.maximum(low - column, column - high))]
+                value, least, most = format_apart(worst, low, high)
+                messages.append(f"{parameter}={value} is outside [{least}, {most}]")
         return messages
+
+    def excess(self, theta: FloatArray) -> float:
+        """Return how far θ (..., p) leaves the range, in widths of it, at the most."""
+        beyond = np.maximum(self.low - theta, theta - self.high) / self.width
+        return float(np.max(beyond))
 
 
 def numbers_of(values: Any) -> FloatArray:
@@ -267,4 +287,6 @@ def warn_if_outside(space: ParameterSpace, theta: FloatArray) -> None:
             "Weights are extrapolated in θ: " + "; ".join(messages) + ", the trained range. "
             "Generate events up to there and fit the reweighter again, or narrow the bounds.",
             ExtrapolationWarning,
+            kind=("theta", space.names),
+            badness=space.excess(theta),
         )

@@ -204,7 +204,7 @@ class AnalyticReweighter(BaseReweighter):
                 f"theta_nominal={self.theta_nominal!r}: the exponential tilt (log_weight=None) has "
                 f"one parameter for each of the {n_features} features, all zero for nominal events."
             )
-        space = replace(widest.within(self.theta_bounds), nominal=values)
+        space = replace(widest.within(self.theta_bounds, argument="theta_bounds"), nominal=values)
         if space.outside(values):
             raise ValueError(
                 f"theta_nominal={self.theta_nominal!r}: {'; '.join(space.outside(values))}, which "

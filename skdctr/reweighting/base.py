@@ -48,7 +48,11 @@ def parameter_space(reweighter: Any) -> ParameterSpace:
     """
     bounds = reweighter.theta_bounds_
     return ParameterSpace(
-        tuple(reweighter.theta_names_), reweighter.theta_nominal_, bounds[:, 0], bounds[:, 1]
+        tuple(reweighter.theta_names_),
+        reweighter.theta_nominal_,
+        bounds[:, 0],
+        bounds[:, 1],
+        tolerance=getattr(reweighter, "_theta_tolerance", None),
     )
 
 
@@ -112,6 +116,7 @@ class BaseReweighter(BaseEstimator):
     theta_nominal_: FloatArray
     theta_bounds_: FloatArray
     discrete_: bool = False
+    _theta_tolerance: FloatArray | None = None
     _space: ParameterSpace
     # Support of the training events, beyond which a warning comes; None where there is no limit.
     _range: FeatureRange | SetRange | None = None
@@ -159,6 +164,7 @@ class BaseReweighter(BaseEstimator):
         self.theta_names_ = list(space.names)
         self.theta_nominal_ = space.nominal
         self.theta_bounds_ = np.stack([space.low, space.high], axis=1)
+        self._theta_tolerance = space.tolerance
 
     def _check_generator_sample(
         self, X: Any, y: Any, sample_weight: Any = None

@@ -22,8 +22,8 @@ from skdctr.events.identity import are_seen, event_sums
 from skdctr.events.kinds import Events
 from skdctr.events.support import support_of
 from skdctr.events.validation import check_same_rows, check_weights
-from skdctr.parameters.scaling import ParameterScaling
-from skdctr.parameters.space import ParameterSpace, warn_if_outside
+from skdctr.parameters.space import warn_if_outside
+from skdctr.parameters.trained_range import absent_at, trained_range, without_lone_theta
 from skdctr.reweighting.base import BaseReweighter
 from skdctr.reweighting.classes import (
     ReweightingEvents,
@@ -34,8 +34,9 @@ from skdctr.reweighting.classes import (
     warn_of_few,
     warn_of_many_features,
 )
-from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, same_theta
+from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, given_nominal, same_theta
 from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
+from skdctr.reweighting.theta_scale import choose_theta_scale
 from skdctr.reweighting.training import network_builds, part_seeds, train_members
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
@@ -63,6 +64,17 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         θ₀, of the nominal events that weights are for. None takes 0 of the labels 0 and 1, the
         most frequent row of θ, of two values that are as frequent but for chance the smaller one,
         or the median where no row makes up 5%; a warning tells where this is a guess.
+    theta_bounds : dict of str to (float, float) or array-like of shape (p, 2), default=None
+        Range that θ was drawn from, by name or in the order of the parameters; it must hold the θ
+        of all events. None takes the smallest and the largest θ of the events, and allows for what
+        these fall short of a range that they fill evenly, ten times the distance between values.
+    theta_scale : {"auto", "linear", "log"} or dict of str to these, default="auto"
+        What networks see of each parameter: the parameter itself or its logarithm, which suits
+        widths and lifetimes and has to be positive in all of `theta_bounds`. "auto" takes the
+        logarithm only where the largest θ is more than three times the smallest one and the sample
+        does not begin at zero, unless events held out from a short fit by either scale prefer
+        the linear one (of sets of particles no such fit is made). A dict may leave parameters out,
+        which are "auto".
     n_estimators : int, default=1
         Networks trained with different seeds; weights are the mean of their log-weights.
     hidden_layer_sizes : int or sequence of int, default=None
@@ -136,7 +148,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     theta_nominal_ : ndarray of shape (p,)
         θ₀.
     theta_bounds_ : ndarray of shape (p, 2)
-        Range of θ in training.
+        Range of θ in training, `theta_bounds` where it was given.
+    theta_scale_ : dict of str to {"linear", "log"}
+        The scale of each parameter.
     discrete_ : bool
         Whether there were two values of θ only.
     n_features_in_ : int
@@ -162,6 +176,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
     _parameter_constraints: dict[str, list[Any]] = {
         **NETWORK_CONSTRAINTS,
         "theta_nominal": ["array-like", Real, dict, None],
+        "theta_bounds": ["array-like", dict, None],
+        "theta_scale": [StrOptions({"auto", "linear", "log"}), dict],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "n_folds": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "refit": ["boolean"],
@@ -178,6 +194,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self,
         theta_nominal: Any = None,
         *,
+        theta_bounds: Any = None,
+        theta_scale: Any = "auto",
         n_estimators: int = 1,
         hidden_layer_sizes: Any = None,
         activation: str = "silu",
@@ -198,6 +216,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         **prefixed: Any,
     ) -> None:
         self.theta_nominal = theta_nominal
+        self.theta_bounds = theta_bounds
+        self.theta_scale = theta_scale
         self.n_estimators = n_estimators
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -252,10 +272,17 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         ------
         ValueError
             If lengths differ, something is not finite, θ takes one value only, the weights of a
-            class do not have a positive sum, or training diverges.
+            class do not have a positive sum, `theta_bounds` does not hold all θ, `theta_scale` asks
+            for the logarithm of what is not positive, or training diverges.
 
         Warns
         -----
+        OutlierWarning
+            If less than 0.5% of the varied events have a θ that is farther from all others than
+            five times the range of these. They count as absent, unless `theta_bounds` or
+            `theta_nominal` says that they are meant.
+        ExtrapolationWarning
+            If θ₀ lies outside the range of θ, or the events leave a part of `theta_bounds` empty.
         NominalWarning
             If `theta_nominal` is None and another row of θ is more than half as frequent as the
             most frequent one, of two rows more than a tenth as frequent, or none makes up 5%.
@@ -344,6 +371,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Copies that are made on the way are freed when this call ends, before the training.
         """
         X, theta, names, weight = self._check_generator_sample(X, y, sample_weight)
+        keep = given_nominal(theta, names, self.theta_nominal)
+        weight = without_lone_theta(theta, names, weight, keep=keep, bounds=self.theta_bounds)
         # An event of weight zero is absent: its θ and features do not count.
         counts = weight != 0
         present, seen = (theta, X) if counts.all() else (theta[counts], X[np.flatnonzero(counts)])
@@ -353,8 +382,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
                 f"{present[0].tolist()}: each class needs a positive sum."
             )
         nominal, n_distinct = find_nominal(present, names, self.theta_nominal)
-        low, high = (edge.astype(np.float64) for edge in (present.min(axis=0), present.max(axis=0)))
-        space = ParameterSpace(tuple(names), nominal, low, high)
+        space = trained_range(present, names, nominal, self.theta_bounds)
         is_nominal = (theta == nominal).all(axis=1)
         scarce = (is_nominal & counts).sum() < LEAST_SHARE * counts.sum()
         mixture = bool(scarce and (n_distinct > 2 or not is_nominal.any()))
@@ -378,15 +406,26 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self._features.warn()
         if self.module is None:
             warn_of_many_features(X, self._features, len(names))
-        self._parameters = ParameterScaling.of_range(space.low, space.high)
         self._range = support_of(seen, self._features)
         self._against_mixture = mixture
         self.folds_ = assign_folds(X, self.n_folds)
         # The sums by which a fit recognises events that the networks of each part were dealt.
         self._seen_sums = np.empty(0) if self.folds_ is None else event_sums(X)
         self._pool = representative_theta(theta[varied], weight[varied])
+        theta, x = absent_at(theta, counts, nominal), scaled_tensor(self._features, X, device)
+        self._parameters = choose_theta_scale(
+            self.theta_scale,
+            space,
+            theta,
+            x,
+            weight,
+            varied=varied,
+            reference=reference,
+            discrete=self.discrete_,
+        )
+        self.theta_scale_ = self._parameters.scales
         events = ReweightingEvents(
-            x=scaled_tensor(self._features, X, device),
+            x=x,
             theta=scaled_tensor(self._parameters, theta, device),
             weight=torch.ones(1, device=device).expand(len(X))
             if sample_weight is None
@@ -541,9 +580,14 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         events = self._check_events(X)
         theta = self._space.rows(y, len(events), name="y")
         weight = check_weights(sample_weight, len(events), name="sample_weight")
+        weight = without_lone_theta(
+            theta, self.theta_names_, weight, keep=self.theta_nominal_, bounds=self.theta_bounds
+        )
         n_trained = 0 if self._range is None else self._range.n_events
         nominal = None if self._against_mixture else self.theta_nominal_
-        check_scored(theta, self._space, nominal, n_trained)
+        counts = weight != 0
+        check_scored(theta[counts], self._space, nominal, n_trained)
+        theta = absent_at(theta, counts, self.theta_nominal_)
         return mean_log_likelihood(
             self._bind(events),
             theta,

@@ -19,6 +19,7 @@ __all__ = [
     "LEAST_SHARE",
     "Frequencies",
     "find_nominal",
+    "given_nominal",
     "most_frequent",
     "repeated_near",
     "same_theta",
@@ -78,9 +79,9 @@ def find_nominal(theta: FloatArray, names: list[str], given: Any) -> tuple[Float
     constant = [name for k, name in enumerate(names) if np.ptp(theta[:, k]) == 0]
     if constant:
         raise ValueError(f"y does not vary in {constant}: drop what stays the same.")
-    if given is not None:
-        space = ParameterSpace(tuple(names), theta[0], theta[0], theta[0])
-        return repeated_near(theta, space.point(given, name="theta_nominal")), n_distinct
+    point = given_nominal(theta, names, given)
+    if point is not None:
+        return repeated_near(theta, point), n_distinct
     if n_distinct == 2 and _are_labels(theta):
         return np.zeros(1), n_distinct
     nominal = np.median(theta, axis=0) if frequencies.row is None else frequencies.row
@@ -88,6 +89,17 @@ def find_nominal(theta: FloatArray, names: list[str], given: Any) -> tuple[Float
         nominal = min(nominal, frequencies.second, key=tuple)
     _warn_if_guessed(frequencies, nominal, names, len(theta))
     return nominal.astype(np.float64), n_distinct
+
+
+def given_nominal(theta: FloatArray, names: list[str], given: Any) -> FloatArray | None:
+    """Read the user's θ₀, (p,), in any form of one θ; None where there is none.
+
+    Parameters are those of `find_nominal`.
+    """
+    if given is None:
+        return None
+    space = ParameterSpace(tuple(names), theta[0], theta[0], theta[0])
+    return space.point(given, name="theta_nominal")
 
 
 def _warn_if_guessed(

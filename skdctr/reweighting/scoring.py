@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skdctr._utils.numbers import format_apart
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.events.support import FeatureRange
@@ -76,9 +77,10 @@ def check_scored(
             f"cross-entropy does not tell how well the two are told apart. {_CURE}"
         )
     for k, n_outside in FeatureRange(space.low, space.high, n_trained).beyond_chance(theta):
+        low, high = format_apart(space.low[k], space.high[k])
         warn_user(
             f"{n_outside} of {len(theta)} events to be scored have {space.names[k]} outside "
-            f"the trained range [{space.low[k]:g}, {space.high[k]:g}]. {_CURE}",
+            f"the trained range [{low}, {high}]. {_CURE}",
             ExtrapolationWarning,
         )
 

@@ -211,7 +211,7 @@ def _positive_part(curvature: Tensor) -> Tensor:
 
 
 def refit_couplings(
-    network: SeparableNetwork, sample: ChoiceSample, *, seed: int = 0
+    network: SeparableNetwork, sample: ChoiceSample, *, seed: int = 0, learned: bool = True
 ) -> list[Refit]:
     """Find the most probable couplings of a trained network, with and without learned b(x).
 
@@ -227,6 +227,8 @@ def refit_couplings(
         Events of both classes.
     seed : int
         Seed of the drawing of the values of θ that compete.
+    learned : bool, default=True
+        Whether learned functions of x may take part, where there are monomials.
 
     Returns
     -------
@@ -240,6 +242,7 @@ def refit_couplings(
     sizes = [(len(network.coupling), len(network.parameter_terms))]
     if network.feature_terms and network.rank:
         sizes.append((1 + len(network.feature_terms), len(network.polynomials)))
+        sizes = sizes if learned else sizes[1:]
     refits = []
     for n, n_polynomials in sizes:
         columns, start = _columns(network, sample.varied_theta, n_polynomials)
