@@ -41,6 +41,8 @@ class NetworkWeights(EventWeights):
         Parts of the cross-fit.
     """
 
+    is_normalised = True
+
     def __init__(
         self,
         networks: Sequence[BoundNetwork],

@@ -9,7 +9,6 @@ from skdctr import DCTRFitter, SRGNFitter
 from skdctr.closure import closure_report
 from skdctr.datasets import make_gaussian
 from skdctr.exceptions import ExtrapolationWarning
-from skdctr.fitting.verdict import UNKNOWN_WEIGHTS
 from skdctr.reweighting import BaseReweighter
 
 N = 20_000

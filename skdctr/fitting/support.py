@@ -1,0 +1,112 @@
+"""What speaks against a fit because the simulation has no events where the data lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skdctr._utils.typing import FloatArray
+from skdctr.comparison.classifier_objective import Evaluation
+from skdctr.events.validation import feature_labels
+from skdctr.exceptions import SupportWarning
+from skdctr.fitting.samples import Samples
+from skdctr.results.messages import Message
+from skdctr.weights.event_weights import EventWeights
+from skdctr.weights.missing_share import find_missing_share, missing_in_words, nominal_weights
+
+__all__ = ["unsupported_by_classifier", "unsupported_by_weights"]
+
+_CURE = "simulate at a θ₀ whose events cover the data, or more events"
+
+
+def unsupported_by_classifier(
+    samples: Samples, weights: EventWeights, reweighter: Any, final: Evaluation
+) -> list[Message]:
+    """Look for data where the simulation has no events, with the classifiers of θ*.
+
+    Parameters
+    ----------
+    samples : Samples
+        Simulation and data.
+    weights : EventWeights
+        Log-weights of all simulated events.
+    reweighter : reweighter
+        The fitted reweighter that they come from.
+    final : Evaluation
+        The evaluation at θ*.
+
+    Returns
+    -------
+    list of Message
+        One message; empty where nothing is missing, or the classifiers are not kept.
+    """
+    known = _known(reweighter, final.theta)
+    if known or not final.has_placements:
+        return known
+    kept = samples.reconstructed()
+    return _judge(
+        kept,
+        samples.bound(weights),
+        final.theta,
+        final.data_placement.astype(np.float64),
+        # The rank that a simulated event would have among the data.
+        1.0 - final.sim_placement.astype(np.float64),
+    )
+
+
+def unsupported_by_weights(
+    samples: Samples, sim: EventWeights, data: EventWeights, reweighter: Any, theta: FloatArray
+) -> list[Message]:
+    """Look for data where the simulation has no events, with the weights of both at θ*.
+
+    Parameters
+    ----------
+    samples : Samples
+        Simulation and data on one level.
+    sim, data : EventWeights
+        Log-weights of both.
+    reweighter : reweighter
+        The fitted reweighter that they come from.
+    theta : ndarray of shape (p,)
+        θ*.
+
+    Returns
+    -------
+    list of Message
+        One message; empty where nothing is missing.
+    """
+    return _known(reweighter, theta) or _judge(
+        samples, sim, theta, data.log_weights(theta), sim.log_weights(theta)
+    )
+
+
+def _known(reweighter: Any, theta: FloatArray) -> list[Message]:
+    """Make the message of what was missing when the reweighter was fitted."""
+    lacking = reweighter.unsupported(theta)
+    return [_message(lacking)] if lacking else []
+
+
+def _judge(
+    samples: Samples,
+    weights: EventWeights,
+    theta: FloatArray,
+    data_score: FloatArray,
+    sim_score: FloatArray,
+) -> list[Message]:
+    """Look for data that score higher than all but a few simulated events."""
+    weight = nominal_weights(weights.log_weights(theta), samples.sim_weight)
+    if not weights.is_normalised:
+        weight /= weight.sum()
+    missing = find_missing_share(
+        data_score, sim_score, target_weight=samples.data_weight, sample_weight=weight
+    )
+    if missing is None:
+        return []
+    names = feature_labels(samples.data, samples.columns)
+    words = missing_in_words(missing, samples.data, samples.sim, names, which="the simulation")
+    return [_message(f"of the data, {words}")]
+
+
+def _message(lacking: str) -> Message:
+    return Message(f"no common support: {lacking}; {_CURE}", SupportWarning)
