@@ -215,7 +215,7 @@ class DCTRFitter(BaseEstimator):
             trained,
             Quality.of_weights(likelihood.sim_weights(found.theta)),
             exact=likelihood.sim.is_exact,
-            unsupported=unsupported_by_weights(samples, sim, data, self.reweighter_, found.theta),
+            unsupported=unsupported_by_weights(samples, sim, data, found.theta),
             n_evaluations=found.n_evaluations,
             n_events=samples.sizes(),
             method=f"DCTR, {self.solver}",

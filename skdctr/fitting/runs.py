@@ -141,7 +141,7 @@ def combine_runs(
             # The spread has the error of the weights that single runs do not know.
             if UNKNOWN_WEIGHTS in messages:
                 messages.remove(UNKNOWN_WEIGHTS)
-                del sources["generator"]
+                sources.pop("generator", None)
         elif "training" in sources:
             spread = spread + sources["training"]
         sources["training"] = spread

@@ -41,9 +41,12 @@ def unsupported_by_classifier(
     list of Message
         One message; empty where nothing is missing, or the classifiers are not kept.
     """
-    known = _known(reweighter, final.theta)
-    if known or not final.has_placements:
-        return known
+    # Behind a detector, what is missing at generator level may be smeared over.
+    lacking = reweighter.unsupported(final.theta)
+    if lacking:
+        return [_message(lacking)]
+    if not final.has_placements:
+        return []
     kept = samples.reconstructed()
     return _judge(
         kept,
@@ -56,7 +59,7 @@ def unsupported_by_classifier(
 
 
 def unsupported_by_weights(
-    samples: Samples, sim: EventWeights, data: EventWeights, reweighter: Any, theta: FloatArray
+    samples: Samples, sim: EventWeights, data: EventWeights, theta: FloatArray
 ) -> list[Message]:
     """Look for data where the simulation has no events, with the weights of both at θ*.
 
@@ -66,8 +69,6 @@ def unsupported_by_weights(
         Simulation and data on one level.
     sim, data : EventWeights
         Log-weights of both.
-    reweighter : reweighter
-        The fitted reweighter that they come from.
     theta : ndarray of shape (p,)
         θ*.
 
@@ -76,15 +77,7 @@ def unsupported_by_weights(
     list of Message
         One message; empty where nothing is missing.
     """
-    return _known(reweighter, theta) or _judge(
-        samples, sim, theta, data.log_weights(theta), sim.log_weights(theta)
-    )
-
-
-def _known(reweighter: Any, theta: FloatArray) -> list[Message]:
-    """Make the message of what was missing when the reweighter was fitted."""
-    lacking = reweighter.unsupported(theta)
-    return [_message(lacking)] if lacking else []
+    return _judge(samples, sim, theta, data.log_weights(theta), sim.log_weights(theta))
 
 
 def _judge(

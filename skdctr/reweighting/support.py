@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ __all__ = ["SupportByTheta", "measure_support"]
 # Cells of θ that are looked at one by one, at most: in fewer a part that is missing at the edge of
 # the range would be diluted, and with more there would be too few events to know its share.
 _CELLS = 8
+# Parts that a cell with a finding is divided into, with so many events at least.
+_PARTS, _LEAST_IN_PART = 4, 50
 # Events of either class that are looked at first. What is missing from these must be missing from
 # all nominal events.
 _FIRST = 100_000
@@ -32,7 +34,7 @@ IndexArray = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class SupportByTheta:
-    """What the nominal sample lacks, by cells of θ.
+    """What the nominal sample lacks, by cells of θ and parts of these.
 
     Attributes
     ----------
@@ -68,9 +70,12 @@ class _Networks:
     by_part: Sequence[Sequence[nn.Module]]
     folds: NDArray[np.signedinteger]
 
-    def log_weights(self, rows: IndexArray, thetas: Iterable[torch.Tensor]) -> list[FloatArray]:
-        """Compute log w of some events, (m,), for one θ each, (m, p), or several such lists."""
-        thetas = list(thetas)
+    def theta(self, rows: IndexArray) -> torch.Tensor:
+        """Return the scaled θ of some events, (m, p)."""
+        return self.events.theta[torch.as_tensor(rows, device=self.events.theta.device)]
+
+    def log_weights(self, rows: IndexArray, thetas: Sequence[torch.Tensor]) -> list[FloatArray]:
+        """Compute log w of some events, (m,), for each of several lists of one θ each, (m, p)."""
         result = [np.empty(len(rows)) for _ in thetas]
         device = self.events.theta.device
         for part, modules in enumerate(self.by_part):
@@ -122,17 +127,13 @@ def measure_support(
     varied = _some(np.flatnonzero(events.varied.cpu().numpy()), rng)
     every = np.flatnonzero(events.reference.cpu().numpy())
     nominal = _some(every, rng)
-    theta = events.theta[torch.as_tensor(varied, device=events.theta.device)].cpu().numpy()
-    owners = cell_owners(theta.astype(np.float64), _CELLS)
+    owners = cell_owners(networks.theta(varied).cpu().numpy().astype(np.float64), _CELLS)
     cells = [varied[owners == k] for k in range(owners.max() + 1)]
-    means = np.stack([theta[owners == k].mean(axis=0) for k in range(len(cells))])
-    found = _missing(networks, cells, nominal, range(len(cells)))
+    found = _missing(networks, cells, nominal)
     if found and len(nominal) < len(every):
         nominal = every
-        found = _missing(networks, cells, nominal, found)
-    words = [
-        describe(found[k], cell, nominal) if k in found else "" for k, cell in enumerate(cells)
-    ]
+        found = _missing(networks, cells, nominal)
+    words = {k: describe(missing, cells[k], nominal) for k, missing in found.items()}
     if found:
         worst = max(found, key=lambda k: found[k].share)
         others = f" The same holds near {len(found) - 1} other θ." if len(found) > 1 else ""
@@ -141,7 +142,12 @@ def measure_support(
             "other θ, narrow the range of θ, or give more nominal events.",
             SupportWarning,
         )
-    return SupportByTheta(means.astype(np.float64), tuple(words))
+    means, missing_at = [], []
+    for k, cell in enumerate(cells):
+        parts = _parts(networks, cell, nominal, found[k]) if k in found else [(cell, False)]
+        means += [networks.theta(rows).mean(dim=0).cpu().numpy() for rows, _ in parts]
+        missing_at += [words[k] if lacks else "" for _, lacks in parts]
+    return SupportByTheta(np.stack(means).astype(np.float64), tuple(missing_at))
 
 
 def _some(rows: IndexArray, rng: np.random.Generator) -> IndexArray:
@@ -149,28 +155,49 @@ def _some(rows: IndexArray, rng: np.random.Generator) -> IndexArray:
     return rows if len(rows) <= _FIRST else np.sort(rng.choice(rows, _FIRST, replace=False))
 
 
+def _scores(
+    networks: _Networks, cells: Sequence[IndexArray], nominal: IndexArray
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Compute log w of the events of each cell, and of nominal events paired with its θ."""
+    rng = np.random.default_rng(0)
+    paired = [networks.theta(rng.choice(cell, len(nominal))) for cell in cells]
+    for cell, log_nominal in zip(cells, networks.log_weights(nominal, paired), strict=True):
+        yield networks.log_weights(cell, [networks.theta(cell)])[0], log_nominal
+
+
 def _missing(
-    networks: _Networks, cells: Sequence[IndexArray], nominal: IndexArray, which: Iterable[int]
+    networks: _Networks, cells: Sequence[IndexArray], nominal: IndexArray
 ) -> dict[int, MissingShare]:
-    """Look for missing parts of some cells, nominal events paired with the θ of each cell."""
-    events, rng = networks.events, np.random.default_rng(0)
-    device = events.theta.device
-    chosen = list(which)
-    paired = (
-        events.theta[torch.as_tensor(rng.choice(cells[k], len(nominal)), device=device)]
-        for k in chosen
-    )
-    weight = events.weight.cpu().numpy()
+    """Look for missing parts of each cell, by its number."""
+    weight = networks.events.weight.cpu().numpy().astype(np.float64)
     found = {}
-    for k, log_nominal in zip(chosen, networks.log_weights(nominal, paired), strict=True):
-        cell = cells[k]
-        own = events.theta[torch.as_tensor(cell, device=device)]
+    for k, (own, log_nominal) in enumerate(_scores(networks, cells, nominal)):
         missing = find_missing_share(
-            networks.log_weights(cell, [own])[0],
+            own,
             log_nominal,
-            target_weight=weight[cell].astype(np.float64),
-            sample_weight=nominal_weights(log_nominal, weight[nominal].astype(np.float64)),
+            target_weight=weight[cells[k]],
+            sample_weight=nominal_weights(log_nominal, weight[nominal]),
         )
         if missing is not None:
             found[k] = missing
     return found
+
+
+def _parts(
+    networks: _Networks, cell: IndexArray, nominal: IndexArray, missing: MissingShare
+) -> list[tuple[IndexArray, bool]]:
+    """Divide a cell, and tell of each part whether it lacks what the cell as a whole lacks.
+
+    A cell may reach up to θ₀, near which nothing is missing. A part is free of the finding where
+    clearly less than half of the cell's share is missing.
+    """
+    n_parts = _PARTS if len(cell) >= _PARTS * _LEAST_IN_PART else 1
+    owners = cell_owners(networks.theta(cell).cpu().numpy().astype(np.float64), n_parts)
+    parts = [cell[owners == k] for k in range(owners.max() + 1)]
+    lacks = []
+    for own, log_nominal in _scores(networks, parts, nominal):
+        limit = np.sort(log_nominal)[-1 - missing.n_events]
+        share = float((own > limit).mean())
+        error = np.sqrt(share * (1 - share) / len(own))
+        lacks.append(share + 2 * error > missing.share / 2)
+    return list(zip(parts, lacks, strict=True))

@@ -186,6 +186,7 @@ def test_exact_weights_pass(report):
         "effective share of events",
         "largest share of one event",
         "AUC of a classifier",
+        "share with no events",
         "χ² of feature 0",
     ]
     # Mean weight, classifier and one χ² share the level.
@@ -233,7 +234,7 @@ def scaled(toy, shift):
 def _no_classifier(monkeypatch):
     """Replace the classifier test, for tests of the other checks of a report."""
     found = ClassifierTestResult(0.5, 0.01, 0.5, "normal", 8000, 8000)
-    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "compare_samples", lambda *args, **further: found)
 
 
 def mean_check(reweighter, events, target, **options):
@@ -395,7 +396,7 @@ def test_frozen_reweighter_gives_the_same(toy, exact, report):
 def test_report_reads_well(report):
     assert str(report).startswith("Closure at mu = 0.5: PASSED")
     assert "mean weight" in str(report)
-    assert repr(report) == ("ClosureReport(passed=True, theta={'mu': 0.5}, n_checks=6, failed=[])")
+    assert repr(report) == ("ClosureReport(passed=True, theta={'mu': 0.5}, n_checks=7, failed=[])")
     page = report._repr_html_()
     assert page.count("<tr") == 1 + len(report.checks)
     with pytest.raises(FrozenInstanceError):
@@ -484,7 +485,7 @@ def test_noise_of_the_weights_is_noted_where_it_explains_the_auc(
     monkeypatch, toy, exact, z, expected, noted
 ):
     found = ClassifierTestResult(0.5 + z * 0.01, 0.01, stats.norm.sf(z), "normal", 8000, 8000)
-    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "compare_samples", lambda *args, **further: found)
     monkeypatch.setattr(checks, "_expected_auc", lambda *args: expected)
     report = closure_report(exact, toy.sim_gen, toy.data_gen, 0.5, random_state=0)
     assert any(f"AUC of up to {expected:.4f}" in note for note in report.notes) is noted
@@ -494,7 +495,7 @@ def test_noise_of_the_weights_is_noted_where_it_explains_the_auc(
 def test_samples_that_are_wholly_apart_fail_with_no_note(monkeypatch, toy, exact):
     # There is no error of such an AUC.
     found = ClassifierTestResult(1.0, 0.0, 0.0, "normal", 8000, 8000)
-    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "compare_samples", lambda *args, **further: found)
     monkeypatch.setattr(checks, "_expected_auc", lambda *args: 0.51)
     report = closure_report(exact, toy.sim_gen, toy.data_gen, 0.5, random_state=0)
     assert "AUC of a classifier" in failed(report)
@@ -504,7 +505,7 @@ def test_samples_that_are_wholly_apart_fail_with_no_note(monkeypatch, toy, exact
 @pytest.mark.slow
 def test_noise_of_frozen_weights_is_known(monkeypatch, toy):
     found = ClassifierTestResult(0.502, 0.0001, 0.0, "normal", 8000, 8000)
-    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "compare_samples", lambda *args, **further: found)
     small = {"hidden_layer_sizes": (8,), "max_epochs": 2, "device": "cpu", "random_state": 0}
     reweighter = DCTRReweighter(**small).fit(toy.gen[::4], toy.theta[::4])
     expected = reweighter.expected_auc(toy.sim_gen, 0.5)
