@@ -22,8 +22,9 @@ __all__ = ["MissingShare", "find_missing_share", "missing_in_words", "nominal_we
 # weights are not learned but guessed.
 _FEW = (0, 1, 3, 10)
 # Standard errors by which the missing share must exceed what the sample's finite size explains.
-# In 780 samples of thirteen shapes with common support, among them Gaussians shifted by up to two
-# widths, the largest of all regions was 2.6; without it, it was 5 to 35.
+# Of samples of 500 to 10 000 events a class with common support, with exact weights, up to 1% are
+# above it where Gaussians are shifted by up to two widths, and none of five other shapes. Endpoints
+# and thresholds that move by a quarter have 8 to 35 from 3000 events on.
 _SIGNIFICANT = 3.5
 # Events of the target in the region, at least: with fewer their share is not known.
 _LEAST_TARGET = 10
@@ -67,7 +68,8 @@ def find_missing_share(
     of all but a few events of the sample. The share of the target there is compared with the
     weight that these few events have. The error of the difference is that of the sum of all
     weights, which is large where few events carry the weight: a tail that the sample is too small
-    for is no lack of support.
+    for is no lack of support. Where a single nominal event with a weight of thousands stands for
+    the whole part, it therefore is not found; the tail of the weights tells of that.
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ def find_missing_share(
         target_weight = np.ones(len(target_score))
     order = np.argsort(sample_score)
     total, n = float(target_weight.sum()), len(sample_score)
-    weight_error = float(np.linalg.norm(sample_weight - sample_weight.sum() / n))
+    squares = (sample_weight[order] - sample_weight.sum() / n) ** 2
     best: MissingShare | None = None
     for few in _FEW:
         if few >= n:
@@ -102,8 +104,12 @@ def find_missing_share(
         covered = float(sample_weight[order[n - few :]].sum())
         if 2 * covered > share:
             continue
-        error = float(np.hypot(weight_error, np.linalg.norm(target_weight[rows]) / total))
-        significance = (share - covered) / error
+        # The few events may be few by chance: with the weight that each of them has, share/each
+        # events are expected, whose number fluctuates by its root.
+        each = covered / max(few, 1)
+        variance = squares[: n - few].sum() + share * each
+        variance += (target_weight[rows] ** 2).sum() / total**2
+        significance = (share - covered) / float(np.sqrt(variance))
         if significance > (_SIGNIFICANT if best is None else best.significance):
             best = MissingShare(share, few, n, rows, significance)
     return best

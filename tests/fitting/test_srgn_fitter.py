@@ -395,7 +395,7 @@ def run_result(theta, **changes):
         theta=np.array([theta]),
         names=["mu"],
         covariance=np.array([[0.01]]),
-        sources=Sources(data=np.array([[0.01]])),
+        sources=changes.get("sources", Sources(data=np.array([[0.01]]))),
         auc=0.5,
         auc_error=0.01,
         n_evaluations=7,
@@ -433,7 +433,10 @@ def test_runs_left_out_say_nothing_of_the_result():
 
 def test_runs_with_weights_in_common_keep_what_these_do_not_know():
     space = ParameterSpace(("a",), np.zeros(1), np.array([-1.0]), np.array([1.0]))
-    runs = [run_result(theta, messages=[UNKNOWN_WEIGHTS]) for theta in (0.1, 0.2, 0.15)]
+    unknown = Sources(data=np.array([[0.01]]), generator=np.array([[np.nan]]))
+    runs = [
+        run_result(theta, messages=[UNKNOWN_WEIGHTS], sources=unknown) for theta in (0.1, 0.2, 0.15)
+    ]
     spread = np.var([0.1, 0.2, 0.15], ddof=1) / 3
     shared, _ = combine_runs(runs, space, trained_weights=False)
     assert shared.messages == [UNKNOWN_WEIGHTS]
