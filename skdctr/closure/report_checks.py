@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdctr._utils.typing import FloatArray
 from skdctr.closure.observables import pair_observables
 from skdctr.closure.result import Check, ClosureReport, make_report, p_value_limit
-from skdctr.closure.two_samples import ClassifierTestResult, compare_samples, probability_above
+from skdctr.closure.two_samples import ClassifierTestResult, classifier_test, probability_above
 from skdctr.events.kinds import Events, holds_sets
 from skdctr.events.validation import check_like, check_same_columns, check_sample, check_weights
 from skdctr.exceptions import ExtrapolationWarning
@@ -170,12 +170,11 @@ def closure_report(
     mean, notes = _mean_weight(before, ratio, mean_tolerance)
     rows += [mean, *_spread_checks(before, ratio, min_effective_share, max_weight_share)]
     after = before * ratio
-    classifier = compare_samples(
+    classifier = classifier_test(
         samples.target,
         samples.compared,
         weight_target=samples.target_weight,
         weight_sample=after,
-        sample_total=float(before.sum()),
         device=device,
         random_state=random_state,
     )

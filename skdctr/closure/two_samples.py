@@ -34,7 +34,7 @@ from skdctr.metrics import effective_sample_size
 from skdctr.weights.event_weights import EventWeights
 from skdctr.weights.missing_share import find_missing_share, missing_in_words
 
-__all__ = ["ClassifierTestResult", "classifier_test", "compare_samples", "probability_above"]
+__all__ = ["ClassifierTestResult", "classifier_test", "probability_above"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -170,44 +170,6 @@ def classifier_test(
     >>> bool(test.p_value < 1e-6)
     True
     """
-    return compare_samples(
-        target,
-        sample,
-        weight_target=weight_target,
-        weight_sample=weight_sample,
-        n_folds=n_folds,
-        n_permutations=n_permutations,
-        device=device,
-        random_state=random_state,
-    )
-
-
-def compare_samples(
-    target: ArrayLike,
-    sample: ArrayLike,
-    *,
-    weight_target: ArrayLike | None = None,
-    weight_sample: ArrayLike | None = None,
-    sample_total: float | None = None,
-    n_folds: int = 2,
-    n_permutations: int | None = None,
-    device: Any = "auto",
-    random_state: int | np.random.RandomState | None = None,
-) -> ClassifierTestResult:
-    """Do what `classifier_test` does, for weights whose sum is known where the samples are alike.
-
-    Parameters
-    ----------
-    sample_total : float, default=None
-        The sum that `weight_sample` should have, which tells what is missing also where hardly any
-        weight is left; None stands for the sum that it has.
-    target, sample, weight_target, weight_sample, n_folds, n_permutations, device, random_state
-        As in `classifier_test`.
-
-    Returns
-    -------
-    ClassifierTestResult
-    """
     check_count("n_folds", n_folds, least=2)
     target_events, sample_events = _check_events(target, sample, n_folds)
     weights = (
@@ -240,9 +202,7 @@ def compare_samples(
         p_value = (1 + n_as_large) / (1 + n_permutations)
     n_target, n_sample = (effective_sample_size(weight) for weight in weights)
     names = feature_labels(target_events, column_labels(target))
-    total = weights[1].sum() if sample_total is None else sample_total
-    scaled = weights[0], weights[1] / total
-    missing = _missing(evaluation, target_events, sample_events, scaled, names)
+    missing = _missing(evaluation, target_events, sample_events, weights[0], names)
     return ClassifierTestResult(auc, error, p_value, method, n_target, n_sample, *missing)
 
 
@@ -250,17 +210,15 @@ def _missing(
     evaluation: Evaluation,
     target: Events,
     sample: Events,
-    weights: tuple[FloatArray, FloatArray],
+    target_weight: FloatArray,
     names: Sequence[str],
 ) -> tuple[float, str]:
     """Find the share of the target where the sample has no events, and tell it in words."""
-    target_weight, sample_weight = weights
     missing = find_missing_share(
         evaluation.data_placement.astype(np.float64),
         # The rank that an event of the sample would have among the target.
         1.0 - evaluation.sim_placement.astype(np.float64),
-        target_weight=target_weight,
-        sample_weight=sample_weight,
+        target_weight,
     )
     if missing is None:
         return 0.0, ""

@@ -13,7 +13,7 @@ from skdctr.exceptions import SupportWarning
 from skdctr.fitting.samples import Samples
 from skdctr.results.messages import Message
 from skdctr.weights.event_weights import EventWeights
-from skdctr.weights.missing_share import find_missing_share, missing_in_words, nominal_weights
+from skdctr.weights.missing_share import find_missing_share, missing_in_words
 
 __all__ = ["unsupported_by_classifier", "unsupported_by_weights"]
 
@@ -21,7 +21,7 @@ _CURE = "simulate at a θ₀ whose events cover the data, or more events"
 
 
 def unsupported_by_classifier(
-    samples: Samples, weights: EventWeights, reweighter: Any, final: Evaluation
+    samples: Samples, reweighter: Any, final: Evaluation
 ) -> list[Message]:
     """Look for data where the simulation has no events, with the classifiers of θ*.
 
@@ -29,10 +29,8 @@ def unsupported_by_classifier(
     ----------
     samples : Samples
         Simulation and data.
-    weights : EventWeights
-        Log-weights of all simulated events.
     reweighter : reweighter
-        The fitted reweighter that they come from.
+        The fitted reweighter that the weights come from.
     final : Evaluation
         The evaluation at θ*.
 
@@ -47,11 +45,8 @@ def unsupported_by_classifier(
         return [_message(lacking)]
     if not final.has_placements:
         return []
-    kept = samples.reconstructed()
     return _judge(
-        kept,
-        samples.bound(weights),
-        final.theta,
+        samples.reconstructed(),
         final.data_placement.astype(np.float64),
         # The rank that a simulated event would have among the data.
         1.0 - final.sim_placement.astype(np.float64),
@@ -77,23 +72,12 @@ def unsupported_by_weights(
     list of Message
         One message; empty where nothing is missing.
     """
-    return _judge(samples, sim, theta, data.log_weights(theta), sim.log_weights(theta))
+    return _judge(samples, data.log_weights(theta), sim.log_weights(theta))
 
 
-def _judge(
-    samples: Samples,
-    weights: EventWeights,
-    theta: FloatArray,
-    data_score: FloatArray,
-    sim_score: FloatArray,
-) -> list[Message]:
+def _judge(samples: Samples, data_score: FloatArray, sim_score: FloatArray) -> list[Message]:
     """Look for data that score higher than all but a few simulated events."""
-    weight = nominal_weights(weights.log_weights(theta), samples.sim_weight)
-    if not weights.is_normalised:
-        weight /= weight.sum()
-    missing = find_missing_share(
-        data_score, sim_score, target_weight=samples.data_weight, sample_weight=weight
-    )
+    missing = find_missing_share(data_score, sim_score, samples.data_weight)
     if missing is None:
         return []
     names = feature_labels(samples.data, samples.columns)

@@ -16,7 +16,7 @@ from skdctr.exceptions import SupportWarning
 from skdctr.parameters.cells import cell_owners
 from skdctr.reweighting.classes import ReweightingEvents
 from skdctr.weights.bound_network import bind_network
-from skdctr.weights.missing_share import MissingShare, find_missing_share, nominal_weights
+from skdctr.weights.missing_share import MissingShare, find_missing_share
 
 __all__ = ["SupportByTheta", "measure_support"]
 
@@ -28,6 +28,10 @@ _PARTS, _LEAST_IN_PART = 4, 50
 # Events of either class that are looked at first. What is missing from these must be missing from
 # all nominal events.
 _FIRST = 100_000
+
+# Log-weight in a missing part, at least: a network that gives it hardly more than 1 has not learned
+# what lies there, and its ranks mean nothing.
+_LEARNED = 0.1
 
 IndexArray = NDArray[np.intp]
 
@@ -172,13 +176,8 @@ def _missing(
     weight = networks.events.weight.cpu().numpy().astype(np.float64)
     found = {}
     for k, (own, log_nominal) in enumerate(_scores(networks, cells, nominal)):
-        missing = find_missing_share(
-            own,
-            log_nominal,
-            target_weight=weight[cells[k]],
-            sample_weight=nominal_weights(log_nominal, weight[nominal]),
-        )
-        if missing is not None:
+        missing = find_missing_share(own, log_nominal, weight[cells[k]])
+        if missing is not None and np.median(own[missing.rows]) > _LEARNED:
             found[k] = missing
     return found
 

@@ -28,14 +28,10 @@ class EventWeights(ABC):
         Parts of the cross-fit that the weights come from; 1 where there is none.
     is_exact : bool
         Whether the weights are those of a formula, which no generator sample could improve.
-    is_normalised : bool
-        Whether they are known to have a mean of 1 over events at θ₀, as those of a classifier
-        have; a common factor in the weights of a formula is none of our business.
     """
 
     n_folds: int = 1
     is_exact: bool = False
-    is_normalised: bool = False
 
     @abstractmethod
     def log_weights(self, theta: FloatArray) -> FloatArray:

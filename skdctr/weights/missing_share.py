@@ -16,20 +16,19 @@ from skdctr._utils.typing import FloatArray
 from skdctr.events.kinds import Events
 from skdctr.events.region import region_in_words
 
-__all__ = ["MissingShare", "find_missing_share", "missing_in_words", "nominal_weights"]
+__all__ = ["MissingShare", "find_missing_share", "missing_in_words"]
 
-# Numbers of events of the sample, those of the highest scores, that are as good as none: their
-# weights are not learned but guessed.
-_FEW = (0, 1, 3, 10)
-# Standard errors by which the missing share must exceed what the sample's finite size explains.
-# Of samples of 500 to 10 000 events a class with common support, with exact weights, up to 1% are
-# above it where Gaussians are shifted by up to two widths, and none of five other shapes. Endpoints
-# and thresholds that move by a quarter have 8 to 35 from 3000 events on.
+# Numbers of events of the sample, those of the highest scores, that are next to none.
+_FEW = (1, 3, 10)
+# Standard errors by which the share must exceed what the tail of the sample explains. Of samples of
+# 500 to 5000 events a class with common support, ranked by exact weights, up to 2% are above it
+# where Gaussians are shifted by up to two widths, and up to 1% of five other shapes. Endpoints and
+# thresholds that move by a quarter, and signals that the sample lacks, have 5 to 20.
 _SIGNIFICANT = 3.5
+# Share of the target that may not lie where the sample has a single event, however its tail falls.
+_MOST = 0.5
 # Events of the target in the region, at least: with fewer their share is not known.
 _LEAST_TARGET = 10
-# Logarithm of the largest weight that is told from infinity.
-_LARGEST_LOG_WEIGHT = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class MissingShare:
     rows : ndarray of bool of shape (n_target,)
         The events of the target that lie there.
     significance : float
-        What of the share the sample's weights do not make up for, in standard errors.
+        What the tail of the sample does not explain of the share, in standard errors.
     """
 
     share: float
@@ -58,18 +57,16 @@ class MissingShare:
 def find_missing_share(
     target_score: FloatArray,
     sample_score: FloatArray,
-    *,
     target_weight: FloatArray | None = None,
-    sample_weight: FloatArray,
 ) -> MissingShare | None:
-    """Look for a part of the target that the weighted sample does not have.
+    """Look for a part of the target that the sample does not have.
 
     The part is where a score that tells the target from the sample, such as log w, exceeds those
-    of all but a few events of the sample. The share of the target there is compared with the
-    weight that these few events have. The error of the difference is that of the sum of all
-    weights, which is large where few events carry the weight: a tail that the sample is too small
-    for is no lack of support. Where a single nominal event with a weight of thousands stands for
-    the whole part, it therefore is not found; the tail of the weights tells of that.
+    of all but a few events of the sample. Only ranks count, so that a network which has hardly
+    learned how large the weights are is good enough. The share S of the target above k events of
+    the sample is a power of k in the tails of most distributions; the shares between k and 10 k
+    and between 10 k and 100 k events tell which, and so how much to expect above k. What exceeds
+    this by more than chance is missing.
 
     Parameters
     ----------
@@ -78,10 +75,7 @@ def find_missing_share(
     sample_score : ndarray of shape (n_sample,)
         Score of the events of the sample.
     target_weight : ndarray of shape (n_target,), default=None
-        Event weights of the target; None stands for ones.
-    sample_weight : ndarray of shape (n_sample,)
-        Weights that should turn the sample into the target, on a scale on which those of a sample
-        that does have a sum of 1.
+        Event weights of the target, of positive sum; None stands for ones.
 
     Returns
     -------
@@ -90,46 +84,45 @@ def find_missing_share(
     """
     if target_weight is None:
         target_weight = np.ones(len(target_score))
-    order = np.argsort(sample_score)
-    total, n = float(target_weight.sum()), len(sample_score)
-    squares = (sample_weight[order] - sample_weight.sum() / n) ** 2
+    n = len(sample_score)
+    target_rank, sample_rank = _ranks(target_score, sample_score)
+    ordered, total = np.sort(sample_rank)[::-1], float(target_weight.sum())
+
+    def rows_above(k: int) -> NDArray[np.bool_]:
+        """Mark the target above all but k events of the sample."""
+        return target_rank > ordered[k] if k < n else np.ones(len(target_rank), dtype=bool)
+
     best: MissingShare | None = None
     for few in _FEW:
-        if few >= n:
-            break
-        rows = target_score > sample_score[order[n - 1 - few]]
-        if rows.sum() < _LEAST_TARGET:
+        rows = rows_above(few)
+        if few >= n or rows.sum() < _LEAST_TARGET:
             continue
-        share = float(target_weight[rows].sum()) / total
-        covered = float(sample_weight[order[n - few :]].sum())
-        if 2 * covered > share:
+        numbers = np.array([few, min(10 * few, n), min(100 * few, n), n])
+        shares = np.array([target_weight[rows_above(k)].sum() / total for k in numbers])
+        share = float(shares[0])
+        between, counts = np.diff(shares).clip(min=0.0), np.diff(numbers)
+        near, far = between[:2]
+        expected = near**2 / (far - near) if far > near else np.inf
+        if few == _FEW[0] and share > _MOST:
+            expected = 0.0
+        if 2 * expected > share:
             continue
-        # The few events may be few by chance: with the weight that each of them has, share/each
-        # events are expected, whose number fluctuates by its root.
-        each = covered / max(few, 1)
-        variance = squares[: n - few].sum() + share * each
-        variance += (target_weight[rows] ** 2).sum() / total**2
-        significance = (share - covered) / float(np.sqrt(variance))
+        # The variances of the sum of weights over all other events, of the number of events where
+        # few are expected, and of the share.
+        variance = max(float((between**2 / np.maximum(counts, 1)).sum()) - 1 / n, 0.0)
+        variance += share * expected / few
+        variance += float((target_weight[rows] ** 2).sum()) / total**2
+        significance = (share - expected) / np.sqrt(variance)
         if significance > (_SIGNIFICANT if best is None else best.significance):
-            best = MissingShare(share, few, n, rows, significance)
+            best = MissingShare(share, few, n, rows, float(significance))
     return best
 
 
-def nominal_weights(log_weights: FloatArray, event_weight: FloatArray) -> FloatArray:
-    """Compute weights on a scale on which those of a density ratio have a sum of 1.
-
-    Parameters
-    ----------
-    log_weights, event_weight : ndarray of shape (n,)
-        Logarithm of the density ratio, and event weights before any reweighting.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-    """
-    ratio = np.exp(np.minimum(log_weights, _LARGEST_LOG_WEIGHT))
-    weights: FloatArray = event_weight / event_weight.sum() * ratio
-    return weights
+def _ranks(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Rank two lists of scores together, those that are equal at random."""
+    _, whole = np.unique(np.concatenate([first, second]), return_inverse=True)
+    ranks = whole + np.random.default_rng(0).random(len(whole))
+    return ranks[: len(first)], ranks[len(first) :]
 
 
 def missing_in_words(
@@ -154,9 +147,9 @@ def missing_in_words(
         The second half of a sentence, after what the target is called.
     """
     region = region_in_words(target[np.flatnonzero(missing.rows)], sample, names)
-    count = f"{missing.n_events} of {missing.n_sample}" if missing.n_events else "no"
     percent = 100 * missing.share
     return (
-        f"{percent:.{0 if percent >= 10 else 1}f}% lie where {which} has {count} events"
+        f"{percent:.{0 if percent >= 10 else 1}f}% lie where {which} has next to no events "
+        f"({missing.n_events} of {missing.n_sample})"
         f"{f', mostly with {region}' if region else ''}, so that no weights can make up for them"
     )

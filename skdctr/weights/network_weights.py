@@ -41,8 +41,6 @@ class NetworkWeights(EventWeights):
         Parts of the cross-fit.
     """
 
-    is_normalised = True
-
     def __init__(
         self,
         networks: Sequence[BoundNetwork],

@@ -172,6 +172,21 @@ def test_classifier_test_refuses_swapped_columns():
         classifier_test(frame, frame[["b", "a"]])
 
 
+def test_where_the_sample_has_no_events_is_told(rng):
+    """A uniform feature whose end has moved: a fifth of the target lies above 1."""
+    sample, target = rng.normal(size=(2, 3000, 2))
+    sample[:, 1], target[:, 1] = rng.random(3000), 1.25 * rng.random(3000)
+    names = ["pt", "mass"]
+    test = classifier_test(
+        pd.DataFrame(target, columns=names), pd.DataFrame(sample, columns=names), random_state=0
+    )
+    # The classifier knows the end to about a hundredth.
+    assert test.missing_share == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / 3000) + 0.01)
+    assert "the sample has next to no events" in test.missing
+    assert "mostly with mass in [1" in test.missing
+    assert test.missing in repr(test)
+
+
 # --- closure report -------------------------------------------------------------------------
 
 
@@ -192,6 +207,27 @@ def test_exact_weights_pass(report):
     # Mean weight, classifier and one χ² share the level.
     assert report.p_value_limit == pytest.approx(0.001 / 3)
     assert not report.notes
+
+
+@pytest.mark.parametrize("level", ["generator", "reconstructed"])
+def test_target_where_nominal_has_no_events_fails_and_is_told(rng, level):
+    """A signal of 30% that the nominal sample lacks, with the weights that are right elsewhere."""
+    nominal, target = rng.normal(size=(2, 3000, 1))
+    target[:900] -= 8
+
+    def log_weight(X, theta):
+        return np.full(len(X), np.log(0.7))
+
+    reweighter = AnalyticReweighter(log_weight, {"f": 0.0}).fit(nominal)
+    reco = None if level == "generator" else nominal + rng.normal(scale=0.3, size=(3000, 1))
+    report = closure_report(reweighter, nominal, target, 0.3, nominal_reco=reco, random_state=0)
+    assert "share with no events" in failed(report)
+    share = report.checks.set_index("name")["value"]["share with no events"]
+    # The classifier of each half ranks a few events of the signal below its last nominal event.
+    assert share == pytest.approx(0.3, abs=0.03)
+    note = next(note for note in report.notes if note.startswith("no common support"))
+    assert "the nominal sample has next to no events" in note
+    assert "mostly with feature 0 in [-9" in note
 
 
 @pytest.mark.slow
@@ -234,7 +270,7 @@ def scaled(toy, shift):
 def _no_classifier(monkeypatch):
     """Replace the classifier test, for tests of the other checks of a report."""
     found = ClassifierTestResult(0.5, 0.01, 0.5, "normal", 8000, 8000)
-    monkeypatch.setattr(checks, "compare_samples", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
 
 
 def mean_check(reweighter, events, target, **options):
@@ -485,7 +521,7 @@ def test_noise_of_the_weights_is_noted_where_it_explains_the_auc(
     monkeypatch, toy, exact, z, expected, noted
 ):
     found = ClassifierTestResult(0.5 + z * 0.01, 0.01, stats.norm.sf(z), "normal", 8000, 8000)
-    monkeypatch.setattr(checks, "compare_samples", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
     monkeypatch.setattr(checks, "_expected_auc", lambda *args: expected)
     report = closure_report(exact, toy.sim_gen, toy.data_gen, 0.5, random_state=0)
     assert any(f"AUC of up to {expected:.4f}" in note for note in report.notes) is noted
@@ -495,7 +531,7 @@ def test_noise_of_the_weights_is_noted_where_it_explains_the_auc(
 def test_samples_that_are_wholly_apart_fail_with_no_note(monkeypatch, toy, exact):
     # There is no error of such an AUC.
     found = ClassifierTestResult(1.0, 0.0, 0.0, "normal", 8000, 8000)
-    monkeypatch.setattr(checks, "compare_samples", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
     monkeypatch.setattr(checks, "_expected_auc", lambda *args: 0.51)
     report = closure_report(exact, toy.sim_gen, toy.data_gen, 0.5, random_state=0)
     assert "AUC of a classifier" in failed(report)
@@ -505,7 +541,7 @@ def test_samples_that_are_wholly_apart_fail_with_no_note(monkeypatch, toy, exact
 @pytest.mark.slow
 def test_noise_of_frozen_weights_is_known(monkeypatch, toy):
     found = ClassifierTestResult(0.502, 0.0001, 0.0, "normal", 8000, 8000)
-    monkeypatch.setattr(checks, "compare_samples", lambda *args, **further: found)
+    monkeypatch.setattr(checks, "classifier_test", lambda *args, **further: found)
     small = {"hidden_layer_sizes": (8,), "max_epochs": 2, "device": "cpu", "random_state": 0}
     reweighter = DCTRReweighter(**small).fit(toy.gen[::4], toy.theta[::4])
     expected = reweighter.expected_auc(toy.sim_gen, 0.5)
