@@ -35,6 +35,7 @@ from skdctr.reweighting.classes import (
 )
 from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, same_theta
 from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
+from skdctr.reweighting.signed import positive_weights
 from skdctr.reweighting.training import network_builds, part_seeds, train_members
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
@@ -370,6 +371,16 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self._range = support_of(seen)
         self._against_mixture = mixture
         self.folds_ = assign_folds(X, self.n_folds)
+        weight, sums = positive_weights(
+            X,
+            theta,
+            weight,
+            varied=varied,
+            reference=reference,
+            folds=self.folds_,
+            names=names,
+            feature_names=getattr(self, "feature_names_in_", None),
+        )
         # The sums by which a fit recognises events that the networks of each part were dealt.
         self._seen_sums = np.empty(0) if self.folds_ is None else event_sums(X)
         self._pool = representative_theta(theta[varied], weight[varied])
@@ -381,6 +392,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             else to_tensor(weight, device),
             varied=torch.as_tensor(varied, device=device),
             reference=torch.as_tensor(reference, device=device),
+            sums=sums,
         )
         return events, to_tensor(self._parameters(nominal[None]), device)
 

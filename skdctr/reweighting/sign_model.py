@@ -1,0 +1,222 @@
+"""A classifier of the sign of event weights, and the mean weight that follows from it.
+
+The penalised logistic regression reproduces, but for its penalty, the signed sums of all functions
+that its columns span: splines of each feature and parameter, and products of two. What these do not
+describe is left to trees, whose log-odds for events that they have not seen are one more column.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import QuantileTransformer, SplineTransformer, StandardScaler
+
+from skdctr._utils.typing import FloatArray
+from skdctr.events.chunks import row_chunks
+
+__all__ = ["MeanSign", "mean_sign"]
+
+# Events of either sign without which only the mean over all events is learned.
+_LEAST_OF_A_SIGN = 10
+# Parts of the cross-validation.
+_N_FOLDS = 5
+# Knots of the splines of a column, and the normal scores that they end at.
+_N_KNOTS, _LARGEST_SCORE = 6, 3.0
+# Quantiles that stand for a column, and the number of features beyond which no products of two of
+# them are taken, as these would be too many.
+_N_QUANTILES, _MOST_PAIRED = 1000, 12
+# Inverse strengths of the penalty that cross-validation chooses from; columns have variance 1.
+_INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+# Signs are noisy, so that trees have few leaves of many events.
+_TREES: dict[str, Any] = {
+    "max_leaf_nodes": 15,
+    "min_samples_leaf": 50,
+    "early_stopping": True,
+    "validation_fraction": 0.2,
+    "random_state": 0,
+}
+# Rows that are learned from, at the most, which bounds memory and time.
+_MOST_ROWS = 500_000
+
+
+class MeanSign(NamedTuple):
+    """The mean weight at each event, in units of the mean size of weights there.
+
+    Attributes
+    ----------
+    value : ndarray of shape (n,)
+        E[w|x]/E[|w||x], between -1 and 1.
+    unseen : ndarray of shape (n,)
+        The same by classifiers that have not seen the event.
+    """
+
+    value: FloatArray
+    unseen: FloatArray
+
+
+def mean_sign(x: FloatArray, theta: FloatArray, weight: FloatArray) -> MeanSign:
+    """Learn E[w|x, θ]/E[|w||x, θ] = 2 p₊ - 1, with p₊ the share of weight that is positive.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, f)
+        Numbers that describe the events; NaN where there is no value.
+    theta : ndarray of shape (n, p)
+        Parameters that the mean depends on as well; p may be 0.
+    weight : ndarray of shape (n,)
+        Event weights, none of them zero.
+
+    Returns
+    -------
+    MeanSign
+    """
+    positive, size = weight > 0, np.abs(weight)
+    if min(positive.sum(), (~positive).sum()) < _LEAST_OF_A_SIGN:
+        constant = np.full(len(weight), weight.sum() / size.sum())
+        return MeanSign(constant, constant)
+    n, table = len(weight), np.concatenate([x, theta], axis=1)
+    if n <= _MOST_ROWS:
+        log_odds, unseen, _ = _learn(table, x.shape[1], positive, size)
+        return MeanSign(np.tanh(log_odds / 2), np.tanh(unseen / 2))
+    chosen = np.random.default_rng(0).permutation(n)[:_MOST_ROWS]
+    some, some_unseen, predict = _learn(table[chosen], x.shape[1], positive[chosen], size[chosen])
+    log_odds = np.concatenate([predict(part) for _, part in row_chunks(table)])
+    unseen = log_odds.copy()
+    log_odds[chosen], unseen[chosen] = some, some_unseen
+    return MeanSign(np.tanh(log_odds / 2), np.tanh(unseen / 2))
+
+
+def _learn(
+    table: FloatArray, n_features: int, positive: NDArray[np.bool_], size: FloatArray
+) -> tuple[FloatArray, FloatArray, Any]:
+    """Train the classifier.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n, f + p)
+        Features and parameters.
+    n_features : int
+        Number of features, f.
+    positive, size : ndarray of shape (n,)
+        Sign and size of the weights.
+
+    Returns
+    -------
+    log_odds, unseen : ndarray of shape (n,)
+        Logarithm of p₊/(1 - p₊), and the same by classifiers that have not seen the event.
+    predict : callable
+        Maps further rows to their log-odds.
+    """
+    size = size / size.mean()
+    splitter = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=0)
+    folds = list(splitter.split(table, positive))
+    trees, by_trees = _cross_fit(
+        HistGradientBoostingClassifier(**_TREES), table, positive, size, folds
+    )
+    basis = _Basis(table, n_features)
+    columns = np.column_stack([basis(table), by_trees])
+    scaler = StandardScaler(copy=False)
+    columns = scaler.fit_transform(columns)
+    least, unseen, best = np.inf, by_trees, _INVERSE_PENALTIES[0]
+    for inverse_penalty in _INVERSE_PENALTIES:
+        _, log_odds = _cross_fit(_regression(inverse_penalty), columns, positive, size, folds)
+        loss = size @ np.logaddexp(0.0, np.where(positive, -log_odds, log_odds))
+        if loss < least:
+            least, unseen, best = loss, log_odds, inverse_penalty
+    regression = _regression(best).fit(columns, positive, size)
+
+    def predict(rows: FloatArray) -> FloatArray:
+        mean = np.mean([model.decision_function(rows) for model in trees], axis=0)
+        further = scaler.transform(np.column_stack([basis(rows), mean]))
+        log_odds: FloatArray = regression.decision_function(further)
+        return log_odds
+
+    return regression.decision_function(columns), unseen, predict
+
+
+def _regression(inverse_penalty: float) -> LogisticRegression:
+    return LogisticRegression(C=inverse_penalty, solver="newton-cholesky")
+
+
+def _cross_fit(
+    model: Any,
+    columns: FloatArray,
+    positive: NDArray[np.bool_],
+    size: FloatArray,
+    folds: list[tuple[NDArray[Any], NDArray[Any]]],
+) -> tuple[list[Any], FloatArray]:
+    """Train a classifier without each fold, and return all of them and the log-odds of each event.
+
+    Parameters
+    ----------
+    model : classifier of scikit-learn
+        The classifier, whose clones are trained.
+    columns : ndarray of shape (n, k)
+        What it learns from.
+    positive, size : ndarray of shape (n,)
+        Sign and size of the weights.
+    folds : list of pair of ndarray of int
+        Rows to train on, and rows to predict, by fold.
+    """
+    models, log_odds = [], np.empty(len(columns))
+    for train, test in folds:
+        models.append(clone(model).fit(columns[train], positive[train], size[train]))
+        log_odds[test] = models[-1].decision_function(columns[test])
+    return models, log_odds
+
+
+class _Basis:
+    """Splines of the normal scores of features and parameters, and products of these.
+
+    Scores are those of a normal distribution by rank, so that neither units nor outliers nor heavy
+    tails count. Splines of features are multiplied by the parameters as well.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n, f + p)
+        Features and parameters.
+    n_features : int
+        Number of features, f.
+    """
+
+    def __init__(self, table: FloatArray, n_features: int) -> None:
+        self._n_features = n_features
+        self._scores = QuantileTransformer(
+            n_quantiles=min(_N_QUANTILES, len(table)), output_distribution="normal", subsample=None
+        ).fit(table)
+        self._missing = np.isnan(table).any(axis=0)
+        self._splines = [_splines(column) for column in self._scored(table).T]
+
+    def _scored(self, table: FloatArray) -> FloatArray:
+        scores = self._scores.transform(table)
+        # A missing value has the median's score, and a column that tells it from one.
+        return np.nan_to_num(scores.clip(-_LARGEST_SCORE, _LARGEST_SCORE), copy=False)
+
+    def __call__(self, table: FloatArray) -> FloatArray:
+        """Return the functions of rows, (n, k)."""
+        scores, f = self._scored(table), self._n_features
+        functions = [
+            spline.transform(column[:, None])
+            for spline, column in zip(self._splines, scores.T, strict=True)
+        ]
+        functions += [part * theta[:, None] for theta in scores.T[f:] for part in functions[:f]]
+        functions.append(np.isnan(table[:, self._missing]).astype(np.float64))
+        if f <= _MOST_PAIRED:
+            functions += [scores[:, [k]] * scores[:, k + 1 : f] for k in range(f - 1)]
+        return np.concatenate(functions, axis=1)
+
+
+def _splines(scores: FloatArray) -> SplineTransformer:
+    """Make the splines of a column of n scores, with knots at its quantiles as far as these differ."""
+    knots = np.unique(np.quantile(scores, np.linspace(0.0, 1.0, _N_KNOTS)))
+    if len(knots) == 1:
+        knots = np.array([knots[0], knots[0] + 1.0])
+    return SplineTransformer(knots=knots[:, None], include_bias=False, extrapolation="linear").fit(
+        scores[:, None]
+    )
