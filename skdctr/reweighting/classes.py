@@ -17,7 +17,7 @@ from skdctr.events.tensors import EventTensors
 from skdctr.exceptions import LowEffectiveSampleSizeWarning
 from skdctr.metrics import effective_sample_size
 from skdctr.reweighting.couplings.theta_choices import ChoiceSample
-from skdctr.reweighting.signed import SignedSums
+from skdctr.reweighting.signed import UNSIGNED, SignedSums
 from skdctr.training.batches import EventDataset
 from skdctr.training.folds import make_folds
 from skdctr.training.options import TrainingOptions
@@ -75,7 +75,7 @@ class ReweightingEvents:
     weight: torch.Tensor
     varied: torch.Tensor
     reference: torch.Tensor
-    sums: SignedSums = SignedSums()
+    sums: SignedSums = UNSIGNED
 
     def only(self, keep: torch.Tensor) -> ReweightingEvents:
         """Return the classes without the events that a mask, (n,), does not keep, with no copy."""

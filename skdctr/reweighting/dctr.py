@@ -236,8 +236,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             class. Where they are less than 5% of the whole, all events train against the mixture
             of all θ instead. Two distinct rows are the discrete case, whatever their shares.
         sample_weight : array-like of shape (n,), default=None
-            Event weights. Negative ones count as signed as long as the sums stay positive, those
-            of weight zero as absent. The scale of each class's weights does not matter.
+            Event weights. Negative ones count as signed, those of weight zero as absent. The sum
+            over each class has to be positive; where the density is not, the weights are bounded
+            and mean nothing. The scale of each class's weights does not matter.
 
         Returns
         -------
@@ -256,6 +257,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             most frequent one, of two rows more than a tenth as frequent, or none makes up 5%.
         LowEffectiveSampleSizeWarning
             If `sample_weight` lets few events of a class decide.
+        NegativeDensityWarning
+            If negative weights outweigh or cancel the positive ones in a region.
         """
         with all_or_nothing(self):
             self._validate_params()

@@ -7,11 +7,13 @@ describe is left to trees, whose log-odds for events that they have not seen are
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import log_ndtr, ndtr, ndtri
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -57,12 +59,26 @@ class MeanSign(NamedTuple):
     ----------
     value : ndarray of shape (n,)
         E[w|x]/E[|w||x], between -1 and 1.
+    error : ndarray of shape (n,)
+        Standard error of the value.
     unseen : ndarray of shape (n,)
-        The same by classifiers that have not seen the event.
+        The value by classifiers that have not seen the event.
     """
 
     value: FloatArray
+    error: FloatArray
     unseen: FloatArray
+
+    def positive(self, least: float) -> FloatArray:
+        """Return the expected value where it is known to be positive, (n,), if not below `least`.
+
+        It is the mean of a normal distribution about the value without its negative part. By more
+        than two errors it is the value itself; one that is negative by chance becomes a part of its
+        error, so that its logarithm is no larger than the events justify.
+        """
+        distance = (self.value / self.error).clip(-30.0)
+        beyond = np.exp(-(distance**2) / 2 - 0.5 * math.log(2 * math.pi) - log_ndtr(distance))
+        return np.maximum(self.value + self.error * beyond, least)
 
 
 def mean_sign(x: FloatArray, theta: FloatArray, weight: FloatArray) -> MeanSign:
@@ -83,24 +99,26 @@ def mean_sign(x: FloatArray, theta: FloatArray, weight: FloatArray) -> MeanSign:
     """
     positive, size = weight > 0, np.abs(weight)
     if min(positive.sum(), (~positive).sum()) < _LEAST_OF_A_SIGN:
-        constant = np.full(len(weight), weight.sum() / size.sum())
-        return MeanSign(constant, constant)
+        share = weight.sum() / size.sum()
+        error = math.sqrt((1 - share**2) * np.square(size).sum()) / size.sum()
+        return MeanSign(*(np.full(len(weight), value) for value in (share, error, share)))
     n, table = len(weight), np.concatenate([x, theta], axis=1)
     if n <= _MOST_ROWS:
-        log_odds, unseen, _ = _learn(table, x.shape[1], positive, size)
-        return MeanSign(np.tanh(log_odds / 2), np.tanh(unseen / 2))
+        return _learn(table, x.shape[1], positive, size)[0]
     chosen = np.random.default_rng(0).permutation(n)[:_MOST_ROWS]
-    some, some_unseen, predict = _learn(table[chosen], x.shape[1], positive[chosen], size[chosen])
-    log_odds = np.concatenate([predict(part) for _, part in row_chunks(table)])
-    unseen = log_odds.copy()
-    log_odds[chosen], unseen[chosen] = some, some_unseen
-    return MeanSign(np.tanh(log_odds / 2), np.tanh(unseen / 2))
+    some, classifier = _learn(table[chosen], x.shape[1], positive[chosen], size[chosen])
+    parts = [classifier.mean_sign(classifier.columns(part)) for _, part in row_chunks(table)]
+    value, error = (np.concatenate(each) for each in zip(*parts, strict=True))
+    every = MeanSign(value, error, value.copy())
+    for learned, of_some in zip(every, some, strict=True):
+        learned[chosen] = of_some
+    return every
 
 
 def _learn(
     table: FloatArray, n_features: int, positive: NDArray[np.bool_], size: FloatArray
-) -> tuple[FloatArray, FloatArray, Any]:
-    """Train the classifier.
+) -> tuple[MeanSign, _SignClassifier]:
+    """Train the classifier, and apply it to the rows that it was trained on.
 
     Parameters
     ----------
@@ -110,13 +128,6 @@ def _learn(
         Number of features, f.
     positive, size : ndarray of shape (n,)
         Sign and size of the weights.
-
-    Returns
-    -------
-    log_odds, unseen : ndarray of shape (n,)
-        Logarithm of p₊/(1 - p₊), and the same by classifiers that have not seen the event.
-    predict : callable
-        Maps further rows to their log-odds.
     """
     size = size / size.mean()
     splitter = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=0)
@@ -125,9 +136,8 @@ def _learn(
         HistGradientBoostingClassifier(**_TREES), table, positive, size, folds
     )
     basis = _Basis(table, n_features)
-    columns = np.column_stack([basis(table), by_trees])
     scaler = StandardScaler(copy=False)
-    columns = scaler.fit_transform(columns)
+    columns = scaler.fit_transform(np.column_stack([basis(table), by_trees]))
     best, losses, unseen = _INVERSE_PENALTIES[0], np.full(len(size), np.inf), by_trees
     for inverse_penalty in _INVERSE_PENALTIES:
         _, log_odds = _cross_fit(_regression(inverse_penalty), columns, positive, size, folds)
@@ -135,14 +145,68 @@ def _learn(
         if inverse_penalty == best or _excess(losses - tried) > _BETTER_AT:
             best, losses, unseen = inverse_penalty, tried, log_odds
     regression = _regression(best).fit(columns, positive, size)
+    covariance = _covariance(regression, columns, positive, size)
+    classifier = _SignClassifier(trees, basis, scaler, regression, covariance)
+    return MeanSign(*classifier.mean_sign(columns), np.tanh(unseen / 2)), classifier
 
-    def predict(rows: FloatArray) -> FloatArray:
-        mean = np.mean([model.decision_function(rows) for model in trees], axis=0)
-        further = scaler.transform(np.column_stack([basis(rows), mean]))
-        log_odds: FloatArray = regression.decision_function(further)
-        return log_odds
 
-    return regression.decision_function(columns), unseen, predict
+@dataclass(frozen=True)
+class _SignClassifier:
+    """The trained classifier of signs.
+
+    Attributes
+    ----------
+    trees : list of classifier
+        Those of the cross-fit, whose mean log-odds new rows have.
+    basis : _Basis
+        Splines and products.
+    scaler : StandardScaler
+        Gives the columns of both variance 1.
+    regression : LogisticRegression
+        Regression of the sign on these columns.
+    covariance : ndarray of shape (k + 1, k + 1)
+        Covariance of its constant and coefficients.
+    """
+
+    trees: list[Any]
+    basis: _Basis
+    scaler: StandardScaler
+    regression: LogisticRegression
+    covariance: FloatArray
+
+    def columns(self, table: FloatArray) -> FloatArray:
+        """Return what the regression takes of new rows, (n, k)."""
+        mean = np.mean([model.decision_function(table) for model in self.trees], axis=0)
+        columns: FloatArray = self.scaler.transform(np.column_stack([self.basis(table), mean]))
+        return columns
+
+    def mean_sign(self, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return 2 p₊ - 1 and its error, both (n,)."""
+        value = np.tanh(self.regression.decision_function(columns) / 2)
+        constant, slopes = self.covariance[0], self.covariance[1:, 1:]
+        variance = np.einsum("ij,ij->i", columns @ slopes, columns)
+        variance += constant[0] + 2 * columns @ constant[1:]
+        return value, (1 - value**2) / 2 * np.sqrt(variance)
+
+
+def _covariance(
+    regression: LogisticRegression,
+    columns: FloatArray,
+    positive: NDArray[np.bool_],
+    size: FloatArray,
+) -> FloatArray:
+    """Compute the covariance of a weighted regression's constant and k coefficients.
+
+    The variance of its gradient comes from the squares of the weights, and is not its curvature.
+    """
+    design = np.column_stack([np.ones(len(columns)), columns])
+    share = regression.predict_proba(columns)[:, 1]
+    curvature = design.T @ (design * (size * share * (1 - share))[:, None])
+    curvature[1:, 1:] += np.eye(columns.shape[1]) / regression.C
+    variance = design.T @ (design * np.square(size * (positive - share))[:, None])
+    inverse = np.linalg.inv(curvature)
+    covariance: FloatArray = inverse @ variance @ inverse
+    return covariance
 
 
 def _excess(difference: FloatArray) -> float:
@@ -229,7 +293,7 @@ class _Basis:
 
 
 def _splines(scores: FloatArray) -> SplineTransformer:
-    """Make the splines of a column of n scores, with knots at its quantiles as far as these differ."""
+    """Make the splines of n scores, with knots at those of their quantiles that differ."""
     knots = np.unique(np.quantile(scores, np.linspace(0.0, 1.0, _N_KNOTS)))
     if len(knots) == 1:
         knots = np.array([knots[0], knots[0] + 1.0])

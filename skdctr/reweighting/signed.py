@@ -28,7 +28,7 @@ from skdctr.events.validation import feature_labels
 from skdctr.exceptions import NegativeDensityWarning
 from skdctr.reweighting.sign_model import mean_sign
 
-__all__ = ["SignedSums", "positive_weights"]
+__all__ = ["UNSIGNED", "SignedSums", "positive_weights"]
 
 # Least mean weight in units of its size: where it is smaller, the density is positive by no more
 # than can be told, and weights are bounded by the inverse.
@@ -58,6 +58,9 @@ class SignedSums:
 
     inflation: float = 1.0
     log_excess: float = 0.0
+
+
+UNSIGNED = SignedSums()
 
 
 def positive_weights(
@@ -104,7 +107,7 @@ def positive_weights(
         For each class and region in which the density is not positive.
     """
     if not (weight < 0).any():
-        return weight, SignedSums()
+        return weight, UNSIGNED
     mixture = bool((varied & reference).any())
     table, labels = _described(X, feature_names)
     positive, log_excess = weight.copy(), 0.0
@@ -120,7 +123,7 @@ def positive_weights(
             for part in _parts(folds, rows):
                 mean = mean_sign(features[part], depends_on[part], signed[part])
                 unseen[part] = mean.unseen
-                positive[rows[part]] = np.abs(signed[part]) * mean.value.clip(min=_LEAST_MEAN)
+                positive[rows[part]] = np.abs(signed[part]) * mean.positive(_LEAST_MEAN)
             columns = np.concatenate([features, depends_on], axis=1)
             _warn_of_region(name, columns, [*labels, *parameters], signed, unseen)
         log_excess += side * math.log(positive[rows].sum() / signed.sum())
@@ -132,7 +135,7 @@ def positive_weights(
 def _parts(
     folds: NDArray[np.signedinteger] | None, rows: NDArray[np.intp]
 ) -> list[NDArray[np.bool_] | slice]:
-    """List which of some rows are in each part of a cross-fit; all are in one where there is none."""
+    """List which of some rows are in each part of a cross-fit; without one there is one part."""
     if folds is None:
         return [slice(None)]
     parts = folds[rows]
@@ -212,7 +215,8 @@ def _described(X: Events, names: Sequence[str] | None) -> tuple[FloatArray, list
     event = np.repeat(np.arange(len(X)), X.counts)
 
     def sums(values: FloatArray) -> FloatArray:
-        return np.bincount(event, values, len(X))
+        total: FloatArray = np.bincount(event, values, len(X))
+        return total
 
     first, last = X.offsets[[0, -1]]
     columns, described = [counts], ["a number of particles"]
