@@ -53,7 +53,7 @@ class SignedSums:
         variances of sums have in addition.
     log_excess : float
         Logarithm of the sum of positive over signed weights of the varied class, less that of the
-        reference; different from 0 only where a density is negative.
+        reference; different from 0 only where a density is not known to be positive.
     """
 
     inflation: float = 1.0
@@ -215,8 +215,7 @@ def _described(X: Events, names: Sequence[str] | None) -> tuple[FloatArray, list
     event = np.repeat(np.arange(len(X)), X.counts)
 
     def sums(values: FloatArray) -> FloatArray:
-        total: FloatArray = np.bincount(event, values, len(X))
-        return total
+        return np.bincount(event, values, len(X)).astype(np.float64)
 
     first, last = X.offsets[[0, -1]]
     columns, described = [counts], ["a number of particles"]

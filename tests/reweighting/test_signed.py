@@ -8,8 +8,9 @@ import pytest
 from scipy.stats import norm
 
 from skdctr import DCTRReweighter
+from skdctr._utils.device import spawn_seeds
 from skdctr.exceptions import NegativeDensityWarning
-from skdctr.networks import SeparableDeepSets, SeparableNetwork
+from skdctr.networks import MLP, SeparableDeepSets, SeparableNetwork
 from skdctr.preprocessing import PackedEvents
 from skdctr.reweighting.sign_model import mean_sign
 from skdctr.reweighting.signed import SignedSums, positive_weights
@@ -60,7 +61,7 @@ def test_mean_sign_is_that_of_the_signed_weights():
     mean = learned(x, weight)
     # Exponential sizes double the variance; about 20 of the splines and products count.
     error = np.sqrt(2 * 20 / len(x))
-    for value in mean:
+    for value in (mean.value, mean.unseen):
         assert np.sqrt(np.mean((value - exact) ** 2)) < error
     # Sums of functions that it is made of are those of the signed weights, but for the penalty.
     for function in (np.ones(len(x)), x[:, 0], x[:, 1], x[:, 0] * x[:, 1]):
@@ -72,11 +73,11 @@ def test_mean_sign_is_that_of_the_signed_weights():
 def test_mean_sign_follows_two_features_at_once():
     """The share of negative events changes with the quadrant: no sum of single features has it."""
     rng = np.random.default_rng(1)
-    x = rng.normal(size=(20_000, 2))
+    x = rng.normal(size=(10_000, 2))
     exact = np.where(x[:, 0] * x[:, 1] > 0, 0.9, 0.1)
     mean = learned(x, signs(exact, rng))
-    # Without products and trees it would be 0.5 everywhere, off by 0.4.
-    assert np.sqrt(np.mean((mean.value - exact) ** 2)) < 0.1
+    # Without products and trees it would be 0.5 everywhere, off by 0.4; products alone leave 0.2.
+    assert np.sqrt(np.mean((mean.value - exact) ** 2)) < 0.15
 
 
 def test_mean_sign_follows_theta():
@@ -153,7 +154,8 @@ def test_a_class_without_negative_weights_is_left_alone():
     # Errors are those of Σw², of which the positive weights of the varied class show a quarter.
     squares = [np.square(each).sum() for each in (weight, result)]
     assert sums.inflation == pytest.approx(squares[0] / squares[1])
-    assert sums.log_excess == pytest.approx(0.0, abs=1e-3)
+    # Sums agree but for the few events whose mean is not known to be positive.
+    assert sums.log_excess == pytest.approx(0.0, abs=0.01)
 
 
 def test_parts_of_a_cross_fit_learn_by_themselves():
@@ -179,8 +181,8 @@ def sets_of_particles(rng, n):
 
 def test_sign_of_sets_follows_the_number_of_particles():
     rng = np.random.default_rng(8)
-    packed, exact = sets_of_particles(rng, 10_000)
-    theta = np.repeat([0.0, 1.0], 5000)[:, None]
+    packed, exact = sets_of_particles(rng, 4000)
+    theta = np.repeat([0.0, 1.0], 2000)[:, None]
     weight = np.where(theta[:, 0] == 0, 1.0, signs(exact, rng))
     result, _ = positive(packed, theta, weight)
     for share in (0.2, 0.8):
@@ -191,7 +193,7 @@ def test_sign_of_sets_follows_the_number_of_particles():
 # --- regions without a density ----------------------------------------------------------------
 
 
-def uniform(share_above, rng, n=10_000):
+def uniform(share_above, rng, n=8000):
     """Target weights are -1 for 10% of events below 0.9, and for some share above it."""
     theta = np.repeat([0.0, 1.0], n)
     x = rng.random((2 * n, 1))
@@ -202,14 +204,13 @@ def uniform(share_above, rng, n=10_000):
 
 @pytest.mark.parametrize("share_above", [0.5, 0.6])
 @pytest.mark.parametrize("swapped", [False, True])
-def test_region_without_a_density_is_named_and_bounded(share_above, swapped):
-    """Right where the density is positive: log 0.8/(0.9·0.8 + 0.1·(1 - 2·share))."""
+def test_region_without_a_density_is_named(share_above, swapped):
     x, theta, weight = uniform(share_above, np.random.default_rng(9))
-    sign = -1.0 if swapped else 1.0
+    in_class = theta == 1
     theta = 1 - theta if swapped else theta
     name = "nominal" if swapped else "varied"
     with pytest.warns(NegativeDensityWarning, match=f"density of the {name} events") as told:
-        reweighter = DCTRReweighter(0.0, **FAST).fit(x, theta, weight)
+        result, _ = positive(x, theta[:, None], weight)
     (message,) = (str(each.message) for each in told)
     share, low, high = map(
         float, re.search(r"for (.*)% of them, with feature 0 in \[(.*), (.*)\]", message).groups()
@@ -217,12 +218,29 @@ def test_region_without_a_density_is_named_and_bounded(share_above, swapped):
     assert low == pytest.approx(0.9, abs=0.02)
     assert high == pytest.approx(1.0, abs=0.02)
     assert share == pytest.approx(10, abs=4)
+    # In the region next to nothing is left, and nothing is lost of the density below it, 0.8.
+    inside = in_class & (x[:, 0] > 0.92)
+    assert 0 < result[inside].mean() < N_SIGMA / np.sqrt(inside.sum())
+    below = in_class & (x[:, 0] < 0.85)
+    assert result[below].mean() == pytest.approx(0.8, abs=N_SIGMA * 0.6 / np.sqrt(below.sum()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("share_above", "swapped"), [(0.5, False), (0.6, True)])
+def test_weights_are_right_beside_the_region_and_bounded_in_it(share_above, swapped):
+    """The exact ratio below 0.9 is 0.8/(0.9·0.8 + 0.1·(1 - 2·share)), normalised by signed sums."""
+    x, theta, weight = uniform(share_above, np.random.default_rng(10))
+    sign = -1.0 if swapped else 1.0
+    # A step is learned by a perceptron; the functions of a separable network ring next to it.
+    reweighter = DCTRReweighter(0.0, **(FAST | {"module": MLP, "max_epochs": 40}))
+    with pytest.warns(NegativeDensityWarning, match=r"feature 0 in \[0\.[89]"):
+        reweighter.fit(x, 1 - theta if swapped else theta, weight)
     points = np.linspace(0.02, 0.98, 97)[:, None]
     log_weight = sign * reweighter.predict_log_weights(points, 1.0)
     exact = np.log(0.8 / (0.72 + 0.1 * (1 - 2 * share_above)))
-    # Near the edge a smooth network is off by more than its error.
-    below = points[:, 0] < 0.8
-    error = np.sqrt(10 / 10_000 + 10 / 10_000 / 0.8**2)
+    # Near the edge a smooth network is off by more than its error, that of about ten parameters.
+    below, effective = points[:, 0] < 0.8, np.array([1.0, 0.8**2]) * len(x) / 2
+    error = np.sqrt(10 * (1 / effective).sum())
     assert np.sqrt(np.mean((log_weight[below] - exact) ** 2)) < error
     above = log_weight[points[:, 0] > 0.93]
     assert (above < -1).all()
@@ -366,8 +384,8 @@ def test_mixture_of_all_theta_takes_signed_events():
 
 def test_sets_of_signed_events_can_be_fitted():
     rng = np.random.default_rng(14)
-    packed, exact = sets_of_particles(rng, 2000)
-    theta = np.repeat([0.0, 1.0], 1000)
+    packed, exact = sets_of_particles(rng, 1000)
+    theta = np.repeat([0.0, 1.0], 500)
     options = {"module": SeparableDeepSets, "max_epochs": 2, "random_state": 0, "device": "cpu"}
     reweighter = DCTRReweighter(0.0, **options).fit(packed, theta, signs(exact, rng))
     assert np.abs(reweighter.predict_log_weights(packed, 1.0)).max() < 5
@@ -380,8 +398,6 @@ def test_members_of_an_ensemble_learn_from_the_same_weights():
     reweighter = DCTRReweighter(0.0, **options)
     whole = DCTRReweighter(0.0, **options).fit(x, theta, weight)
     inputs = {"X": x, "y": theta, "sample_weight": weight}
-    from skdctr._utils.device import spawn_seeds
-
     seeds = spawn_seeds(0, 2)
     members = [reweighter.fit_member(k, seed, inputs) for k, seed in enumerate(seeds)]
     joined = reweighter.assemble(members, inputs)
