@@ -13,6 +13,7 @@ __all__ = [
     "IdentifiabilityWarning",
     "LowEffectiveSampleSizeWarning",
     "ModelMismatchWarning",
+    "NegativeDensityWarning",
     "NominalWarning",
     "NotFittedError",
     "OutlierWarning",
@@ -60,6 +61,10 @@ class IdentifiabilityWarning(SkdctrWarning):
 
 class ClosureFitWarning(SkdctrWarning):
     """No data were given: the simulation is fitted to itself."""
+
+
+class NegativeDensityWarning(SkdctrWarning):
+    """Negative event weights outweigh positive ones in a region, where no ratio exists."""
 
 
 class NominalWarning(SkdctrWarning):

@@ -19,6 +19,7 @@ from skdctr.exceptions import FeatureWarning, LowEffectiveSampleSizeWarning
 from skdctr.metrics import effective_sample_size
 from skdctr.networks.separable import dictionary_terms
 from skdctr.reweighting.couplings.theta_choices import ChoiceSample
+from skdctr.reweighting.signed import UNSIGNED, SignedSums
 from skdctr.training.batches import EventDataset
 from skdctr.training.folds import make_folds
 from skdctr.training.options import TrainingOptions
@@ -68,6 +69,8 @@ class ReweightingEvents:
         Event weights.
     varied, reference : Tensor of bool of shape (n,)
         Whether each event is in the class of varied θ, and in the reference class.
+    sums : SignedSums
+        What is known of the signed weights that these stand for.
     """
 
     x: EventTensors
@@ -75,6 +78,7 @@ class ReweightingEvents:
     weight: torch.Tensor
     varied: torch.Tensor
     reference: torch.Tensor
+    sums: SignedSums = UNSIGNED
 
     def only(self, keep: torch.Tensor) -> ReweightingEvents:
         """Return the classes without the events that a mask, (n,), does not keep, with no copy."""
@@ -97,11 +101,11 @@ class ReweightingEvents:
 
     @property
     def prior_logit(self) -> float:
-        """Logarithm of the ratio of total weights, varied over reference."""
+        """Logarithm of the ratio of total signed weights, varied over reference."""
         totals = (
             self.weight[rows].sum(dtype=torch.float64) for rows in (self.varied, self.reference)
         )
-        return math.log(float(next(totals) / next(totals)))
+        return math.log(float(next(totals) / next(totals))) - self.sums.log_excess
 
     def dataset(self, seed: int, *, redraw: bool) -> EventDataset:
         """Make the data set of both classes, reference events paired with θ of varied ones.
@@ -163,6 +167,7 @@ class ReweightingEvents:
             reference=nominal,
             reference_weight=weight[len(varied) :],
             prior_logit=self.prior_logit if len(nominal) else math.inf,
+            inflation=self.sums.inflation,
         )
 
 

@@ -36,6 +36,7 @@ from skdctr.reweighting.classes import (
 )
 from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, given_nominal, same_theta
 from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
+from skdctr.reweighting.signed import positive_weights
 from skdctr.reweighting.support import SupportByTheta, measure_support
 from skdctr.reweighting.theta_scale import choose_theta_scale
 from skdctr.reweighting.training import network_builds, part_seeds, train_members
@@ -265,8 +266,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             class. Where they are less than 5% of the whole, all events train against the mixture
             of all θ instead. Two distinct rows are the discrete case, whatever their shares.
         sample_weight : array-like of shape (n,), default=None
-            Event weights. Negative ones count as signed as long as the sums stay positive, those
-            of weight zero as absent. The scale of each class's weights does not matter.
+            Event weights. Negative ones count as signed, those of weight zero as absent. The sum
+            over each class has to be positive; where the density is not, the weights are bounded
+            and mean nothing. The scale of each class's weights does not matter.
 
         Returns
         -------
@@ -297,6 +299,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             than the default network has linear terms for.
         SupportWarning
             If a part of the events at some θ lies where there are no nominal events.
+        NegativeDensityWarning
+            If negative weights outweigh or cancel the positive ones in a region.
         """
         with all_or_nothing(self):
             self._validate_params()
@@ -447,6 +451,16 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self._range = support_of(seen, self._features)
         self._against_mixture = mixture
         self.folds_ = assign_folds(X, self.n_folds)
+        weight, sums = positive_weights(
+            X,
+            theta,
+            weight,
+            varied=varied,
+            reference=reference,
+            folds=self.folds_,
+            names=names,
+            feature_names=getattr(self, "feature_names_in_", None),
+        )
         # The sums by which a fit recognises events that the networks of each part were dealt.
         self._seen_sums = np.empty(0) if self.folds_ is None else event_sums(X)
         self._pool = representative_theta(theta[varied], weight[varied])
@@ -470,6 +484,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             else to_tensor(weight, device),
             varied=torch.as_tensor(varied, device=device),
             reference=torch.as_tensor(reference, device=device),
+            sums=sums,
         )
         return events, to_tensor(self._parameters(nominal[None]), device)
 

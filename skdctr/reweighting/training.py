@@ -300,9 +300,12 @@ class _Member:
         return self.valid is not None and self.n_valid >= _LEAST_TO_CHOOSE
 
     def losses(self, module: nn.Module) -> torch.Tensor:
-        """Judge a network by each validation event."""
+        """Judge a network by each validation event; the spread is that of signed weights."""
         module.eval()
-        return choice_losses(module, self._judged, seed=self.seed)
+        losses = choice_losses(module, self._judged, seed=self.seed)
+        if self._judged.inflation == 1.0:
+            return losses
+        return losses.mean() + (losses - losses.mean()) * math.sqrt(self._judged.inflation)
 
 
 def _candidates(

@@ -135,7 +135,7 @@ class ChoiceLikelihood:
         weights = (sample.varied_weight, sample.reference_weight)
         total = sum(float(weight.sum(dtype=torch.float64)) for weight in weights)
         squares = sum(float(weight.square().sum(dtype=torch.float64)) for weight in weights)
-        self.scale = total / squares
+        self.scale = total / (squares * sample.inflation)
         self._rotation: Tensor | None = None
         self.shape = (self._events.width, self._pool.width)
 

@@ -48,6 +48,9 @@ class ChoiceSample:
         Weights of the nominal events.
     prior_logit : float
         Logarithm of the ratio of total weights, varied over nominal; infinite without the latter.
+    inflation : float
+        Factor of the variance of sums over that which the weights have, as those that stand for
+        signed ones do not show it all.
     """
 
     x: EventTensors
@@ -57,6 +60,7 @@ class ChoiceSample:
     reference: Tensor
     reference_weight: Tensor
     prior_logit: float
+    inflation: float = 1.0
 
 
 @dataclass(frozen=True)
