@@ -132,10 +132,10 @@ def _learn(
     size = size / size.mean()
     splitter = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=0)
     folds = list(splitter.split(table, positive))
-    trees, by_trees = _cross_fit(
-        HistGradientBoostingClassifier(**_TREES), table, positive, size, folds
-    )
     basis = _Basis(table, n_features)
+    trees, by_trees = _cross_fit(
+        HistGradientBoostingClassifier(**_TREES), basis.scores(table), positive, size, folds
+    )
     scaler = StandardScaler(copy=False)
     columns = scaler.fit_transform(np.column_stack([basis(table), by_trees]))
     best, losses, unseen = _INVERSE_PENALTIES[0], np.full(len(size), np.inf), by_trees
@@ -176,7 +176,8 @@ class _SignClassifier:
 
     def columns(self, table: FloatArray) -> FloatArray:
         """Return what the regression takes of new rows, (n, k)."""
-        mean = np.mean([model.decision_function(table) for model in self.trees], axis=0)
+        scores = self.basis.scores(table)
+        mean = np.mean([model.decision_function(scores) for model in self.trees], axis=0)
         columns: FloatArray = self.scaler.transform(np.column_stack([self.basis(table), mean]))
         return columns
 
@@ -263,30 +264,37 @@ class _Basis:
     def __init__(self, table: FloatArray, n_features: int) -> None:
         self._n_features = n_features
         self._ranks = np.linspace(0.0, 1.0, _N_QUANTILES)
-        self._quantiles = np.nan_to_num(np.nanquantile(table, self._ranks, axis=0).T)
-        self._missing = np.isnan(table).any(axis=0)
-        self._splines = [_splines(column) for column in self._scored(table).T]
+        missing = np.isnan(table)
+        self._missing = missing.any(axis=0)
+        known = np.where(missing.all(axis=0), 0.0, table)
+        self._quantiles = np.nanquantile(known, self._ranks, axis=0).T
+        self._n_columns = table.shape[1]
+        self._splines = [_splines(column) for column in self.scores(table)[:, : self._n_columns].T]
 
-    def _scored(self, table: FloatArray) -> FloatArray:
-        """Return normal scores by rank, (n, f + p); equal values have that of their middle rank."""
+    def scores(self, table: FloatArray) -> FloatArray:
+        """Return normal scores by rank, and 1 where a column that lacks values has none.
+
+        Equal values have the score of their middle rank, missing ones that of the median.
+        """
         ranks, scores = self._ranks, np.empty(table.shape)
         for k, (column, quantiles) in enumerate(zip(table.T, self._quantiles, strict=True)):
             first = np.interp(column, quantiles, ranks)
             last = 1.0 - np.interp(-column, -quantiles[::-1], 1.0 - ranks[::-1])
             scores[:, k] = (first + last) / 2
         least = ndtr(-_LARGEST_SCORE)
-        # A missing value has the median's score, and a column that tells it from one.
-        return np.nan_to_num(ndtri(scores.clip(least, 1.0 - least)), copy=False)
+        scores = np.nan_to_num(ndtri(scores.clip(least, 1.0 - least)), copy=False)
+        return np.column_stack([scores, np.isnan(table[:, self._missing])])
 
     def __call__(self, table: FloatArray) -> FloatArray:
         """Return the functions of rows, (n, k)."""
-        scores, f = self._scored(table), self._n_features
+        scores, missing = np.split(self.scores(table), [self._n_columns], axis=1)
+        f = self._n_features
         functions = [
             spline.transform(column[:, None])
             for spline, column in zip(self._splines, scores.T, strict=True)
         ]
         functions += [part * theta[:, None] for theta in scores.T[f:] for part in functions[:f]]
-        functions.append(np.isnan(table[:, self._missing]).astype(np.float64))
+        functions.append(missing)
         if f <= _MOST_PAIRED:
             functions += [scores[:, [k]] * scores[:, k + 1 : f] for k in range(f - 1)]
         return np.concatenate(functions, axis=1)

@@ -184,10 +184,11 @@ def _narrowest(
     columns: FloatArray, labels: Sequence[str], inside: NDArray[np.bool_]
 ) -> tuple[str, float, float]:
     """Find the column of which a region has the smallest part, and the interval that it lies in."""
-    intervals = np.nanquantile(columns[inside], _EDGES, axis=0)
-    share = ((columns >= intervals[0]) & (columns <= intervals[1])).mean(axis=0)
-    best = int(share.argmin())
-    return labels[best], float(intervals[0, best]), float(intervals[1, best])
+    known = np.flatnonzero(~np.isnan(columns[inside]).all(axis=0))
+    edges = np.nanquantile(columns[np.ix_(inside, known)], _EDGES, axis=0)
+    within = (columns[:, known] >= edges[0]) & (columns[:, known] <= edges[1])
+    best = int(within.mean(axis=0).argmin())
+    return labels[known[best]], float(edges[0, best]), float(edges[1, best])
 
 
 def _described(X: Events, names: Sequence[str] | None) -> tuple[FloatArray, list[str]]:
