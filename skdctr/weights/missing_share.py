@@ -21,9 +21,10 @@ __all__ = ["MissingShare", "find_missing_share", "missing_in_words"]
 # Numbers of events of the sample, those of the highest scores, that are next to none.
 _FEW = (1, 3, 10)
 # Standard errors by which the share must exceed what the tail of the sample explains. Of samples of
-# 500 to 5000 events a class with common support, ranked by exact weights, up to 2% are above it
-# where Gaussians are shifted by up to two widths, and up to 1% of five other shapes. Endpoints and
-# thresholds that move by a quarter, and signals that the sample lacks, have 5 to 20.
+# 1000 and 5000 events a class with common support, ranked by exact weights in eight cells of θ, at
+# most 1% have a finding where Gaussians are shifted by up to two widths, and for seven other shapes;
+# 2% where shift and width change by up to 1 and 1.5, and 6% where the width doubles. Endpoints and
+# thresholds that move by a quarter, and signals apart from the sample, are found in all.
 _SIGNIFICANT = 3.5
 # Share of the target that may not lie where the sample has a single event, however its tail falls.
 _MOST = 0.5
