@@ -18,6 +18,7 @@ __all__ = [
     "PopulationWarning",
     "SkdctrError",
     "SkdctrWarning",
+    "SupportWarning",
     "UnitWarning",
 ]
 
@@ -70,6 +71,10 @@ class PopulationWarning(SkdctrWarning):
 
 class ModelMismatchWarning(SkdctrWarning):
     """At the fitted θ data and simulation can still be told apart: no θ describes the data."""
+
+
+class SupportWarning(SkdctrWarning):
+    """A part of the target lies where the nominal sample has no events that could be reweighted."""
 
 
 class FeatureWarning(SkdctrWarning):

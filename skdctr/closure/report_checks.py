@@ -56,8 +56,8 @@ def closure_report(
 
     The report has a number for each kind of failure: weights that are not finite or have no
     positive sum, a mean weight that is not 1, few effective events, one event that carries too
-    much, and a difference between the reweighted nominal events and the target that a classifier
-    or a histogram sees.
+    much, a difference between the reweighted nominal events and the target that a classifier
+    or a histogram sees, and a part of the target where there are no nominal events.
 
     Parameters
     ----------
@@ -180,6 +180,9 @@ def closure_report(
     )
     expected = f"0.5 ± {classifier.error:.2g}"
     rows.append(Check("AUC of a classifier", classifier.auc, expected, classifier.p_value))
+    lacking = _lacking(reweighter, point, classifier)
+    rows.append(Check("share with no events", classifier.missing_share, "0", math.nan, not lacking))
+    notes += lacking
     chi2 = _histograms(pairs, samples.target_weight, after, n_bins)
     for name, result in chi2.items():
         rows.append(Check(f"χ² of {name}", result.chi2, f"ndf {result.ndf}", result.p_value))
@@ -294,6 +297,16 @@ def _rough_p_value(name: str, result: Chi2Result) -> list[str]:
         "effective events; take fewer bins"
     )
     return [note]
+
+
+def _lacking(reweighter: Any, theta: FloatArray, classifier: ClassifierTestResult) -> list[str]:
+    """Note where the target lies that nominal events are missing, now or in the training."""
+    lacking = classifier.missing.replace("the sample", "the nominal sample")
+    if not lacking and hasattr(reweighter, "unsupported"):
+        lacking = reweighter.unsupported(theta)
+    if not lacking:
+        return []
+    return [f"no common support: {lacking}; take θ₀ where its events cover the target"]
 
 
 def _only_noise(classifier: ClassifierTestResult, expected: float, limit: float) -> list[str]:

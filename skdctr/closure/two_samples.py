@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,16 +16,23 @@ from skdctr._utils.device import spawn_seeds
 from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import Classifier, reference_classifier
-from skdctr.comparison.classifier_objective import ClassifierObjective, ComparedSamples
+from skdctr.comparison.classifier_objective import (
+    ClassifierObjective,
+    ComparedSamples,
+    Evaluation,
+)
+from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, concatenate_events
 from skdctr.events.validation import (
     check_like,
     check_same_columns,
     check_sample,
     check_weights,
+    feature_labels,
 )
 from skdctr.metrics import effective_sample_size
 from skdctr.weights.event_weights import EventWeights
+from skdctr.weights.missing_share import find_missing_share, missing_in_words
 
 __all__ = ["ClassifierTestResult", "classifier_test", "probability_above"]
 
@@ -47,6 +54,11 @@ class ClassifierTestResult:
         How the p-value was computed.
     n_target, n_sample : float
         Effective number of events of each sample.
+    missing_share : float
+        Share of the target that lies where the sample has next to no events; 0 where all of it
+        lies among events of the sample, but for chance.
+    missing : str
+        Where that is, in words; empty where nothing is missing.
     """
 
     auc: float
@@ -55,6 +67,8 @@ class ClassifierTestResult:
     method: str
     n_target: float
     n_sample: float
+    missing_share: float = 0.0
+    missing: str = ""
 
     @property
     def z(self) -> float:
@@ -65,7 +79,8 @@ class ClassifierTestResult:
         return (
             f"ClassifierTestResult(auc={self.auc:.4f} ± {self.error:.4f}, "
             f"p_value={self.p_value:.3g}, method={self.method!r}, "
-            f"n_target={self.n_target:.0f}, n_sample={self.n_sample:.0f})"
+            f"n_target={self.n_target:.0f}, n_sample={self.n_sample:.0f}"
+            + (f", missing={self.missing!r})" if self.missing else ")")
         )
 
 
@@ -125,7 +140,8 @@ def classifier_test(
     Returns
     -------
     ClassifierTestResult
-        AUC, its error and the one-sided p-value.
+        AUC, its error and the one-sided p-value, and where the sample has no events that the target
+        has.
 
     Raises
     ------
@@ -171,20 +187,48 @@ def classifier_test(
     compare = partial(
         _compare, weights=weights, classifier=reference_classifier(device, int(n_folds)), seed=seed
     )
-    auc, error = compare(target_events, sample_events)
+    evaluation = compare(target_events, sample_events)
+    auc, error = evaluation.auc, _error(evaluation, n_folds)
     if n_permutations is None:
         method, p_value = "normal", probability_above(auc, error, 0.5)
     else:
         method = "permutation"
         n_as_large = sum(
-            compare(*exchanged)[0] >= auc
+            compare(*exchanged).auc >= auc
             for exchanged in _exchanges(
                 target_events, sample_events, n_permutations, permutation_seed
             )
         )
         p_value = (1 + n_as_large) / (1 + n_permutations)
     n_target, n_sample = (effective_sample_size(weight) for weight in weights)
-    return ClassifierTestResult(auc, error, p_value, method, n_target, n_sample)
+    names = feature_labels(target_events, column_labels(target))
+    missing = _missing(evaluation, target_events, sample_events, weights[0], names)
+    return ClassifierTestResult(auc, error, p_value, method, n_target, n_sample, *missing)
+
+
+def _missing(
+    evaluation: Evaluation,
+    target: Events,
+    sample: Events,
+    target_weight: FloatArray,
+    names: Sequence[str],
+) -> tuple[float, str]:
+    """Find the share of the target where the sample has no events, and tell it in words."""
+    missing = find_missing_share(
+        evaluation.data_placement.astype(np.float64),
+        # The rank that an event of the sample would have among the target.
+        1.0 - evaluation.sim_placement.astype(np.float64),
+        target_weight,
+    )
+    if missing is None:
+        return 0.0, ""
+    words = missing_in_words(missing, target, sample, names, which="the sample")
+    return missing.share, f"of the target, {words}"
+
+
+def _error(evaluation: Evaluation, n_folds: int) -> float:
+    """Compute the error of an AUC whose folds are fully correlated."""
+    return evaluation.auc_error * math.sqrt(n_folds)
 
 
 def _check_events(target: Any, sample: Any, n_folds: int) -> tuple[Events, Events]:
@@ -209,8 +253,8 @@ def _compare(
     weights: tuple[FloatArray, FloatArray],
     classifier: Classifier,
     seed: int,
-) -> tuple[float, float]:
-    """Compute the cross-fitted AUC of target against sample, and its error for correlated folds."""
+) -> Evaluation:
+    """Judge target against sample by cross-fitted classifiers."""
     target_weight, sample_weight = weights
     objective = ClassifierObjective(
         _UnitWeights(len(sample)),
@@ -219,8 +263,7 @@ def _compare(
         names=(),
         seed=seed,
     )
-    evaluation = objective.evaluate(np.empty(0))
-    return evaluation.auc, evaluation.auc_error * math.sqrt(classifier.n_folds)
+    return objective.evaluate(np.empty(0))
 
 
 def _exchanges(

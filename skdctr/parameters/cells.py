@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
 
-__all__ = ["distinct_theta", "theta_cells"]
+__all__ = ["cell_owners", "distinct_theta", "theta_cells"]
 
 IndexArray = NDArray[np.intp]
 
@@ -39,29 +39,51 @@ def theta_cells(theta: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArr
         Sum of weights of each cell; 0 where it would be negative.
     """
     few = distinct_theta(theta, n)
-    if few is not None:
-        distinct, owner = few
-    else:
-        scale = theta.std(axis=0) + np.finfo(float).tiny
-        cells = [np.arange(len(theta))]
-        while 2 * len(cells) <= n:
-            halves = []
-            for cell in cells:
-                side = int(np.argmax(np.ptp(theta[cell], axis=0) / scale))
-                middle = len(cell) // 2
-                order = np.argpartition(theta[cell, side], middle)
-                halves += [cell[order[:middle]], cell[order[middle:]]]
-            cells = halves
-        owner = np.empty(len(theta), dtype=np.intp)
-        for k, cell in enumerate(cells):
-            owner[cell] = k
+    owner = _halved(theta, n) if few is None else few[1]
     totals: FloatArray = np.bincount(owner, weights=weight).clip(min=0.0)
     if few is not None:
-        return distinct, totals
+        return few[0], totals
     size = np.abs(weight)
     sizes = np.bincount(owner, weights=size)
     means = [np.bincount(owner, weights=size * column) / sizes for column in theta.T]
     return np.stack(means, axis=1), totals
+
+
+def cell_owners(theta: FloatArray, n: int) -> IndexArray:
+    """Tell which cell of `theta_cells` each row of θ is in.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (r, p)
+        The sample.
+    n : int
+        Largest number of cells.
+
+    Returns
+    -------
+    ndarray of int of shape (r,)
+        Numbers of the cells from 0 on.
+    """
+    few = distinct_theta(theta, n)
+    return _halved(theta, n) if few is None else few[1]
+
+
+def _halved(theta: FloatArray, n: int) -> IndexArray:
+    """Halve cells along their widest side, and return which cell each row is in."""
+    scale = theta.std(axis=0) + np.finfo(float).tiny
+    cells = [np.arange(len(theta))]
+    while 2 * len(cells) <= n:
+        halves = []
+        for cell in cells:
+            side = int(np.argmax(np.ptp(theta[cell], axis=0) / scale))
+            middle = len(cell) // 2
+            order = np.argpartition(theta[cell, side], middle)
+            halves += [cell[order[:middle]], cell[order[middle:]]]
+        cells = halves
+    owner = np.empty(len(theta), dtype=np.intp)
+    for k, cell in enumerate(cells):
+        owner[cell] = k
+    return owner
 
 
 def distinct_theta(theta: FloatArray, n: int) -> tuple[FloatArray, IndexArray] | None:

@@ -56,8 +56,8 @@ class BaseReweighter(BaseEstimator):
     returns self; :meth:`_check_generator_sample` checks what it is given. ``_log_weights(X,
     theta)`` returns log p(x|θ)/p(x|θ₀), shape (n,), of checked events at θ of shape (p,) or (n,
     p). `SRGNFitter`, `DCTRFitter` and `closure_report` need no more. The gradient is taken
-    numerically, the weights count as learned with an unknown error, and the optimal observable
-    corrects them by the generator events.
+    numerically, the weights count as learned with an unknown error, so that errors of fits are
+    NaN, and the optimal observable corrects them by the generator events, so that they are not.
 
     A reweighter that knows more overrides :meth:`_bind`, to return event weights of its own: with
     functions of the events that serve every θ, an exact gradient, or the covariance of what it has
@@ -273,6 +273,22 @@ class BaseReweighter(BaseEstimator):
             None where there are no parts, or these are not the events of the fit.
         """
         return None
+
+    def unsupported(self, theta: FloatArray) -> str:
+        """Say which part of the events at θ the nominal sample lacks, for the verdict of a fit.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            The parameters.
+
+        Returns
+        -------
+        str
+            A clause such as "of the events near theta = 1.2, 8% lie where the nominal sample has
+            no events"; empty where nothing is missing, or it is not known, as here.
+        """
+        return ""
 
     def _check_events(self, X: Any) -> Events:
         """Check the events that a fitted reweighter is given."""

@@ -21,7 +21,12 @@ from skdctr.events.identity import are_seen, event_sums
 from skdctr.events.kinds import Events
 from skdctr.events.scaling import Scaling
 from skdctr.events.support import support_of
-from skdctr.events.validation import check_same_rows, check_weights
+from skdctr.events.validation import (
+    check_estimator_events,
+    check_same_rows,
+    check_weights,
+    feature_labels,
+)
 from skdctr.parameters.scaling import ParameterScaling
 from skdctr.parameters.space import ParameterSpace, warn_if_outside
 from skdctr.reweighting.base import BaseReweighter
@@ -35,6 +40,7 @@ from skdctr.reweighting.classes import (
 )
 from skdctr.reweighting.nominal import LEAST_SHARE, find_nominal, same_theta
 from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
+from skdctr.reweighting.support import SupportByTheta, measure_support
 from skdctr.reweighting.training import network_builds, part_seeds, train_members
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
@@ -45,9 +51,12 @@ from skdctr.training.settings import (
     PrefixedParametersMixin,
 )
 from skdctr.weights.bound_network import bind_network
+from skdctr.weights.missing_share import MissingShare, missing_in_words
 from skdctr.weights.network_weights import NetworkWeights
 
 __all__ = ["DCTRReweighter"]
+
+IndexArray = NDArray[np.intp]
 
 
 class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
@@ -255,6 +264,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             most frequent one, of two rows more than a tenth as frequent, or none makes up 5%.
         LowEffectiveSampleSizeWarning
             If `sample_weight` lets few events of a class decide.
+        SupportWarning
+            If a part of the events at some θ lies where there are no nominal events.
         """
         with all_or_nothing(self):
             self._validate_params()
@@ -326,6 +337,38 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
                     )
             self.nets_ += self._train_members(train_events, scaled_nominal, member_seeds)
         self.net_ = self.nets_[0]
+        self._support = None if self._against_mixture else self._measure_support(X, y, events)
+
+    def _measure_support(self, X: Any, y: Any, events: ReweightingEvents) -> SupportByTheta:
+        """Find where events at other θ lie of which the nominal sample has none, and warn."""
+
+        def describe(missing: MissingShare, cell: IndexArray, nominal: IndexArray) -> str:
+            checked = check_estimator_events(self, X, reset=False, keep_single=True)
+            rows = self._space.rows(y, len(checked), name="y")[cell]
+            pairs = zip(self.theta_names_, rows.mean(axis=0), strict=True)
+            names = feature_labels(checked, getattr(self, "feature_names_in_", None))
+            lacking = missing_in_words(
+                missing, checked[cell], checked[nominal], names, which="the nominal sample"
+            )
+            place = ", ".join(f"{name} = {value:.4g}" for name, value in pairs)
+            return f"of the events near {place}, {lacking}"
+
+        return measure_support(events, [net.module_ for net in self.nets_], self.folds_, describe)
+
+    def unsupported(self, theta: FloatArray) -> str:
+        """Say which part of the events at θ the nominal sample lacks.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            The parameters.
+
+        Returns
+        -------
+        str
+            Empty where nothing is missing, and where there was no nominal sample in training.
+        """
+        return "" if self._support is None else self._support.at(self._parameters(theta))
 
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, device: torch.device

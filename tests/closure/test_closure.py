@@ -172,6 +172,21 @@ def test_classifier_test_refuses_swapped_columns():
         classifier_test(frame, frame[["b", "a"]])
 
 
+def test_where_the_sample_has_no_events_is_told(rng):
+    """A uniform feature whose end has moved: a fifth of the target lies above 1."""
+    sample, target = rng.normal(size=(2, 3000, 2))
+    sample[:, 1], target[:, 1] = rng.random(3000), 1.25 * rng.random(3000)
+    names = ["pt", "mass"]
+    test = classifier_test(
+        pd.DataFrame(target, columns=names), pd.DataFrame(sample, columns=names), random_state=0
+    )
+    # The classifier knows the end to about a hundredth.
+    assert test.missing_share == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / 3000) + 0.01)
+    assert "the sample has next to no events" in test.missing
+    assert "mostly with mass in [1" in test.missing
+    assert test.missing in repr(test)
+
+
 # --- closure report -------------------------------------------------------------------------
 
 
@@ -186,11 +201,33 @@ def test_exact_weights_pass(report):
         "effective share of events",
         "largest share of one event",
         "AUC of a classifier",
+        "share with no events",
         "χ² of feature 0",
     ]
     # Mean weight, classifier and one χ² share the level.
     assert report.p_value_limit == pytest.approx(0.001 / 3)
     assert not report.notes
+
+
+@pytest.mark.parametrize("level", ["generator", "reconstructed"])
+def test_target_where_nominal_has_no_events_fails_and_is_told(rng, level):
+    """A signal of 30% that the nominal sample lacks, with the weights that are right elsewhere."""
+    nominal, target = rng.normal(size=(2, 3000, 1))
+    target[:900] -= 8
+
+    def log_weight(X, theta):
+        return np.full(len(X), np.log(0.7))
+
+    reweighter = AnalyticReweighter(log_weight, {"f": 0.0}).fit(nominal)
+    reco = None if level == "generator" else nominal + rng.normal(scale=0.3, size=(3000, 1))
+    report = closure_report(reweighter, nominal, target, 0.3, nominal_reco=reco, random_state=0)
+    assert "share with no events" in failed(report)
+    share = report.checks.set_index("name")["value"]["share with no events"]
+    # The classifier of each half ranks a few events of the signal below its last nominal event.
+    assert share == pytest.approx(0.3, abs=0.03)
+    note = next(note for note in report.notes if note.startswith("no common support"))
+    assert "the nominal sample has next to no events" in note
+    assert "mostly with feature 0 in [-9" in note
 
 
 @pytest.mark.slow
@@ -395,7 +432,7 @@ def test_frozen_reweighter_gives_the_same(toy, exact, report):
 def test_report_reads_well(report):
     assert str(report).startswith("Closure at mu = 0.5: PASSED")
     assert "mean weight" in str(report)
-    assert repr(report) == ("ClosureReport(passed=True, theta={'mu': 0.5}, n_checks=6, failed=[])")
+    assert repr(report) == ("ClosureReport(passed=True, theta={'mu': 0.5}, n_checks=7, failed=[])")
     page = report._repr_html_()
     assert page.count("<tr") == 1 + len(report.checks)
     with pytest.raises(FrozenInstanceError):

@@ -460,6 +460,8 @@ def test_gradient_of_exponential_family_is_the_score(fitted, gaussian):
     assert np.abs(gradient - (x[:, 0] - 0.5)).max() < N_SIGMA * error
 
 
+# A width that doubles leaves a tail in which one of these few nominal events is left.
+@pytest.mark.filterwarnings("ignore:No common support:skdctr.exceptions.SupportWarning")
 @pytest.mark.parametrize("module", [SeparableNetwork, MLP, QuadraticNetwork])
 @pytest.mark.parametrize("nominal_share", [0.0, 0.5])
 def test_gradient_in_several_parameters_per_event(rng, module, nominal_share):
