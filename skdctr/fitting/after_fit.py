@@ -17,7 +17,7 @@ from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.fit import reco_information
 from skdctr.observable.regression import RegressionOptions
 from skdctr.results.fit_result import FitResult
-from skdctr.results.messages import warn_of
+from skdctr.results.messages import UNKNOWN_WEIGHTS, warn_of
 from skdctr.reweighting.base import parameter_space
 from skdctr.training.settings import NetworkSettings
 
@@ -44,10 +44,15 @@ class FitInferenceMixin:
 
         After a fit by the optimal observable it is that of the equations; otherwise, and for
         ensembles, it is the parabola of the covariance.
+
+        Raises
+        ------
+        ValueError
+            If the error of the learned weights is not known, so that χ² would be too large.
         """
         check_is_fitted(self)
         space = parameter_space(self.reweighter_).within(self.bounds)
-        if self._equation is None:
+        if self._equation is None or UNKNOWN_WEIGHTS in self.result_.messages:
             return ChiSquare.from_result(self.result_, low=space.low, high=space.high)
         return ChiSquare(
             self._equation,

@@ -26,6 +26,7 @@ from skdctr.fitting.samples import (
     check_score_samples,
 )
 from skdctr.fitting.scoring import auc_score
+from skdctr.fitting.support import unsupported_by_weights
 from skdctr.fitting.verdict import Quality, conclude
 from skdctr.results.messages import warn_of
 from skdctr.reweighting.base import parameter_space
@@ -214,6 +215,7 @@ class DCTRFitter(BaseEstimator):
             trained,
             Quality.of_weights(likelihood.sim_weights(found.theta)),
             exact=likelihood.sim.is_exact,
+            unsupported=unsupported_by_weights(samples, sim, data, found.theta),
             n_evaluations=found.n_evaluations,
             n_events=samples.sizes(),
             method=f"DCTR, {self.solver}",

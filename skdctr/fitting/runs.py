@@ -10,12 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skdctr._utils.typing import FloatArray
-from skdctr.fitting.verdict import UNKNOWN_WEIGHTS
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results.covariance import Sources
 from skdctr.results.fit_result import FitResult
-from skdctr.results.messages import Message
+from skdctr.results.messages import UNKNOWN_WEIGHTS, Message
 
 __all__ = ["Run", "combine_runs", "outliers"]
 
@@ -139,7 +138,10 @@ def combine_runs(
     if len(averaged) > 1:
         spread = np.atleast_2d(np.cov(averaged.T)) / len(averaged)
         if trained_weights:
-            messages = [message for message in messages if message != UNKNOWN_WEIGHTS]
+            # The spread has the error of the weights that single runs do not know.
+            if UNKNOWN_WEIGHTS in messages:
+                messages.remove(UNKNOWN_WEIGHTS)
+                sources.pop("generator", None)
         elif "training" in sources:
             spread = spread + sources["training"]
         sources["training"] = spread

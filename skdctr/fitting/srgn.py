@@ -29,6 +29,7 @@ from skdctr.fitting.runs import Run, combine_runs
 from skdctr.fitting.samples import GeneratorInput, Samples, check_fit_samples, check_score_samples
 from skdctr.fitting.scoring import auc_score
 from skdctr.fitting.searches import choose_search, progress
+from skdctr.fitting.support import unsupported_by_classifier
 from skdctr.fitting.verdict import Quality, conclude, table_of_evaluations
 from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.constraints import Constraints
@@ -399,6 +400,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             trained,
             Quality.of_classifiers(final, objective),
             exact=weights.is_exact,
+            unsupported=unsupported_by_classifier(samples, reweighter, final),
             n_evaluations=found.n_evaluations or len(objective.evaluations),
             n_events=samples.sizes(),
             method=self._method(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +20,12 @@ from skdctr.exceptions import (
 from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
+from skdctr.results.covariance import Sources
 from skdctr.results.fit_result import FitResult
-from skdctr.results.messages import Message
+from skdctr.results.messages import UNKNOWN_WEIGHTS, Message
 from skdctr.results.solution import Solution
 
-__all__ = ["UNKNOWN_WEIGHTS", "Quality", "conclude", "doubtful_weights", "table_of_evaluations"]
+__all__ = ["Quality", "conclude", "doubtful_weights", "table_of_evaluations"]
 
 # Effective share of the simulated events below which the weights at θ are doubtful.
 _LEAST_EFFECTIVE_SHARE = 0.02
@@ -33,13 +34,6 @@ _LEAST_EFFECTIVE_SHARE = 0.02
 _HEAVY_TAIL = 0.7
 # p-value of the AUC at θ* below which the fit says that its model fails.
 _MISMATCH_BELOW = 1e-4
-
-# This limit holds for every fit of the kind; it stands in the result, and there is no warning.
-UNKNOWN_WEIGHTS = Message(
-    "the error of the learned weights is not in the covariance: pass a reweighter with "
-    "n_estimators of 2 or more",
-    None,
-)
 
 
 @dataclass(frozen=True)
@@ -99,6 +93,7 @@ def conclude(
     quality: Quality,
     *,
     exact: bool,
+    unsupported: Sequence[Message] = (),
     **further: Any,
 ) -> FitResult:
     """Make the result of a fit, with the messages that speak against it.
@@ -113,6 +108,8 @@ def conclude(
         Quality of the fit at θ*.
     exact : bool
         Whether the weights are those of a formula, which has no error.
+    unsupported : sequence of Message
+        Where the simulation has no events that the data have.
     **further
         Further attributes of the result: `n_evaluations`, `n_events` and `method`.
 
@@ -122,17 +119,27 @@ def conclude(
     """
     limits = _at_bound(found.theta, space)
     doubts = doubtful_weights(found.theta, trained, quality)
+    unknown = not exact and not {"generator", "training"} & found.sources.keys()
+    sources = found.sources
+    if unknown:
+        sources = Sources({**sources, "generator": np.full((len(found.theta),) * 2, np.nan)})
     result = FitResult(
         theta=found.theta,
         names=list(space.names),
-        covariance=found.sources.total(len(found.theta)),
-        sources=found.sources,
+        covariance=sources.total(len(found.theta)),
+        sources=sources,
         auc=quality.auc,
         auc_error=quality.auc_error,
         expected_auc=quality.expected_auc,
         effective_sample_size=quality.effective_sample_size,
         converged=found.converged and not limits,
-        messages=[*found.messages, *_unknown_error(found.sources, exact), *limits, *doubts],
+        messages=[
+            *found.messages,
+            *([UNKNOWN_WEIGHTS] if unknown else []),
+            *limits,
+            *doubts,
+            *unsupported,
+        ],
         **further,
     )
     # Where the search failed, this is the reason of a large AUC.
@@ -191,12 +198,6 @@ def doubtful_weights(theta: FloatArray, trained: ParameterSpace, quality: Qualit
         )
         messages.append(Message(text, LowEffectiveSampleSizeWarning))
     return messages
-
-
-def _unknown_error(sources: Mapping[str, FloatArray], exact: bool) -> list[Message]:
-    """Make the message that the covariance lacks the error of learned weights, where it does."""
-    has_error = exact or {"generator", "training"} & sources.keys()
-    return [] if has_error else [UNKNOWN_WEIGHTS]
 
 
 def _mismatch(result: FitResult) -> list[Message]:

@@ -113,7 +113,15 @@ class ChiSquare:
         -------
         ChiSquare
             A χ² that is a parabola around the fitted values.
+
+        Raises
+        ------
+        ValueError
+            If the covariance is not finite.
         """
+        if not np.isfinite(result.covariance).all():
+            reasons = "".join(f"; {message}" for message in result.messages)
+            raise ValueError(f"The covariance of the fit is not finite{reasons}.")
         fitted = np.array(result.theta, dtype=np.float64)
         return cls(
             lambda theta: theta - fitted,

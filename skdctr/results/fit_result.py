@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.typing import FloatArray
-from skdctr.exceptions import ExtrapolationWarning, ModelMismatchWarning
+from skdctr.exceptions import ExtrapolationWarning, ModelMismatchWarning, SupportWarning
 from skdctr.results.covariance import Sources
-from skdctr.results.messages import Message
+from skdctr.results.messages import UNKNOWN_WEIGHTS, Message
 
 __all__ = ["FitResult", "round_to_error"]
 
 # Warnings of a result that cannot be used, though its search has ended well.
-_OBJECTIONS = (ExtrapolationWarning, ModelMismatchWarning)
+_OBJECTIONS = (ExtrapolationWarning, ModelMismatchWarning, SupportWarning)
 
 
 def round_to_error(value: float, error: float) -> tuple[str, str]:
@@ -53,9 +53,9 @@ class FitResult:
     names : list of str
         Their names.
     covariance : ndarray of shape (p, p)
-        Covariance of `theta`, the sum over `sources`; NaN where nothing is known.
+        Covariance of `theta`, the sum over `sources`; NaN where one of them is not known.
     sources : dict of str to ndarray of shape (p, p)
-        Covariance by source.
+        Covariance by source. That of learned weights is NaN where these do not know their error.
     auc, auc_error : float
         AUC of the classifier at θ on events that it has not seen, and its standard error: 0.5
         where nothing tells data from reweighted simulation. NaN for fits without a classifier.
@@ -100,6 +100,15 @@ class FitResult:
         return errors
 
     @property
+    def known_covariance(self) -> FloatArray:
+        """Covariance of the sources that are known, (p, p), which is too small where one is not.
+
+        It is `covariance` where all sources are known.
+        """
+        known = [each for each in self.sources.values() if not np.isnan(each).all()]
+        return sum(known, np.zeros_like(self.covariance)) if known else self.covariance
+
+    @property
     def correlation(self) -> pd.DataFrame:
         """Correlation matrix, (p, p)."""
         errors = self.errors
@@ -127,15 +136,19 @@ class FitResult:
         """Whether the numbers can be used.
 
         The search has converged away from all bounds, every parameter has a finite error, the
-        model describes the data, and no weight at θ is extrapolated. `messages` say which does not
-        hold.
+        model describes the data, no weight at θ is extrapolated, and the simulation has events
+        wherever the data have some. `messages` say which does not hold.
         """
         usable = self.converged and bool(np.isfinite(self.errors).all())
         return usable and not self._objections()
 
     def _objections(self) -> list[str]:
         """Return the messages with which a result is not valid, whatever its numbers."""
-        return [each for each in self.messages if getattr(each, "category", None) in _OBJECTIONS]
+        return [
+            each
+            for each in self.messages
+            if getattr(each, "category", None) in _OBJECTIONS or each == UNKNOWN_WEIGHTS
+        ]
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per parameter: value, error, and the error of each source."""
@@ -149,9 +162,15 @@ class FitResult:
     def _lines(self) -> list[str]:
         """Return one line for each parameter, and one for the AUC where there is one."""
         lines = []
-        for name, value, error in zip(self.names, self.theta, self.errors, strict=True):
+        with np.errstate(invalid="ignore"):
+            known_errors = np.sqrt(np.diag(self.known_covariance))
+        for name, value, error, known in zip(
+            self.names, self.theta, self.errors, known_errors, strict=True
+        ):
             shown, uncertainty = round_to_error(float(value), float(error))
             lines.append(f"{name} = {shown} ± {uncertainty}")
+            if math.isfinite(known) and not math.isfinite(error):
+                lines[-1] += f" (± {known:.2g} from the known sources alone)"
         if math.isfinite(self.auc):
             has_p_value = math.isfinite(self.p_value)
             goodness = f" (p = {self.p_value:.2g}{self.expectation()})" if has_p_value else ""
@@ -168,7 +187,11 @@ class FitResult:
         if len(self.sources) > 1:
             shares = []
             for name, row in self.to_frame().iterrows():
-                parts = ", ".join(f"{s} {row[f'error_{s}']:.2g}" for s in self.sources)
+                errors = {source: row[f"error_{source}"] for source in self.sources}
+                parts = ", ".join(
+                    f"{source} {f'{error:.2g}' if math.isfinite(error) else '?'}"
+                    for source, error in errors.items()
+                )
                 shares.append(f"  error of {name}: {parts}")
             lines += shares
         lines.append(

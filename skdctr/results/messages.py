@@ -8,7 +8,7 @@ from typing import Self
 from skdctr._utils.warn import warn_user
 from skdctr.exceptions import ConvergenceWarning
 
-__all__ = ["Message", "warn_of"]
+__all__ = ["UNKNOWN_WEIGHTS", "Message", "warn_of"]
 
 
 class Message(str):
@@ -33,6 +33,16 @@ class Message(str):
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, type[Warning] | None]]:
         return type(self), (str(self), self.category)
+
+
+# It holds for every fit of the kind and stands in the result, whose errors are NaN; there is no
+# warning beside it.
+UNKNOWN_WEIGHTS = Message(
+    "the error of the learned weights is not known, and so that of θ is not: pass a DCTRReweighter "
+    "with n_estimators of 2 or more, or fit it in each of several runs (n_runs); "
+    "known_covariance has the other sources",
+    None,
+)
 
 
 def warn_of(messages: Iterable[Message]) -> None:

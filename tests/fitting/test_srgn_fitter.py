@@ -34,11 +34,11 @@ from skdctr.exceptions import (
     SkdctrWarning,
 )
 from skdctr.fitting.runs import combine_runs, outliers
-from skdctr.fitting.verdict import UNKNOWN_WEIGHTS, Quality, doubtful_weights
+from skdctr.fitting.verdict import Quality, doubtful_weights
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results import FitResult
 from skdctr.results.covariance import Sources
-from skdctr.results.messages import Message, warn_of
+from skdctr.results.messages import UNKNOWN_WEIGHTS, Message, warn_of
 from skdctr.reweighting.base import parameter_space
 
 N = 4000
@@ -395,7 +395,7 @@ def run_result(theta, **changes):
         theta=np.array([theta]),
         names=["mu"],
         covariance=np.array([[0.01]]),
-        sources=Sources(data=np.array([[0.01]])),
+        sources=changes.get("sources", Sources(data=np.array([[0.01]]))),
         auc=0.5,
         auc_error=0.01,
         n_evaluations=7,
@@ -433,13 +433,19 @@ def test_runs_left_out_say_nothing_of_the_result():
 
 def test_runs_with_weights_in_common_keep_what_these_do_not_know():
     space = ParameterSpace(("a",), np.zeros(1), np.array([-1.0]), np.array([1.0]))
-    runs = [run_result(theta, messages=[UNKNOWN_WEIGHTS]) for theta in (0.1, 0.2, 0.15)]
+    unknown = Sources(data=np.array([[0.01]]), generator=np.array([[np.nan]]))
+    runs = [
+        run_result(theta, messages=[UNKNOWN_WEIGHTS], sources=unknown) for theta in (0.1, 0.2, 0.15)
+    ]
     spread = np.var([0.1, 0.2, 0.15], ddof=1) / 3
     shared, _ = combine_runs(runs, space, trained_weights=False)
     assert shared.messages == [UNKNOWN_WEIGHTS]
     assert shared.sources["training"][0, 0] == pytest.approx(spread)
+    assert np.isnan(shared.covariance[0, 0])
     # Where each run has weights of its own, their error is in the spread.
-    assert combine_runs(runs, space, trained_weights=True)[0].messages == []
+    own = combine_runs(runs, space, trained_weights=True)[0]
+    assert own.messages == []
+    assert own.covariance[0, 0] == pytest.approx(own.sources["data"][0, 0] + spread)
     # The error that an ensemble knows of weights in common is no part of the spread.
     known = [replace(run, sources=Sources(training=np.array([[0.3]])), messages=[]) for run in runs]
     shared, _ = combine_runs(known, space, trained_weights=False)

@@ -326,7 +326,8 @@ def test_steps_are_measured_where_the_score_is_the_narrower():
 def test_frozen_weights_without_a_refit_say_that_their_error_is_missing(toy):
     fitter = fit(DCTRReweighter(**QUICK, refit=False).fit(toy.gen, toy.theta), toy)
     assert any("error of the learned weights" in note for note in fitter.result_.messages)
-    assert set(fitter.result_.sources) == {"data", "simulation"}
+    assert set(fitter.result_.sources) == {"data", "simulation", "generator"}
+    assert np.isnan(fitter.covariance_).all()
 
 
 @pytest.mark.slow

@@ -8,8 +8,10 @@ from skdctr.exceptions import (
     LowEffectiveSampleSizeWarning,
     ModelMismatchWarning,
 )
+from skdctr.inference import ChiSquare
 from skdctr.results import FitResult, round_to_error
-from skdctr.results.messages import Message
+from skdctr.results.covariance import Sources
+from skdctr.results.messages import UNKNOWN_WEIGHTS, Message
 
 
 def make(**changes):
@@ -136,3 +138,53 @@ def test_a_result_that_a_warning_objects_to_is_not_valid(category, valid):
         assert lines[1] == "  ! the reason"
         assert shown._repr_html_().index("the reason") < shown._repr_html_().index("a remark")
     assert [line for line in lines if "!" in line].count("  ! the reason") == 1
+
+
+def unknown(**changes):
+    """A result whose weights do not know their error."""
+    sources = Sources(
+        data=np.diag([0.0003, 0.006]),
+        simulation=np.diag([0.0001, 0.004]),
+        generator=np.full((2, 2), np.nan),
+    )
+    values = {"sources": sources, "covariance": sources.total(2), "messages": [UNKNOWN_WEIGHTS]}
+    return make(**values | changes)
+
+
+def test_unknown_source_is_in_the_sum_and_in_the_text():
+    result = unknown()
+    assert np.isnan(result.errors).all()
+    assert not result.valid
+    np.testing.assert_allclose(result.known_covariance, np.diag([0.0004, 0.01]))
+    assert str(result).splitlines()[:7] == [
+        "FitResult (auc objective, surrogate search): NOT VALID",
+        f"  ! {UNKNOWN_WEIGHTS}",
+        "  mu = 0.1235 ± ? (± 0.02 from the known sources alone)",
+        "  sigma = -1 ± ? (± 0.1 from the known sources alone)",
+        "  AUC = 0.5012 ± 0.0021 (p = 0.28)",
+        "  error of mu: data 0.017, simulation 0.01, generator ?",
+        "  error of sigma: data 0.077, simulation 0.063, generator ?",
+    ]
+    assert "not valid" in result._repr_html_()
+    frame = result.to_frame()
+    assert frame["error"].isna().all()
+    assert frame["error_data"].notna().all()
+
+
+def test_known_covariance_is_all_where_all_is_known():
+    result = make()
+    np.testing.assert_allclose(result.known_covariance, sum(result.sources.values()))
+
+
+def test_parameter_that_is_not_identified_has_no_known_error_either():
+    sources = Sources(data=np.full((1, 1), np.nan), simulation=np.full((1, 1), np.nan))
+    result = make(
+        theta=np.zeros(1), names=["mu"], sources=sources, covariance=sources.total(1), messages=[]
+    )
+    assert np.isnan(result.known_covariance).all()
+    assert "known sources" not in str(result)
+
+
+def test_intervals_of_an_unknown_covariance_are_refused_with_the_reason():
+    with pytest.raises(ValueError, match="not finite; the error of the learned weights is not"):
+        ChiSquare.from_result(unknown())

@@ -9,7 +9,7 @@ from skdctr import DCTRFitter, SRGNFitter
 from skdctr.closure import closure_report
 from skdctr.datasets import make_gaussian
 from skdctr.exceptions import ExtrapolationWarning
-from skdctr.fitting.verdict import UNKNOWN_WEIGHTS
+from skdctr.results.messages import UNKNOWN_WEIGHTS
 from skdctr.reweighting import BaseReweighter
 
 N = 20_000
@@ -72,19 +72,26 @@ def test_fits_behind_a_detector(toy, fitted, objective, generator):
     fitter = SRGNFitter(reweighter, objective=objective, max_epochs=5, random_state=1)
     fitter.fit(toy.sim_gen, toy.sim_reco, toy.data, **gen)
     # The weights do not know their error, which is that of the generator sample, about 1/√N.
-    error = np.sqrt(fitter.covariance_[0, 0] + 1 / N)
+    error = np.sqrt(fitter.result_.known_covariance[0, 0] + 1 / N)
     assert abs(fitter.theta_[0] - 0.5) < 4 * error
-    assert fitter.result_.valid
     # The generator events correct the weights, and their error is in the covariance then.
+    assert fitter.result_.valid is generator
     assert (UNKNOWN_WEIGHTS in fitter.result_.messages) is not generator
-    assert ("generator" in fitter.result_.sources) is generator
+    assert np.isfinite(fitter.covariance_).all() == generator
+    if generator:
+        assert np.isfinite(fitter.confidence_interval()).all(axis=None)
+    else:
+        with pytest.raises(ValueError, match="the error of the learned weights is not known"):
+            fitter.confidence_interval()
 
 
 def test_fits_on_one_level_and_passes_closure(toy, fitted):
     fitter = DCTRFitter(clone(fitted)).fit(
         toy.sim_gen, data=toy.data_gen, gen=toy.gen, theta=toy.theta
     )
-    assert abs(fitter.theta_[0] - 0.5) < 4 * np.sqrt(fitter.covariance_[0, 0] + 1 / N)
+    error = np.sqrt(fitter.result_.known_covariance[0, 0] + 1 / N)
+    assert abs(fitter.theta_[0] - 0.5) < 4 * error
+    assert np.isnan(fitter.covariance_).all()
     report = closure_report(fitted, toy.sim_gen, toy.data_gen, 0.5, random_state=0)
     assert report.passed, str(report)
 
