@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
 
+from skdctr._utils.least_squares import bounded_least_squares
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation, Placements
 from skdctr.comparison.search import distance, ignore, quadratic_minimum
@@ -356,16 +356,15 @@ def _solve(
         derivative = equations.jacobian(theta, positive_steps(theta, _STEP * scale, space.low))
         return np.vstack([whiten @ derivative * scale, stiffness * np.eye(p)])
 
-    inside_low, inside_high = (space.low - start) / scale, (space.high - start) / scale
-    solution = least_squares(
+    solution = bounded_least_squares(
         target,
-        np.clip(np.zeros(p), inside_low, inside_high),
-        jac=slope,
-        bounds=(inside_low - 1e-12, inside_high + 1e-12),
+        slope,
+        bounds=((space.low - start) / scale, (space.high - start) / scale),
+        slack=1e-12,
         xtol=1e-6,
-        max_nfev=max_steps,
+        max_steps=max_steps,
     )
-    return space.clip(start + solution.x * scale)
+    return space.clip(start + solution * scale)
 
 
 def _derivative_step(theta: FloatArray, space: ParameterSpace) -> FloatArray:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
+from skdctr._utils.least_squares import bounded_least_squares
 from skdctr._utils.linear import pseudo_inverse, whitening
 from skdctr._utils.typing import FloatArray
 from skdctr.observable.generator import Correction, GeneratorPrediction, predict_generator
@@ -134,15 +134,15 @@ class EstimatingEquation:
             derivative = whiten @ self.jacobian(start + z * width)
             return np.vstack([derivative, np.diag(inverse_deviation)]) * width
 
-        solution = least_squares(
+        solution = bounded_least_squares(
             target,
-            np.zeros(len(start)),
-            jac=slope,
-            bounds=((space.low - start) / width - 1e-9, (space.high - start) / width + 1e-9),
+            slope,
+            bounds=((space.low - start) / width, (space.high - start) / width),
+            slack=1e-9,
             xtol=1e-7,
-            max_nfev=40,
+            max_steps=40,
         )
-        return space.clip(start + solution.x * width)
+        return space.clip(start + solution * width)
 
 
 class _PartEquation:
