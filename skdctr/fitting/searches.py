@@ -17,8 +17,10 @@ from skdctr.results.solution import Solution
 __all__ = ["choose_search", "progress"]
 
 
-def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
-    """Return the search that the parameters of a fitter describe.
+def choose_search(
+    fitter: Any, n_parameters: int
+) -> tuple[Callable[..., Solution], Callable[..., Solution] | None]:
+    """Return the search that the parameters of a fitter describe, and how to go on with it.
 
     Parameters
     ----------
@@ -29,8 +31,11 @@ def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
 
     Returns
     -------
-    callable
+    search : callable
         ``search(objective, kind, space, report=report)`` returns a `Solution`.
+    resume : callable or None
+        The same with the further arguments ``start`` and ``constraints``; None where there is no
+        going on.
 
     Raises
     ------
@@ -40,7 +45,7 @@ def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
     # The last evaluation is that of the fitted θ.
     limit = None if fitter.max_evaluations is None else fitter.max_evaluations - 1
     if fitter.search == "powell":
-        return partial(powell, max_iter=fitter.max_iter, tol=fitter.tol, max_evaluations=limit)
+        return partial(powell, max_iter=fitter.max_iter, tol=fitter.tol, max_evaluations=limit), None
     if fitter.search == "scan":
         n_grid = fitter.n_points**n_parameters
         if limit is not None and n_grid > limit:
@@ -50,12 +55,13 @@ def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
             )
         # Several runs are in parallel themselves.
         n_jobs = fitter.n_jobs if fitter.n_runs == 1 else 1
-        return partial(scan, n_points=fitter.n_points, n_jobs=n_jobs)
+        return partial(scan, n_points=fitter.n_points, n_jobs=n_jobs), None
     if limit is None:
         limit = 7 + 4 * n_parameters
         if fitter.objective == "loss":
             limit += 4 * n_parameters**2
-    return partial(surrogate, max_evaluations=limit)
+    search = partial(surrogate, max_evaluations=limit)
+    return search, search
 
 
 @contextmanager

@@ -372,10 +372,10 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         constraints = Constraints.read(self.constraints, space.names)
         with progress(f"{self.objective} {self.search}", self.verbose) as report:
             if self._searches:
-                search = choose_search(self, len(space))
+                search, resume = choose_search(self, len(space))
                 objective = self._objective(samples, weights, space, seed)
                 route: Route = SearchRoute(
-                    objective, self.objective, space, constraints, search, report
+                    objective, self.objective, space, constraints, search, resume, report
                 )
             else:
                 problem = observable_problem(
