@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluati
 from skdctr.metrics import effective_sample_size
 from skdctr.parameters.constraints import Constraints
 
-__all__ = ["Agreement"]
+__all__ = ["Agreement", "label"]
 
 # Difference of two evaluations, in standard errors, from which on one is worse.
 _WORSE_AT = 3.0
@@ -24,7 +25,7 @@ class Agreement:
     d / (2 √π), and with N = n_data n_sim / (n_data + n_sim) effective events χ² = N d², so that
     χ² = 4 π N (AUC − 1/2)². The loss has log 2 − loss = d² / 8. The constraints add their own χ²,
     and the root of the sum, back in units of the AUC, has about the AUC's error. An AUC below 1/2
-    tells of no difference, nor does a loss above log 2. N is the same for all θ: an AUC must not
+    is a difference, too; a loss above log 2 is none. N is the same for all θ: an AUC must not
     look better because few effective events are left.
 
     Parameters
@@ -43,7 +44,7 @@ class Agreement:
         self,
         objective: ClassifierObjective,
         kind: str,
-        names: tuple[str, ...],
+        names: Sequence[str],
         constraints: Constraints,
     ) -> None:
         self._objective, self._kind = objective, kind
@@ -57,13 +58,17 @@ class Agreement:
         # Few effective events are no merit, as an AUC near 1/2 by chance would be.
         return min(better, key=lambda e: sum(self._distance(e))) if better else None
 
+    def distance(self, evaluation: Evaluation) -> float:
+        """Return how far an evaluated θ is from a description of data and constraints."""
+        return self._distance(evaluation)[0]
+
     def _distance(self, evaluation: Evaluation) -> tuple[float, float]:
         """Return the distance of an evaluated θ from a perfect match, and its error."""
         objective = self._objective
         n_sim = max(e.effective_sample_size for e in objective.evaluations)
         n_data = effective_sample_size(objective.data_weight)
         n_events = n_data * n_sim / (n_data + n_sim)
-        apart = max(evaluation.auc - 0.5, 0.0)
+        apart = abs(evaluation.auc - 0.5)
         if self._kind == "loss":
             apart = math.sqrt(2 / math.pi * max(math.log(2) - evaluation.loss, 0.0))
         # The folds' classifiers see the same events: averaging them gains nothing.
@@ -77,3 +82,13 @@ class Agreement:
     def _penalty(self, theta: FloatArray) -> float:
         """Compute χ² of the constraints."""
         return float(np.sum(((theta - self._mean) / self._deviation) ** 2))
+
+
+def label(evaluation: Evaluation, names: Sequence[str], kind: str = "auc") -> str:
+    """Name an evaluated θ with its AUC or loss, for messages."""
+    values = ", ".join(
+        f"{name} = {value:.6g}" for name, value in zip(names, evaluation.theta, strict=True)
+    )
+    if kind == "loss":
+        return f"{values} (loss = {evaluation.loss:.5f})"
+    return f"{values} (AUC = {evaluation.auc:.4f} ± {evaluation.auc_error:.4f})"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy.stats import chi2, qmc
+from scipy.stats import chi2
 
 from skdctr._utils.least_squares import bounded_least_squares
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation, Placements
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.derivatives import central_differences, positive_steps
+from skdctr.parameters.other_solutions import design_points, other_solutions
 from skdctr.parameters.space import ParameterSpace
 from skdctr.results.covariance import Sources, sandwich
 from skdctr.results.messages import Message
 from skdctr.weights.error import mean_covariance
 
-__all__ = ["AUCEquations", "errors", "solve"]
+__all__ = ["AUCEquations", "errors", "second_solutions", "solve"]
 
 # Share of the covariance's mean diagonal that is added to the diagonal.
 _REGULARISATION = 0.05
@@ -24,8 +27,8 @@ _STEP = 1e-2
 # p-value of the equations at a solution below which others are looked for, and how far χ² must lie
 # below that of the first one.
 _BAD_BELOW, _CLEARLY = 1e-4, 9.0
-# Other starts: how many values of θ are looked at for each parameter, and how many are started from.
-_LOOKED_AT, _STARTS = 8, 2
+# Other starts that are tried.
+_STARTS = 2
 _NOTHING_KNOWN = Constraints()
 
 
@@ -129,15 +132,7 @@ def solve(
     constraints : Constraints
         Mean and standard deviation of some parameters, which are further equations.
     """
-    covariance = equations.data_covariance + equations.sim_covariance(start)
-    whiten = np.linalg.cholesky(np.linalg.inv(_regularised(covariance))).T
-    mean, deviation = constraints.arrays(space.names)
-    known = np.isfinite(deviation)
-
-    def pulls(theta: FloatArray) -> FloatArray:
-        return np.concatenate(
-            [whiten @ equations.residual(theta), ((theta - mean) / deviation)[known]]
-        )
+    pulls, derivative = _whitened(equations, start, space, constraints)
 
     def chi_square(theta: FloatArray) -> float:
         return float(np.sum(pulls(theta) ** 2))
@@ -150,9 +145,8 @@ def solve(
 
         def slope(z: FloatArray) -> FloatArray:
             theta = origin + z * scale
-            derivative = equations.jacobian(theta, positive_steps(theta, _STEP * scale, space.low))
-            rows = [whiten @ derivative * scale, np.diag(scale / deviation)[known]]
-            return np.vstack([*rows, stiffness * np.eye(p)])
+            step = positive_steps(theta, _STEP * scale, space.low)
+            return np.vstack([derivative(theta, step) * scale, stiffness * np.eye(p)])
 
         solution = bounded_least_squares(
             target,
@@ -166,21 +160,52 @@ def solve(
 
     found = solved(start)
     first = chi_square(found)
-    if first < chi2.isf(_BAD_BELOW, len(whiten) + known.sum()):
+    if first < chi2.isf(_BAD_BELOW, len(pulls(found))):
         return found
-    others = sorted(_other_starts(equations, space), key=chi_square)[:_STARTS]
-    best = min(map(solved, others), key=chi_square)
+    others = [*(evaluation.theta for evaluation in equations.evaluations), *design_points(space)]
+    starts = sorted(others, key=chi_square)[:_STARTS]
+    best = min(map(solved, starts), key=chi_square)
     return best if chi_square(best) < first - _CLEARLY else found
 
 
-def _other_starts(equations: AUCEquations, space: ParameterSpace) -> list[FloatArray]:
-    """List values of θ that a solution may be near to: those of classifiers, and a design."""
-    evaluated = [evaluation.theta for evaluation in equations.evaluations]
-    if not space.is_bounded:
-        return evaluated
-    # The first point of the sequence is the corner.
-    design = qmc.Halton(len(space), scramble=False).random(_LOOKED_AT * len(space) + 1)[1:]
-    return [*evaluated, *(space.low + (space.high - space.low) * design)]
+def second_solutions(
+    equations: AUCEquations,
+    theta: FloatArray,
+    space: ParameterSpace,
+    scale: FloatArray,
+    constraints: Constraints,
+    is_supported: Callable[[FloatArray], bool],
+) -> list[FloatArray]:
+    """Look for other θ within the bounds at which the AUCs are 1/2; arguments as for `solve`."""
+    pulls, derivative = _whitened(equations, theta, space, constraints)
+
+    def solved(start: FloatArray) -> FloatArray:
+        return solve(equations, start, space, scale, stiffness=0.0, constraints=constraints)
+
+    slope = derivative(theta, positive_steps(theta, _STEP * scale, space.low))
+    return other_solutions(
+        theta, space, pulls=pulls, slope=slope, solve=solved, is_supported=is_supported
+    )
+
+
+def _whitened(
+    equations: AUCEquations, at: FloatArray, space: ParameterSpace, constraints: Constraints
+) -> tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray, FloatArray], FloatArray]]:
+    """Return equations and constraints in units of their errors at a θ, and their derivative."""
+    covariance = equations.data_covariance + equations.sim_covariance(at)
+    whiten = np.linalg.cholesky(np.linalg.inv(_regularised(covariance))).T
+    mean, deviation = constraints.arrays(space.names)
+    known = np.isfinite(deviation)
+
+    def pulls(theta: FloatArray) -> FloatArray:
+        constrained = ((theta - mean) / deviation)[known]
+        return np.concatenate([whiten @ equations.residual(theta), constrained])
+
+    def derivative(theta: FloatArray, step: FloatArray) -> FloatArray:
+        rows = np.diag(1 / deviation)[known]
+        return np.vstack([whiten @ equations.jacobian(theta, step), rows])
+
+    return pulls, derivative
 
 
 def errors(

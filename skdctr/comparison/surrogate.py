@@ -19,6 +19,7 @@ import numpy as np
 
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.auc_equations import AUCEquations, errors, solve
+from skdctr.comparison.auc_equations import second_solutions as solutions_beside
 from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.comparison.search import distance, ignore, quadratic_minimum
 from skdctr.metrics import effective_sample_size
@@ -29,7 +30,7 @@ from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
 from skdctr.results.solution import Solution
 
-__all__ = ["NEAREST", "statistical_errors", "surrogate"]
+__all__ = ["NEAREST", "second_solutions", "statistical_errors", "surrogate"]
 
 # Distance of the design points from the estimate, in units of the width of the score: near enough
 # for the classifier to be the locally best one, far enough for it to learn something.
@@ -251,8 +252,56 @@ def statistical_errors(
     messages : list of Message
         The parameters that are not identified, in one message; empty where there are none.
     """
-    p = len(theta)
     step = _derivative_step(theta, space)
+    near = _nearest(objective, theta, step)
+    return errors(AUCEquations(objective, near), theta, step, space)
+
+
+def second_solutions(
+    objective: ClassifierObjective,
+    theta: FloatArray,
+    space: ParameterSpace,
+    constraints: Constraints,
+) -> list[FloatArray]:
+    """Look for other θ at which the classifiers trained near θ* see no difference either.
+
+    These classifiers are the best ones near θ*: only one that is trained there tells whether a
+    solution far away is one.
+
+    Parameters
+    ----------
+    objective : ClassifierObjective
+        The evaluations of the search.
+    theta : ndarray of shape (p,)
+        θ*.
+    space : ParameterSpace
+        The range that was searched.
+    constraints : Constraints
+        Mean and standard deviation of some parameters.
+
+    Returns
+    -------
+    list of ndarray of shape (p,)
+        Values of θ; empty where there are none.
+    """
+    step = _derivative_step(theta, space)
+    near = _nearest(objective, theta, step)
+    scale = _lengths(_directions(_information(objective, theta, step), space.width))
+    return solutions_beside(
+        AUCEquations(objective, near, coarse=True),
+        theta,
+        space,
+        scale,
+        constraints,
+        partial(_is_supported, objective),
+    )
+
+
+def _nearest(
+    objective: ClassifierObjective, theta: FloatArray, step: FloatArray
+) -> list[Evaluation]:
+    """Choose the evaluations nearest to θ whose classifiers have learned something."""
+    p = len(theta)
     information = _information(objective, theta, step)
 
     def squared_distance(evaluation: Evaluation) -> float:
@@ -262,8 +311,7 @@ def statistical_errors(
     # In the dead zone a classifier has learned noise; far away, another observable.
     kept = [e for e in objective.evaluations if e.has_placements]
     learned = [e for e in kept if e.has_learned]
-    near = sorted(learned if len(learned) >= p else kept, key=squared_distance)[: NEAREST * p]
-    return errors(AUCEquations(objective, near), theta, step, space)
+    return sorted(learned if len(learned) >= p else kept, key=squared_distance)[: NEAREST * p]
 
 
 def _derivative_step(theta: FloatArray, space: ParameterSpace) -> FloatArray:
@@ -300,6 +348,12 @@ def _lengths(directions: FloatArray) -> FloatArray:
     return lengths
 
 
+def _is_supported(objective: ClassifierObjective, theta: FloatArray) -> bool:
+    """Say whether the simulation has events left at a θ."""
+    least = _LEAST_SHARE * len(objective.coarse_rows)
+    return effective_sample_size(objective.sim_weights(theta, coarse=True)) >= least
+
+
 def _reachable(
     objective: ClassifierObjective,
     centre: FloatArray,
@@ -307,10 +361,9 @@ def _reachable(
     space: ParameterSpace,
 ) -> FloatArray:
     """Shorten a step until the simulation there has events left and the bounds hold."""
-    least = _LEAST_SHARE * len(objective.coarse_rows)
     for _ in range(8):
         point = space.clip(centre + step)
-        if effective_sample_size(objective.sim_weights(point, coarse=True)) >= least:
+        if _is_supported(objective, point):
             return point
         step = step / 2
     return centre

@@ -372,10 +372,17 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         constraints = Constraints.read(self.constraints, space.names)
         with progress(f"{self.objective} {self.search}", self.verbose) as report:
             if self._searches:
-                search, resume = choose_search(self, len(space))
+                search = choose_search(self, len(space))
                 objective = self._objective(samples, weights, space, seed)
                 route: Route = SearchRoute(
-                    objective, self.objective, space, constraints, search, resume, report
+                    objective,
+                    self.objective,
+                    space,
+                    constraints,
+                    search.first,
+                    search.resume,
+                    search.max_evaluations,
+                    report,
                 )
             else:
                 problem = observable_problem(
@@ -389,7 +396,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
                 )
                 objective = self._objective(samples, weights, space, seed)
                 options = RegressionOptions.of(NetworkSettings.of(self))
-                route = ObservableRoute(problem, options, self.n_folds, seed)
+                route = ObservableRoute(problem, options, self.n_folds, seed, objective)
             found = route.solve()
             final = objective(found.theta)
             report(final)
