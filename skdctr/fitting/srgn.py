@@ -75,7 +75,9 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         Search for θ by the first two objectives; the third one solves an equation instead.
         "surrogate" needs few classifiers; "powell" descends as in the SRGN paper, and the error of
         a single descent is a rough estimate, of which a warning tells unless `n_runs` gives a
-        spread; "scan" evaluates a grid.
+        spread; "scan" evaluates a grid. Each verifies its θ by an evaluation: where another
+        evaluated θ is better beyond the noise, "surrogate" goes on from there, and where a search
+        cannot go on the better θ is given and the fit is not valid.
     bounds : dict or array-like of shape (p, 2), default=None
         (low, high) by parameter name or in order; None is the trained range.
     constraints : dict of str to (float, float), default=None
