@@ -28,6 +28,8 @@ Solver = Callable[[Likelihood, FloatArray, ParameterSpace, Callable[[], Any]], S
 _STEP = 1e-4
 # Slope, in units of its statistical error, that is as good as none.
 _LEAST_SLOPE = 0.01
+# Rise of the loss that is as good as none, in units of what the numbers of events can resolve.
+_LEAST_RISE = 0.01
 # Values of θ, for each parameter, that are tried as the start beside θ₀.
 _STARTS = 8
 
@@ -55,7 +57,8 @@ def descend(
     hessian : ndarray of shape (p, p)
         Second derivative of the loss at θ*.
     """
-    found = solver(likelihood, _best_start(likelihood, space), space, report)
+    start = _best_start(likelihood, space)
+    found = _not_above(start, solver(likelihood, start, space, report), likelihood)
     width = space.width
     step = positive_steps(found.theta, _STEP * space.unit, space.low)
     scale = np.outer(width, width)
@@ -80,6 +83,19 @@ def _best_start(likelihood: Likelihood, space: ParameterSpace) -> FloatArray:
     design = qmc.Halton(len(space), scramble=False).random(_STARTS * len(space) + 1)[1:]
     points = space.low + (space.high - space.low) * design
     return min([nominal, *points], key=likelihood.loss)
+
+
+def _not_above(start: FloatArray, found: Solution, likelihood: Likelihood) -> Solution:
+    """Return what a descent found, or its start where the loss there is smaller."""
+    rise = likelihood.loss(found.theta) - likelihood.loss(start)
+    resolution = (likelihood.sim_share**2).sum() + (likelihood.data_share**2).sum()
+    if rise <= _LEAST_RISE * resolution:
+        return found
+    text = (
+        "the descent ended where the loss is larger than at its start, which is given: raise "
+        "max_iter, lower lr, or use solver='lbfgs'"
+    )
+    return replace(found, theta=start, converged=False, messages=[*found.messages, Message(text)])
 
 
 def lbfgs(

@@ -10,26 +10,27 @@ p equations for p parameters, with no dead zone near the minimum, and with the s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from skdctr._utils.typing import FloatArray
-from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation, Placements
+from skdctr.comparison.auc_equations import AUCEquations, errors, solve
+from skdctr.comparison.auc_equations import second_solutions as solutions_beside
+from skdctr.comparison.classifier_objective import ClassifierObjective, Evaluation
 from skdctr.comparison.search import distance, ignore, quadratic_minimum
 from skdctr.metrics import effective_sample_size
+from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.derivatives import central_differences, positive_steps
 from skdctr.parameters.space import ParameterSpace
-from skdctr.results.covariance import Sources, sandwich
+from skdctr.results.covariance import Sources
 from skdctr.results.messages import Message
 from skdctr.results.solution import Solution
-from skdctr.weights.error import mean_covariance
 
-__all__ = ["NEAREST", "statistical_errors", "surrogate"]
+__all__ = ["NEAREST", "second_solutions", "statistical_errors", "surrogate"]
 
 # Distance of the design points from the estimate, in units of the width of the score: near enough
 # for the classifier to be the locally best one, far enough for it to learn something.
@@ -38,11 +39,9 @@ _RADIUS = 0.4
 _CLOSE = 0.04
 # Effective share of the simulation without which no classifier is trained at a θ.
 _LEAST_SHARE = 0.01
-# Step of numerical derivatives, in units of the width of the score. It is far above the resolution
-# of log-weights in single precision.
+# Ten times the step of numerical derivatives, as a share of the unit of θ. It is far above the
+# resolution of log-weights in single precision.
 _STEP = 1e-2
-# Share of the covariance's mean diagonal that is added to the diagonal.
-_REGULARISATION = 0.05
 # Pull to the start, per width of the score: strong while few classifiers have looked at θ, and
 # nearly none once the design has looked in all directions.
 _PULL, _LITTLE_PULL = 1.0, 1e-3
@@ -57,6 +56,8 @@ def surrogate(
     *,
     max_evaluations: int,
     report: Callable[[Evaluation], Any] = ignore,
+    start: FloatArray | None = None,
+    constraints: Constraints | None = None,
 ) -> Solution:
     """Fit θ from the classifiers trained at a few θ.
 
@@ -79,8 +80,14 @@ def surrogate(
         Classifiers trained at the most.
     report : callable
         Told of every evaluation.
+    start : ndarray of shape (p,), optional
+        An evaluated θ that is surrounded by a design at once, without an approach.
+    constraints : Constraints, optional
+        Mean and standard deviation of some parameters, which are further equations of the AUC.
     """
-    return _SurrogateSearch(objective, kind, space, max_evaluations, report).solve()
+    known = Constraints() if constraints is None else constraints
+    search = _SurrogateSearch(objective, kind, space, max_evaluations, report, known)
+    return search.solve(start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +99,14 @@ class _SurrogateSearch:
     space: ParameterSpace
     max_evaluations: int
     report: Callable[[Evaluation], Any]
+    constraints: Constraints
 
-    def solve(self) -> Solution:
+    def solve(self, start: FloatArray | None) -> Solution:
         """Approach θ*, then surround it by designs; for the loss, fit a quadratic form to them."""
-        theta, approach = self._approach()
+        if start is None:
+            theta, approach = self._approach()
+        else:
+            theta, approach = start, self.objective.evaluations
         theta, design, scale, converged = self._surround(theta)
         near = design or approach
         sources, messages = self._errors_at(near, theta)
@@ -125,8 +136,8 @@ class _SurrogateSearch:
         while (
             len(self.objective.evaluations) < self.max_evaluations and len(evaluations) < 3 + 2 * p
         ):
-            equations = _Equations(self.objective, evaluations, coarse=True)
-            proposal = _solve(equations, theta, space, scale, stiffness=_PULL)
+            equations = AUCEquations(self.objective, evaluations, coarse=True)
+            proposal = solve(equations, theta, space, scale, stiffness=_PULL)
             previous, theta = theta, _reachable(self.objective, theta, proposal - theta, space)
             if len(evaluations) >= p and abs(evaluations[-1].auc - 0.5) < _CLOSE:
                 break
@@ -164,11 +175,19 @@ class _SurrogateSearch:
                 break
             points = [_reachable(self.objective, theta, step, space) for step in steps]
             design = [self._evaluate(point) for point in points]
-            rough = _Equations(self.objective, design, coarse=True)
-            solution = _solve(rough, theta, space, scale, stiffness=_LITTLE_PULL)
-            equations = _Equations(self.objective, design)
-            solution = _solve(
-                equations, solution, space, scale, stiffness=_LITTLE_PULL, max_steps=4
+            rough = AUCEquations(self.objective, design, coarse=True)
+            solution = solve(
+                rough, theta, space, scale, stiffness=_LITTLE_PULL, constraints=self.constraints
+            )
+            equations = AUCEquations(self.objective, design)
+            solution = solve(
+                equations,
+                solution,
+                space,
+                scale,
+                stiffness=_LITTLE_PULL,
+                max_steps=4,
+                constraints=self.constraints,
             )
             converged = bool((np.abs(solution - theta) < _RADIUS / 2 * scale).all())
             theta = solution
@@ -204,9 +223,9 @@ class _SurrogateSearch:
         self, evaluations: list[Evaluation], theta: FloatArray
     ) -> tuple[Sources, list[Message]]:
         """Propagate the errors of the classifiers' equations to their solution θ."""
-        equations = _Equations(self.objective, evaluations)
+        equations = AUCEquations(self.objective, evaluations)
         step = _derivative_step(theta, self.space)
-        return _errors(equations, theta, step, self.space.width, self.objective.names)
+        return errors(equations, theta, step, self.space, self.constraints)
 
 
 def statistical_errors(
@@ -233,8 +252,56 @@ def statistical_errors(
     messages : list of Message
         The parameters that are not identified, in one message; empty where there are none.
     """
-    p = len(theta)
     step = _derivative_step(theta, space)
+    near = _nearest(objective, theta, step)
+    return errors(AUCEquations(objective, near), theta, step, space)
+
+
+def second_solutions(
+    objective: ClassifierObjective,
+    theta: FloatArray,
+    space: ParameterSpace,
+    constraints: Constraints,
+) -> list[FloatArray]:
+    """Look for other θ at which the classifiers trained near θ* see no difference either.
+
+    These classifiers are the best ones near θ*: only one that is trained there tells whether a
+    solution far away is one.
+
+    Parameters
+    ----------
+    objective : ClassifierObjective
+        The evaluations of the search.
+    theta : ndarray of shape (p,)
+        θ*.
+    space : ParameterSpace
+        The range that was searched.
+    constraints : Constraints
+        Mean and standard deviation of some parameters.
+
+    Returns
+    -------
+    list of ndarray of shape (p,)
+        Values of θ; empty where there are none.
+    """
+    step = _derivative_step(theta, space)
+    near = _nearest(objective, theta, step)
+    scale = _lengths(_directions(_information(objective, theta, step), space.width))
+    return solutions_beside(
+        AUCEquations(objective, near, coarse=True),
+        theta,
+        space,
+        scale,
+        constraints,
+        partial(_is_supported, objective),
+    )
+
+
+def _nearest(
+    objective: ClassifierObjective, theta: FloatArray, step: FloatArray
+) -> list[Evaluation]:
+    """Choose the evaluations nearest to θ whose classifiers have learned something."""
+    p = len(theta)
     information = _information(objective, theta, step)
 
     def squared_distance(evaluation: Evaluation) -> float:
@@ -244,128 +311,7 @@ def statistical_errors(
     # In the dead zone a classifier has learned noise; far away, another observable.
     kept = [e for e in objective.evaluations if e.has_placements]
     learned = [e for e in kept if e.has_learned]
-    near = sorted(learned if len(learned) >= p else kept, key=squared_distance)[: NEAREST * p]
-    return _errors(_Equations(objective, near), theta, step, space.width, objective.names)
-
-
-class _Equations:
-    """AUC_i(θ) − 1/2 of k trained classifiers, as functions of θ, with their covariance.
-
-    Parameters
-    ----------
-    objective : ClassifierObjective
-        Weights and samples.
-    evaluations : list of Evaluation
-        The classifiers, with their placements.
-    coarse : bool, default=False
-        Whether the `coarse_rows` of the simulation alone are used.
-    """
-
-    def __init__(
-        self,
-        objective: ClassifierObjective,
-        evaluations: list[Evaluation],
-        *,
-        coarse: bool = False,
-    ) -> None:
-        self.objective, self.coarse = objective, coarse
-        rows = objective.coarse_rows if coarse else slice(None)
-        self.sim = _columns([e.sim_placement[rows] for e in evaluations])
-        data = _columns([e.data_placement for e in evaluations])
-        weight = objective.data_weight
-        self.data_covariance = _covariance(data, weight)
-
-    def residual(self, theta: FloatArray) -> FloatArray:
-        """Return AUC − 1/2 of each classifier against the simulation at θ, (k,)."""
-        weight = self.objective.sim_weights(theta, coarse=self.coarse)
-        mean: FloatArray = weight @ self.sim / weight.sum() - 0.5
-        return mean
-
-    def sim_covariance(self, theta: FloatArray) -> FloatArray:
-        """Return the covariance that the finite simulation gives the residuals, (k, k)."""
-        return _covariance(self.sim, self.objective.sim_weights(theta, coarse=self.coarse))
-
-    def weight_covariance(self, theta: FloatArray) -> dict[str, FloatArray]:
-        """Return the covariance that learned weights give the residuals, by source, (k, k)."""
-        objective = self.objective
-        return mean_covariance(objective.weights, self.sim, objective.sim_weight, theta)
-
-    def jacobian(self, theta: FloatArray, step: FloatArray) -> FloatArray:
-        """Return the derivative of the residuals, (k, p), by central differences."""
-        return central_differences(self.residual, theta, step)
-
-
-def _columns(placements: list[Placements]) -> FloatArray:
-    """Put the placements of k classifiers side by side, (n, k), in double precision, for sums."""
-    return np.stack(placements, axis=1, dtype=np.float64)
-
-
-def _covariance(values: FloatArray, weight: FloatArray) -> FloatArray:
-    """Compute the covariance of weighted means, (k, k), the weights' fluctuation included."""
-    centred = (values - np.average(values, axis=0, weights=weight)) * weight[:, None]
-    covariance: FloatArray = centred.T @ centred / weight.sum() ** 2
-    return covariance
-
-
-def _regularised(covariance: FloatArray) -> FloatArray:
-    """Keep classifiers that look the same way from being played off against each other.
-
-    The covariance of such classifiers is nearly singular, and their difference is training noise.
-    """
-    mean = np.trace(covariance) / len(covariance)
-    return covariance + _REGULARISATION * mean * np.eye(len(covariance))
-
-
-def _solve(
-    equations: _Equations,
-    start: FloatArray,
-    space: ParameterSpace,
-    scale: FloatArray,
-    stiffness: float,
-    max_steps: int = 50,
-) -> FloatArray:
-    """Find the θ that brings all AUCs nearest to 1/2, in units of their errors.
-
-    Parameters
-    ----------
-    equations : _Equations
-        AUC − 1/2 of each classifier.
-    start : ndarray of shape (p,)
-        First θ.
-    space : ParameterSpace
-        The range that is searched.
-    scale : ndarray of shape (p,)
-        Width of the score in each parameter.
-    stiffness : float
-        Pull to the start, per width of the score, which keeps parameters in place that no
-        classifier has looked at yet.
-    max_steps : int
-        Steps at most.
-    """
-    covariance = equations.data_covariance + equations.sim_covariance(start)
-    whiten = np.linalg.cholesky(np.linalg.inv(_regularised(covariance))).T
-
-    p = len(start)
-
-    def target(z: FloatArray) -> FloatArray:
-        residual = whiten @ equations.residual(start + z * scale)
-        return np.concatenate([residual, stiffness * z])
-
-    def slope(z: FloatArray) -> FloatArray:
-        theta = start + z * scale
-        derivative = equations.jacobian(theta, positive_steps(theta, _STEP * scale, space.low))
-        return np.vstack([whiten @ derivative * scale, stiffness * np.eye(p)])
-
-    inside_low, inside_high = (space.low - start) / scale, (space.high - start) / scale
-    solution = least_squares(
-        target,
-        np.clip(np.zeros(p), inside_low, inside_high),
-        jac=slope,
-        bounds=(inside_low - 1e-12, inside_high + 1e-12),
-        xtol=1e-6,
-        max_nfev=max_steps,
-    )
-    return space.clip(start + solution.x * scale)
+    return sorted(learned if len(learned) >= p else kept, key=squared_distance)[: NEAREST * p]
 
 
 def _derivative_step(theta: FloatArray, space: ParameterSpace) -> FloatArray:
@@ -402,6 +348,12 @@ def _lengths(directions: FloatArray) -> FloatArray:
     return lengths
 
 
+def _is_supported(objective: ClassifierObjective, theta: FloatArray) -> bool:
+    """Say whether the simulation has events left at a θ."""
+    least = _LEAST_SHARE * len(objective.coarse_rows)
+    return effective_sample_size(objective.sim_weights(theta, coarse=True)) >= least
+
+
 def _reachable(
     objective: ClassifierObjective,
     centre: FloatArray,
@@ -409,30 +361,12 @@ def _reachable(
     space: ParameterSpace,
 ) -> FloatArray:
     """Shorten a step until the simulation there has events left and the bounds hold."""
-    least = _LEAST_SHARE * len(objective.coarse_rows)
     for _ in range(8):
         point = space.clip(centre + step)
-        if effective_sample_size(objective.sim_weights(point, coarse=True)) >= least:
+        if _is_supported(objective, point):
             return point
         step = step / 2
     return centre
-
-
-def _errors(
-    equations: _Equations,
-    theta: FloatArray,
-    step: FloatArray,
-    width: FloatArray,
-    names: Sequence[str],
-) -> tuple[Sources, list[Message]]:
-    """Propagate the errors of the equations to θ, by source, and find what they do not fix."""
-    slope = equations.jacobian(theta, step) * width
-    by_source = Sources(data=equations.data_covariance, simulation=equations.sim_covariance(theta))
-    # These errors set the units in which the equations are solved; that of the weights does not.
-    total = _regularised(by_source.total(len(slope)))
-    combine = np.asarray(np.linalg.solve(total, slope).T, dtype=np.float64)
-    by_source |= equations.weight_covariance(theta)
-    return sandwich(combine @ slope, by_source.propagated(combine), width, names)
 
 
 def _design(directions: FloatArray, *, crossed: bool) -> list[FloatArray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,30 @@ from skdctr.comparison.search import ignore, powell, scan
 from skdctr.comparison.surrogate import surrogate
 from skdctr.results.solution import Solution
 
-__all__ = ["choose_search", "progress"]
+__all__ = ["Search", "choose_search", "progress"]
 
 
-def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
+@dataclass(frozen=True)
+class Search:
+    """A search with its settings.
+
+    Attributes
+    ----------
+    first : callable
+        ``search(objective, kind, space, report=report)`` returns a `Solution`.
+    resume : callable or None
+        The same with the further arguments ``start`` and ``constraints``; None where there is no
+        going on.
+    max_evaluations : int or None
+        Evaluations at most, that of the fitted θ included; None is no limit.
+    """
+
+    first: Callable[..., Solution]
+    resume: Callable[..., Solution] | None
+    max_evaluations: int | None
+
+
+def choose_search(fitter: Any, n_parameters: int) -> Search:
     """Return the search that the parameters of a fitter describe.
 
     Parameters
@@ -29,8 +50,7 @@ def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
 
     Returns
     -------
-    callable
-        ``search(objective, kind, space, report=report)`` returns a `Solution`.
+    Search
 
     Raises
     ------
@@ -40,7 +60,8 @@ def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
     # The last evaluation is that of the fitted θ.
     limit = None if fitter.max_evaluations is None else fitter.max_evaluations - 1
     if fitter.search == "powell":
-        return partial(powell, max_iter=fitter.max_iter, tol=fitter.tol, max_evaluations=limit)
+        first = partial(powell, max_iter=fitter.max_iter, tol=fitter.tol, max_evaluations=limit)
+        return Search(first, None, fitter.max_evaluations)
     if fitter.search == "scan":
         n_grid = fitter.n_points**n_parameters
         if limit is not None and n_grid > limit:
@@ -50,12 +71,14 @@ def choose_search(fitter: Any, n_parameters: int) -> Callable[..., Solution]:
             )
         # Several runs are in parallel themselves.
         n_jobs = fitter.n_jobs if fitter.n_runs == 1 else 1
-        return partial(scan, n_points=fitter.n_points, n_jobs=n_jobs)
+        first = partial(scan, n_points=fitter.n_points, n_jobs=n_jobs)
+        return Search(first, None, fitter.max_evaluations)
     if limit is None:
         limit = 7 + 4 * n_parameters
         if fitter.objective == "loss":
             limit += 4 * n_parameters**2
-    return partial(surrogate, max_evaluations=limit)
+    search = partial(surrogate, max_evaluations=limit)
+    return Search(search, search, limit + 1)
 
 
 @contextmanager

@@ -77,7 +77,9 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         Search for θ by the first two objectives; the third one solves an equation instead.
         "surrogate" needs few classifiers; "powell" descends as in the SRGN paper, and the error of
         a single descent is a rough estimate, of which a warning tells unless `n_runs` gives a
-        spread; "scan" evaluates a grid.
+        spread; "scan" evaluates a grid. Each verifies its θ by an evaluation: where another
+        evaluated θ is better beyond the noise, "surrogate" goes on from there, and where a search
+        cannot go on the better θ is given and the fit is not valid.
     bounds : dict or array-like of shape (p, 2), default=None
         (low, high) by parameter name or in order; None is the trained range.
     constraints : dict of str to (float, float), default=None
@@ -385,7 +387,14 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
                 search = choose_search(self, len(space))
                 objective = self._objective(samples, weights, space, seed)
                 route: Route = SearchRoute(
-                    objective, self.objective, space, constraints, search, report
+                    objective,
+                    self.objective,
+                    space,
+                    constraints,
+                    search.first,
+                    search.resume,
+                    search.max_evaluations,
+                    report,
                 )
             else:
                 problem = observable_problem(
@@ -399,7 +408,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
                 )
                 objective = self._objective(samples, weights, space, seed)
                 options = RegressionOptions.of(NetworkSettings.of(self))
-                route = ObservableRoute(problem, options, self.n_folds, seed)
+                route = ObservableRoute(problem, options, self.n_folds, seed, objective)
             found = route.solve()
             final = objective(found.theta)
             report(final)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
+from skdctr._utils.least_squares import bounded_least_squares
 from skdctr._utils.linear import pseudo_inverse, whitening
 from skdctr._utils.typing import FloatArray
+from skdctr.metrics import effective_sample_size
 from skdctr.observable.generator import Correction, GeneratorPrediction, predict_generator
 from skdctr.observable.problem import LearnedWeights, ObservableProblem, centred
 from skdctr.observable.regression import RegressionOptions, cross_fit
@@ -19,8 +20,10 @@ from skdctr.training.folds import make_folds
 from skdctr.weights.error import common_share, mean_covariance
 from skdctr.weights.event_weights import EventWeights
 
-__all__ = ["EstimatingEquation"]
+__all__ = ["LEAST_SHARE", "EstimatingEquation"]
 
+# Least effective share of the simulation at a reference, and at a solution.
+LEAST_SHARE = 0.02
 # Step of ∂U/∂θ, as a share of the unit of each parameter.
 _STEP = 1e-3
 
@@ -118,6 +121,11 @@ class EstimatingEquation:
         ]
         return float(np.sqrt(max(*squares, 0.0)))
 
+    def is_supported(self, theta: FloatArray) -> bool:
+        """Say whether enough of the simulation carries the weight at θ, by every part."""
+        by_part = [self.problem.sim_weights(part, theta) for part in self.problem.parts]
+        return all(effective_sample_size(each) >= LEAST_SHARE * len(each) for each in by_part)
+
     def solve(self, start: FloatArray) -> FloatArray:
         """Find the θ within bounds where χ² of U and of the constraints is smallest, (p,)."""
         problem, space = self.problem, self.problem.space
@@ -134,15 +142,15 @@ class EstimatingEquation:
             derivative = whiten @ self.jacobian(start + z * width)
             return np.vstack([derivative, np.diag(inverse_deviation)]) * width
 
-        solution = least_squares(
+        solution = bounded_least_squares(
             target,
-            np.zeros(len(start)),
-            jac=slope,
-            bounds=((space.low - start) / width - 1e-9, (space.high - start) / width + 1e-9),
+            slope,
+            bounds=((space.low - start) / width, (space.high - start) / width),
+            slack=1e-9,
             xtol=1e-7,
-            max_nfev=40,
+            max_steps=40,
         )
-        return space.clip(start + solution.x * width)
+        return space.clip(start + solution * width)
 
 
 class _PartEquation:

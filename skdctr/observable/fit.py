@@ -14,10 +14,11 @@ from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
 from skdctr.events.kinds import Events
 from skdctr.metrics import effective_sample_size
-from skdctr.observable.equation import EstimatingEquation
+from skdctr.observable.equation import LEAST_SHARE, EstimatingEquation
 from skdctr.observable.generator import Correction
 from skdctr.observable.problem import ObservableProblem
 from skdctr.observable.regression import RegressionOptions, cross_fit
+from skdctr.parameters.space import ParameterSpace
 from skdctr.results.covariance import Sources, sandwich
 from skdctr.results.messages import Message
 from skdctr.results.solution import Solution
@@ -28,13 +29,13 @@ __all__ = ["fit_observable", "reco_information"]
 
 # Simulated events, and as many data, that the first references are found with, at most.
 _COARSE_ROWS = 60_000
-# Least effective share of the simulation at a reference.
-_LEAST_SHARE = 0.02
 # Distance from the reference, in widths of the score of one event, within which the observable
 # is as good as optimal: the information lost goes with its square.
 _CLOSE = 0.1
 # Distance, in the same units, within which a part of the events has done its work.
 _FAR = 0.3
+# Scale of a parameter, in its ranges, from which on the score at θ₀ counts as none.
+_NO_SLOPE = 1e3
 # References at most, of a part of the events and of all.
 _MAX_REFERENCES = 8
 
@@ -46,13 +47,14 @@ def fit_observable(
     corrections: Sequence[Correction],
     n_folds: int = 2,
     seed: int = 0,
+    start: FloatArray | None = None,
 ) -> Solution:
     """Fit θ: first on a part of the events, until the reference is near θ*, then on all.
 
     Parameters
     ----------
     problem : ObservableProblem
-        The samples; the first reference is θ₀.
+        The samples.
     options : RegressionOptions
         Networks of the regressions.
     corrections : sequence of Correction
@@ -61,6 +63,8 @@ def fit_observable(
         Parts of the cross-fit.
     seed : int
         Seed of all that is random.
+    start : ndarray of shape (p,), optional
+        The first reference; None is θ₀.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def fit_observable(
     """
     rng = np.random.default_rng(seed)
     coarse = problem.some(_COARSE_ROWS, rng)
-    theta = problem.space.clip(problem.space.nominal)
+    theta = _first_reference(problem.space) if start is None else start
     references = [theta]
     for _ in range(_MAX_REFERENCES):
         equation = EstimatingEquation(
@@ -97,6 +101,19 @@ def fit_observable(
     return Solution(theta, sources, converged, messages, equation, len(references))
 
 
+def _first_reference(space: ParameterSpace) -> FloatArray:
+    """Return θ₀, or where log w does not depend on a parameter there, a θ on its wider side.
+
+    The score of weights that are even in θ − θ₀ vanishes at θ₀, and is no observable.
+    """
+    theta = space.clip(space.nominal)
+    if space.scale is None or not space.is_bounded:
+        return theta
+    farther = np.where(space.high - theta >= theta - space.low, space.high, space.low)
+    vanishes = space.scale > _NO_SLOPE * space.width
+    return np.where(vanishes, (theta + farther) / 2, theta)
+
+
 def _errors(equation: EstimatingEquation, theta: FloatArray) -> tuple[Sources, list[Message]]:
     """Propagate the errors of the equations to θ, by source, and find what they do not fix."""
     problem = equation.problem
@@ -118,7 +135,7 @@ def _reachable(problem: ObservableProblem, start: FloatArray, end: FloatArray) -
     step = end - start
     for _ in range(10):
         by_part = [problem.sim_weights(part, start + step) for part in problem.parts]
-        if all(effective_sample_size(each) >= _LEAST_SHARE * len(each) for each in by_part):
+        if all(effective_sample_size(each) >= LEAST_SHARE * len(each) for each in by_part):
             return np.asarray(start + step)
         step = step / 2
     return start

@@ -22,7 +22,7 @@ __all__ = ["MissingShare", "find_missing_share", "missing_in_words"]
 _FEW = (1, 3, 10)
 # Standard errors by which the share must exceed what the tail of the sample explains. Of samples of
 # 1000 and 5000 events a class with common support, ranked by exact weights in eight cells of θ, at
-# most 1% have a finding where Gaussians are shifted by up to two widths, and for seven other shapes;
+# most 1% have a finding where Gaussians are shifted by up to two widths, or in seven other shapes;
 # 2% where shift and width change by up to 1 and 1.5, and 6% where the width doubles. Endpoints and
 # thresholds that move by a quarter, and signals apart from the sample, are found in all.
 _SIGNIFICANT = 3.5

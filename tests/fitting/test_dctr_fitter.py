@@ -354,3 +354,14 @@ def test_score_and_model_selection():
     with pytest.warns(ConvergenceWarning, match="max_iter"):
         grid.fit(toy.sim_gen, data=toy.data_gen)
     assert grid.best_params_ == {"max_iter": 100}
+
+
+def test_a_descent_that_leaps_away_gives_its_start():
+    toy = make_gaussian(2000, mu=0.5, random_state=1)
+    exact = AnalyticReweighter(toy.log_weight, {"mu": 0.0}, theta_bounds=[(-2, 2)])
+    fitter = DCTRFitter(exact, solver="adam", lr=50.0, max_iter=1)
+    with pytest.warns(ConvergenceWarning, match="loss is larger than at its start"):
+        fitter.fit(toy.sim_gen, data=toy.data_gen)
+    assert not fitter.result_.valid
+    # The nearest of the values that are tried first: θ₀ and eight steps over the range.
+    assert fitter.theta_[0] == pytest.approx(0.5, abs=0.25)
