@@ -206,7 +206,7 @@ def classifier_test(
         p_value = (1 + n_as_large) / (1 + n_permutations)
     n_target, n_sample = (effective_sample_size(weight) for weight in weights)
     names = feature_labels(target_events, column_labels(target))
-    missing = _missing(evaluation, target_events, sample_events, weights[0], names)
+    missing = _missing(evaluation, target_events, sample_events, weights, names)
     return ClassifierTestResult(auc, error, p_value, method, n_target, n_sample, *missing)
 
 
@@ -214,7 +214,7 @@ def _missing(
     evaluation: Evaluation,
     target: Events,
     sample: Events,
-    target_weight: FloatArray,
+    weights: tuple[FloatArray, FloatArray],
     names: Sequence[str],
 ) -> tuple[float, str]:
     """Find the share of the target where the sample has no events, and tell it in words."""
@@ -222,7 +222,7 @@ def _missing(
         evaluation.data_placement.astype(np.float64),
         # The rank that an event of the sample would have among the target.
         1.0 - evaluation.sim_placement.astype(np.float64),
-        target_weight,
+        *weights,
     )
     if missing is None:
         return 0.0, ""

@@ -418,7 +418,9 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
             trained,
             Quality.of_classifiers(final, objective),
             exact=weights.is_exact,
-            unsupported=unsupported_by_classifier(samples, reweighter, final),
+            unsupported=unsupported_by_classifier(
+                samples, objective.sim_weights(final.theta), reweighter, final
+            ),
             n_evaluations=found.n_evaluations or len(objective.evaluations),
             n_events=samples.sizes(),
             method=self._method(),

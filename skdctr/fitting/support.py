@@ -21,7 +21,7 @@ _CURE = "simulate at a θ₀ whose events cover the data, or more events"
 
 
 def unsupported_by_classifier(
-    samples: Samples, reweighter: Any, final: Evaluation
+    samples: Samples, weight: FloatArray, reweighter: Any, final: Evaluation
 ) -> list[Message]:
     """Look for data where the simulation has no events, with the classifiers of θ*.
 
@@ -29,6 +29,8 @@ def unsupported_by_classifier(
     ----------
     samples : Samples
         Simulation and data.
+    weight : ndarray of shape (n,)
+        Weights of the reconstructed simulated events at θ*, up to a common factor.
     reweighter : reweighter
         The fitted reweighter that the weights come from.
     final : Evaluation
@@ -50,6 +52,7 @@ def unsupported_by_classifier(
         final.data_placement.astype(np.float64),
         # The rank that a simulated event would have among the data.
         1.0 - final.sim_placement.astype(np.float64),
+        weight,
     )
 
 
@@ -75,9 +78,14 @@ def unsupported_by_weights(
     return _judge(samples, data.log_weights(theta), sim.log_weights(theta))
 
 
-def _judge(samples: Samples, data_score: FloatArray, sim_score: FloatArray) -> list[Message]:
+def _judge(
+    samples: Samples,
+    data_score: FloatArray,
+    sim_score: FloatArray,
+    weight: FloatArray | None = None,
+) -> list[Message]:
     """Look for data that score higher than all but a few simulated events."""
-    missing = find_missing_share(data_score, sim_score, samples.data_weight)
+    missing = find_missing_share(data_score, sim_score, samples.data_weight, weight)
     if missing is None:
         return []
     names = feature_labels(samples.data, samples.columns)

@@ -22,9 +22,9 @@ __all__ = ["MissingShare", "find_missing_share", "missing_in_words"]
 _FEW = (1, 3, 10)
 # Standard errors by which the share must exceed what the tail of the sample explains. Of samples of
 # 1000 and 5000 events a class with common support, ranked by exact weights in eight cells of θ, at
-# most 1% have a finding where Gaussians are shifted by up to two widths, or in seven other shapes;
-# 2% where shift and width change by up to 1 and 1.5, and 6% where the width doubles. Endpoints and
-# thresholds that move by a quarter, and signals apart from the sample, are found in all.
+# most 1% have a finding where Gaussians are shifted by up to two widths, and for seven other
+# shapes; 2% where shift and width change by up to 1 and 1.5, and 6% where the width doubles.
+# Endpoints and thresholds that move by a quarter, and signals apart from the sample, are found.
 _SIGNIFICANT = 3.5
 # Share of the target that may not lie where the sample has a single event, however its tail falls.
 _MOST = 0.5
@@ -59,6 +59,7 @@ def find_missing_share(
     target_score: FloatArray,
     sample_score: FloatArray,
     target_weight: FloatArray | None = None,
+    sample_weight: FloatArray | None = None,
 ) -> MissingShare | None:
     """Look for a part of the target that the sample does not have.
 
@@ -77,6 +78,9 @@ def find_missing_share(
         Score of the events of the sample.
     target_weight : ndarray of shape (n_target,), default=None
         Event weights of the target, of positive sum; None stands for ones.
+    sample_weight : ndarray of shape (n_sample,), default=None
+        Weights that turn the sample into the target, of positive sum, where the score comes of a
+        comparison with the weighted sample: what these events weigh is not missing.
 
     Returns
     -------
@@ -87,7 +91,10 @@ def find_missing_share(
         target_weight = np.ones(len(target_score))
     n = len(sample_score)
     target_rank, sample_rank = _ranks(target_score, sample_score)
-    ordered, total = np.sort(sample_rank)[::-1], float(target_weight.sum())
+    order, total = np.argsort(-sample_rank), float(target_weight.sum())
+    ordered = sample_rank[order]
+    weight = np.zeros(n) if sample_weight is None else sample_weight[order] / sample_weight.sum()
+    scatter = float(((weight - weight.mean()) ** 2).sum())
 
     def rows_above(k: int) -> NDArray[np.bool_]:
         """Mark the target above all but k events of the sample."""
@@ -104,13 +111,14 @@ def find_missing_share(
         between, counts = np.diff(shares).clip(min=0.0), np.diff(numbers)
         near, far = between[:2]
         expected = near**2 / (far - near) if far > near else np.inf
+        expected = max(expected, float(weight[:few].sum()))
         if few == _FEW[0] and share > _MOST:
             expected = 0.0
         if 2 * expected > share:
             continue
         # The variances of the sum of weights over all other events, of the number of events where
         # few are expected, and of the share.
-        variance = max(float((between**2 / np.maximum(counts, 1)).sum()) - 1 / n, 0.0)
+        variance = max(float((between**2 / np.maximum(counts, 1)).sum()) - 1 / n, scatter)
         variance += share * expected / few
         variance += float((target_weight[rows] ** 2).sum()) / total**2
         significance = (share - expected) / np.sqrt(variance)
