@@ -49,7 +49,7 @@ def report(rows: list[Row]) -> str:
             _by_objective(clean),
             _by_case(clean),
             _false_alarms(clean),
-            _alarms(broken),
+            _missed_alarms(broken),
         ]
     return "\n\n".join(parts)
 
@@ -107,20 +107,18 @@ def _percent(count: int, total: int) -> str:
 
 def _by_objective(rows: list[Row]) -> str:
     head = ["objective", "fits", "parameters", "distance over bound, rms (median)", "pull width"]
-    head += ["inside 1σ", "inside 2σ", "not valid", "failed", "CPU seconds"]
+    head += ["inside 1σ", "inside 2σ", "CPU seconds"]
     body = []
     for objective in _objectives(rows):
         fits = _fits(rows, objective)
         pulls = _pulls(rows, objective)
         far = np.concatenate([_distances(*pair) for pair in fits])
-        failed = sum(bool(fit["failure"]) for _, fit in fits)
-        invalid = sum(not fit.get("valid", True) for _, fit in fits)
         seconds = np.mean([fit["seconds"] for _, fit in fits])
         body.append(
             [objective, str(len(fits)), str(len(pulls))]
             + [f"{_rms(far)} ({np.median(abs(far)):.2f})", _rms(pulls)]
             + [_percent(int((abs(pulls) <= k).sum()), len(pulls)) for k in (1, 2)]
-            + [str(invalid), str(failed), f"{seconds:.0f}"]
+            + [f"{seconds:.0f}"]
         )
     return _table(head, body)
 
@@ -145,22 +143,26 @@ def _by_case(rows: list[Row]) -> str:
 
 
 def _false_alarms(rows: list[Row]) -> str:
-    """Count the trainings and fits of clean cases that warn, by class of the warning."""
-    runs = {"reweighter": [row["learning"] for row in rows]}
+    """Count the trainings and fits of clean cases that warn, by class of the warning, and where."""
+    runs = {"reweighter": [(row["case"], row["learning"]) for row in rows]}
     for objective in _objectives(rows):
-        runs[objective] = [fit for _, fit in _fits(rows, objective)]
-    classes = {name for found in runs.values() for run in found for name in run["warnings"]}
+        runs[objective] = [(row["case"], fit) for row, fit in _fits(rows, objective)]
+    classes = {name for found in runs.values() for _, run in found for name in run["warnings"]}
     body = []
-    for name in sorted(classes):
-        counts = [sum(name in run["warnings"] for run in found) for found in runs.values()]
-        totals = [len(found) for found in runs.values()]
-        body.append([name, *map(_percent, counts, totals)])
-    body.append(["error", *(_percent(_failed(found), len(found)) for found in runs.values())])
-    return _table(["false alarms", *runs], body)
+    for name in [*sorted(classes), "not valid", "error"]:
+        alarmed = {what: [case for case, run in runs[what] if _alarms(run, name)] for what in runs}
+        where = Counter(case for cases in alarmed.values() for case in cases)
+        shares = [_percent(len(alarmed[what]), len(runs[what])) for what in runs]
+        places = ", ".join(f"{case} {count}" for case, count in where.most_common())
+        body.append([name, *shares, places])
+    return _table(["false alarms", *runs, "of these"], body)
 
 
-def _failed(runs: list[Row]) -> int:
-    return sum(bool(run["failure"]) for run in runs)
+def _alarms(run: Row, name: str) -> bool:
+    """Say whether a training or a fit warns, is not valid, or fails."""
+    if name == "not valid":
+        return not run.get("valid", True)
+    return bool(run["failure"]) if name == "error" else name in run["warnings"]
 
 
 def _verdict(row: Row, fit: Row | None) -> str:
@@ -182,7 +184,7 @@ def _is_right(row: Row, fit: Row | None) -> bool:
     return near and bool((np.abs(_distances(row, fit)) < _DISTANCE).all())
 
 
-def _alarms(rows: list[Row]) -> str:
+def _missed_alarms(rows: list[Row]) -> str:
     """Tabulate what users of the broken cases are told."""
     objectives = _objectives(rows)
     body = []

@@ -194,7 +194,8 @@ def test_tables_count_pulls_distances_and_alarms(modules):
     assert "3 toys of 2 clean cases and 5 of 2 broken ones" in text
     # Distances 0.5, 1.5, 3; pulls 0.5, 1.5, 1.5.
     assert "| auc | 3 | 3 | 1.96 ± 0.80 (1.50) | 1.26 ± 0.51 | 33.3 ± 27.2% |" in text
-    assert "| ExtrapolationWarning | 0.0 ± 23.6% | 33.3 ± 27.2% |" in text
+    assert "| ExtrapolationWarning | 0.0 ± 23.6% | 33.3 ± 27.2% | gauss_shift 1 |" in text
+    assert "| not valid | 0.0 ± 23.6% | 33.3 ± 27.2% | lifetime 1 |" in text
     assert "| mismatch | ModelMismatchWarning | missed 1, told 1 |" in text
     few = "| few_effective | LowEffectiveSampleSizeWarning | missed 1, right 1, not valid 1 |"
     assert few in text
