@@ -59,8 +59,8 @@ def _n_cases(rows: list[Row]) -> int:
 
 
 def _table(head: list[str], body: Iterable[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    first, *others = ("| " + " | ".join(line) + " |" for line in (head, *body))
+    return "\n".join([first, "|" + "---|" * len(head), *others])
 
 
 def _objectives(rows: list[Row]) -> list[str]:
@@ -112,7 +112,8 @@ def _by_objective(rows: list[Row]) -> str:
     for objective in _objectives(rows):
         fits = _fits(rows, objective)
         pulls = _pulls(rows, objective)
-        far = np.concatenate([_distances(*pair) for pair in fits])
+        # What is not valid is no number to use; it is among the false alarms.
+        far = np.concatenate([_distances(*pair) for pair in fits if pair[1].get("valid")])
         seconds = np.mean([fit["seconds"] for _, fit in fits])
         body.append(
             [objective, str(len(fits)), str(len(pulls))]
@@ -209,7 +210,8 @@ def compare(old: list[Row], new: list[Row]) -> str:
     """Compare two states of the code by the toys of clean cases that both have.
 
     A ratio of sums has the error of the spread of its toys. Every toy has the same samples in both;
-    those of which a case has changed in between are left out.
+    those of which a case has changed in between are left out, and so are fits that are not valid in
+    one of the two.
     """
     before = {(row["case"], row["toy"], row["events"]): row for row in old}
     after = {(row["case"], row["toy"], row["events"]): row for row in new}
@@ -221,7 +223,7 @@ def compare(old: list[Row], new: list[Row]) -> str:
         lines.append(f"{len(common) - len(same)} toys left out: their samples are not the same")
     squares = {"log w": [(_log_w(a), _log_w(b)) for a, b in pairs]}
     for objective in _objectives([row for pair in pairs for row in pair]):
-        both = [pair for pair in pairs if all(objective in row["fits"] for row in pair)]
+        both = [pair for pair in pairs if all(_is_valid(row, objective) for row in pair)]
         squares[f"θ by {objective}"] = [
             tuple(float((_distances(row, row["fits"][objective]) ** 2).sum()) for row in pair)
             for pair in both
@@ -245,6 +247,10 @@ def compare(old: list[Row], new: list[Row]) -> str:
             ]
         )
     return "\n".join([*lines, "", _table(head, body), "", _changes(pairs)])
+
+
+def _is_valid(row: Row, objective: str) -> bool:
+    return objective in row["fits"] and bool(row["fits"][objective].get("valid"))
 
 
 def _log_w(row: Row) -> float:

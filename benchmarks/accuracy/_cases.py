@@ -45,7 +45,7 @@ def weigh(sample: Bunch, rng: Rng) -> None:
 
 def one_bad_feature(sample: Bunch, rng: Rng) -> None:
     """Give one generator event a code for "not measured"."""
-    sample.gen[rng.integers(len(sample.gen)), 1] = -999_999.0
+    sample.gen[rng.integers(len(sample.gen)), 0] = -999_999.0
 
 
 def one_bad_theta(sample: Bunch, rng: Rng) -> None:
@@ -131,7 +131,7 @@ CLEAN = [
     replace(_SHIFT, name="weighted", group="weights", prepare=weigh),
 ]
 _BROKEN = replace(_SHIFT, group="broken")
-_SUPPORT = ("ExtrapolationWarning", "ModelMismatchWarning")
+_SUPPORT = ("SupportWarning", "ExtrapolationWarning", "ModelMismatchWarning")
 _FEW = ("LowEffectiveSampleSizeWarning",)
 
 BROKEN = [
@@ -146,7 +146,7 @@ BROKEN = [
         _BROKEN,
         name="bad_theta",
         prepare=one_bad_theta,
-        told_by=("ExtrapolationWarning", "NominalWarning"),
+        told_by=("OutlierWarning", "ExtrapolationWarning", "NominalWarning"),
     ),
     case("no_support", "broken", "apart", 0, 0, 0.5, 0.2, told_by=_SUPPORT),
     case("endpoint", "broken", "endpoint", 1, 0.8, 1.2, 1.1, told_by=_SUPPORT, has_bound=False),
@@ -182,7 +182,7 @@ BROKEN = [
         *("negative", "broken", "negative", 0, 1, 1, 1),
         **_PAIR,
         prepare=negative_weights,
-        told_by=("ExtrapolationWarning", *_FEW),
+        told_by=("NegativeDensityWarning",),
         can_be_right=False,
     ),
     case("angle_untold", "broken", "angle", 3, 2.4, 3.6, 3.2, told_by=("FeatureWarning",)),

@@ -173,17 +173,23 @@ def test_file_goes_on_where_it_stopped(modules, tmp_path, monkeypatch):
         script.run(given)
 
 
-def test_code_is_known_by_its_sources(modules):
-    found = modules["cases"].code_of_package()
-    assert found == modules["cases"].code_of_package()
-    assert len(found) == 12
+def test_code_is_known_without_its_comments(modules, tmp_path, monkeypatch):
+    script, source = modules["cases"], tmp_path / "__init__.py"
+    monkeypatch.setattr(script.skdctr, "__file__", str(source))
+    found = []
+    texts = ["x = 1\n", '"""A docstring."""\n\nx = 1  # a comment\n', "x = 2\n"]
+    for text in texts:
+        source.write_text(text)
+        found.append(script.code_of_package())
+    assert found[0] == found[1] != found[2]
 
 
 def test_tables_count_pulls_distances_and_alarms(modules):
     rows = [
         row("gauss_shift", 0, off=0.5),
         row("gauss_shift", 1, off=1.5, warned=["ExtrapolationWarning"]),
-        row("lifetime", 0, off=3.0, error=2.0, valid=False),
+        row("lifetime", 0, off=3.0, error=2.0),
+        row("lifetime", 1, off=np.nan, error=np.nan, valid=False),
         row("mismatch", 0),
         row("mismatch", 1, warned=["ModelMismatchWarning"]),
         row("few_effective", 0, off=20.0),
@@ -191,11 +197,11 @@ def test_tables_count_pulls_distances_and_alarms(modules):
         row("few_effective", 2, off=20.0, valid=False),
     ]
     text = modules["_case_report"].report(rows)
-    assert "3 toys of 2 clean cases and 5 of 2 broken ones" in text
-    # Distances 0.5, 1.5, 3; pulls 0.5, 1.5, 1.5.
-    assert "| auc | 3 | 3 | 1.96 ± 0.80 (1.50) | 1.26 ± 0.51 | 33.3 ± 27.2% |" in text
-    assert "| ExtrapolationWarning | 0.0 ± 23.6% | 33.3 ± 27.2% | gauss_shift 1 |" in text
-    assert "| not valid | 0.0 ± 23.6% | 33.3 ± 27.2% | lifetime 1 |" in text
+    assert "4 toys of 2 clean cases and 5 of 2 broken ones" in text
+    # Distances 0.5, 1.5, 3; pulls 0.5, 1.5, 1.5; the last toy has none.
+    assert "| auc | 4 | 3 | 1.96 ± 0.80 (1.50) | 1.26 ± 0.51 | 33.3 ± 27.2% |" in text
+    assert "| ExtrapolationWarning | 0.0 ± 17.7% | 25.0 ± 21.7% | gauss_shift 1 |" in text
+    assert "| not valid | 0.0 ± 17.7% | 25.0 ± 21.7% | lifetime 1 |" in text
     assert "| mismatch | ModelMismatchWarning | missed 1, told 1 |" in text
     few = "| few_effective | LowEffectiveSampleSizeWarning | missed 1, right 1, not valid 1 |"
     assert few in text
@@ -214,6 +220,10 @@ def test_comparison_is_paired(modules):
     assert "3 toys of 1 clean cases in both" in text
     assert "| log w | 3 | 0.03 | 0.12 | 4.000 ± 0.000 | 4.000 ± 0.000 |" in text
     assert "| θ by auc | 3 | 12 | 3 | 0.250 ± 0.000 | 0.250 ± 0.000 |" in text
+    new[1]["fits"]["auc"]["valid"] = False
+    text = modules["_case_report"].compare(old, new)
+    assert "| log w | 3 |" in text
+    assert "| θ by auc | 2 | 8 | 2 |" in text
     new[0]["sample"] = "changed"
     assert "1 toys left out" in modules["_case_report"].compare(old, new)
 
