@@ -218,12 +218,17 @@ def compare(old: list[Row], new: list[Row]) -> str:
     common = [key for key in before if key in after and CASES[key[0]].is_clean]
     same = [key for key in common if before[key]["sample"] == after[key]["sample"]]
     pairs = [(before[key], after[key]) for key in same]
+    if not pairs:
+        return "No toys of clean cases with the same samples are in both."
     lines = [f"{len(pairs)} toys of {_n_cases([row for row, _ in pairs])} clean cases in both"]
     if len(same) < len(common):
         lines.append(f"{len(common) - len(same)} toys left out: their samples are not the same")
     squares = {"log w": [(_log_w(a), _log_w(b)) for a, b in pairs]}
     for objective in _objectives([row for pair in pairs for row in pair]):
-        both = [pair for pair in pairs if all(_is_valid(row, objective) for row in pair)]
+        valid = [[_is_valid(row, objective) for row in pair] for pair in pairs]
+        both = [pair for pair, known in zip(pairs, valid, strict=True) if all(known)]
+        counts = " before, ".join(str(count) for count in np.sum(valid, axis=0, dtype=int))
+        lines.append(f"fits by {objective} that are valid: {counts} after")
         squares[f"θ by {objective}"] = [
             tuple(float((_distances(row, row["fits"][objective]) ** 2).sum()) for row in pair)
             for pair in both
@@ -246,7 +251,7 @@ def compare(old: list[Row], new: list[Row]) -> str:
                 *(f"{ratio:.3f} ± {error:.3f}", f"{alike:.3f} ± {alike * of_alike:.3f}"),
             ]
         )
-    return "\n".join([*lines, "", _table(head, body), "", _changes(pairs)])
+    return "\n\n".join(["\n".join(lines), _table(head, body), _changes(pairs)])
 
 
 def _is_valid(row: Row, objective: str) -> bool:

@@ -224,6 +224,7 @@ def test_comparison_is_paired(modules):
     text = modules["_case_report"].compare(old, new)
     assert "| log w | 3 |" in text
     assert "| θ by auc | 2 | 8 | 2 |" in text
+    assert "fits by auc that are valid: 3 before, 2 after" in text
     new[0]["sample"] = "changed"
     assert "1 toys left out" in modules["_case_report"].compare(old, new)
 
