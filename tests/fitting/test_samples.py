@@ -15,6 +15,7 @@ from skdctr.exceptions import (
     LowEffectiveSampleSizeWarning,
     NominalWarning,
     SkdctrWarning,
+    SupportWarning,
 )
 
 N = 4_000
@@ -204,6 +205,8 @@ def test_median_as_the_nominal_value_is_told():
         DCTRReweighter(**TRAINED).fit(theta[:, None], theta)
 
 
+# The feature is θ itself, so that no two classes have anything in common.
+@pytest.mark.filterwarnings("ignore::skdctr.exceptions.SupportWarning")
 @pytest.mark.parametrize(
     ("counts", "nominal"),
     # The second case has two values alike but for chance, as a fold of a sample has.
@@ -244,7 +247,10 @@ def test_positive_parameter_of_any_unit_and_range(unit, options):
 def test_gradient_fit_tells_of_few_effective_events(toy):
     sim, data, _, _ = toy
     formula = AnalyticReweighter(log_weight, {"mu": 0.0})
-    with pytest.warns(LowEffectiveSampleSizeWarning, match="few effective events"):
+    with (
+        pytest.warns(LowEffectiveSampleSizeWarning, match="few effective events"),
+        pytest.warns(SupportWarning, match="of the data, 82% lie where the simulation has next"),
+    ):
         DCTRFitter(formula).fit(sim[["a"]].to_numpy(), data=data[["a"]].to_numpy() + 4)
 
 
