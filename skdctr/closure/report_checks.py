@@ -10,6 +10,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted
@@ -18,7 +19,10 @@ from skdctr._utils.typing import FloatArray
 from skdctr.closure.observables import pair_observables
 from skdctr.closure.result import Check, ClosureReport, make_report, p_value_limit
 from skdctr.closure.two_samples import ClassifierTestResult, classifier_test, probability_above
+from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, holds_sets
+from skdctr.events.lost import check_reco
+from skdctr.events.packed import PackedEvents
 from skdctr.events.validation import check_like, check_same_columns, check_sample, check_weights
 from skdctr.exceptions import ExtrapolationWarning
 from skdctr.metrics import Chi2Result, effective_sample_size, histogram_chi2
@@ -77,8 +81,9 @@ def closure_report(
     weight_nominal, weight_target : array-like of shape (n_nominal,), (n_target,), default=None
         Event weights before any reweighting; None stands for ones.
     nominal_reco : array-like of shape (n_nominal, m), or n_nominal sets, default=None
-        Reconstructed features of the events of `nominal`, row by row. The weights come from
-        `nominal`, the comparison with the target is in these (SRGN paper, Fig. 4).
+        Reconstructed features of the events of `nominal`, row by row, NaN throughout for events
+        that the reconstruction lost. The weights come from `nominal`, the comparison with the
+        target is in these (SRGN paper, Fig. 4).
     observables : pair of DataFrames, or mapping, default=None
         What to make histograms of: DataFrames of nominal and target events with the same columns,
         or ``{name: (values of nominal, values of target)}``. None takes every feature that
@@ -173,11 +178,12 @@ def closure_report(
     mean, notes = _mean_weight(before, ratio, mean_tolerance)
     rows += [mean, *_spread_checks(before, ratio, min_effective_share, max_weight_share)]
     after = before * ratio
+    passed = samples.passed
     classifier = classifier_test(
-        samples.target,
-        samples.compared,
+        samples.named(samples.target),
+        samples.named(samples.compared[np.flatnonzero(passed)]),
         weight_target=samples.target_weight,
-        weight_sample=after,
+        weight_sample=after[passed],
         device=device,
         random_state=random_state,
     )
@@ -186,7 +192,8 @@ def closure_report(
     lacking = _lacking(reweighter, point, classifier)
     rows.append(Check("share with no events", classifier.missing_share, "0", math.nan, not lacking))
     notes += lacking
-    chi2 = _histograms(pairs, samples.target_weight, after, n_bins)
+    kept = {name: (np.asarray(nominal)[passed], other) for name, (nominal, other) in pairs.items()}
+    chi2 = _histograms(kept, samples.target_weight, after[passed], n_bins)
     for name, result in chi2.items():
         rows.append(Check(f"χ² of {name}", result.chi2, f"ndf {result.ndf}", result.p_value))
         notes += _rough_p_value(name, result)
@@ -212,6 +219,10 @@ class _ClosureSamples:
         Their event weights before any reweighting.
     target : ndarray of shape (k, m) or PackedEvents
         Events generated at θ.
+    passed : ndarray of bool of shape (n,)
+        Nominal events that the reconstruction kept, which alone are compared.
+    columns : list of str, or None
+        Names of the features that are compared, where they have some.
     target_weight : ndarray of shape (k,)
         Their event weights.
     """
@@ -221,6 +232,14 @@ class _ClosureSamples:
     nominal_weight: FloatArray
     target: Events
     target_weight: FloatArray
+    passed: NDArray[np.bool_]
+    columns: list[str] | None = None
+
+    def named(self, X: Events) -> Any:
+        """Give rows of compared features their names back."""
+        if self.columns is None or isinstance(X, PackedEvents):
+            return X
+        return pd.DataFrame(X, columns=self.columns)
 
 
 def _check_reweighter(reweighter: Any) -> None:
@@ -241,7 +260,9 @@ def _check_samples(
     nominal_weight = check_weights(weight_nominal, len(events), name="weight_nominal")
     level_name = "nominal" if nominal_reco is None else "nominal_reco"
     shown = nominal if nominal_reco is None else nominal_reco
-    compared = check_sample(shown, name=level_name)
+    compared, passed = (
+        (events, None) if nominal_reco is None else check_reco(shown, name=level_name)
+    )
     if len(compared) != len(events):
         raise ValueError(
             f"nominal_reco has {len(compared)} events, nominal has {len(events)}: they are the "
@@ -256,6 +277,8 @@ def _check_samples(
         nominal_weight=nominal_weight,
         target=target_events,
         target_weight=check_weights(weight_target, len(target_events), name="weight_target"),
+        passed=np.ones(len(events), dtype=bool) if passed is None else passed,
+        columns=None if holds_sets(compared) else column_labels(shown) or column_labels(target),
     )
 
 

@@ -12,9 +12,9 @@ from skdctr._utils.numbers import format_apart
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.comparison.classifier_objective import ComparedSamples
-from skdctr.events.frames import as_table, column_labels
+from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, count_features, feature_table, holds_sets
-from skdctr.events.packed import is_sets
+from skdctr.events.lost import check_reco
 from skdctr.events.validation import (
     check_estimator_events,
     check_like,
@@ -128,46 +128,6 @@ class Samples:
     def bound(self, weights: EventWeights) -> EventWeights:
         """Return the weights of the events that `reconstructed` keeps, given those of all."""
         return weights if self.passed is None else weights.subset(np.flatnonzero(self.passed))
-
-
-def check_reco(y: Any, *, name: str) -> tuple[Events, NDArray[np.bool_] | None]:
-    """Check reconstructed features, in which an event that is all NaN was lost.
-
-    Parameters
-    ----------
-    y : array-like of shape (n, m) or (n,), or n sets of particles
-        Reconstructed features.
-    name : str
-        What the caller calls them, for messages.
-
-    Returns
-    -------
-    events : ndarray of shape (n, m) or PackedEvents
-        The features, with zeros where events were lost, and NaN where a feature is missing.
-    passed : ndarray of bool of shape (n,), or None
-        None where none was lost.
-
-    Raises
-    ------
-    ValueError
-        If all events are lost.
-    """
-    if is_sets(y):
-        return check_sample(y, name=name), None
-    y = as_table(y, name=name)
-    try:
-        values = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError):
-        return check_sample(y, name=name), None
-    if values.ndim not in (1, 2) or values.size == 0:
-        return check_sample(y, name=name), None
-    rows = values.reshape(len(values), -1)
-    lost: NDArray[np.bool_] = np.asarray(np.isnan(rows).all(axis=1))
-    if not lost.any():
-        return check_sample(y, name=name), None
-    if lost.all():
-        raise ValueError(f"{name} is all NaN: no event passed the reconstruction.")
-    return check_sample(np.where(lost[:, None], 0.0, rows), name=name), ~lost
 
 
 def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_name: str) -> None:

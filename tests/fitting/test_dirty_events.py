@@ -173,3 +173,20 @@ def test_one_event_of_the_data_decides_nothing_in_a_fit_by_gradient(exact, rng):
     with pytest.warns(ExtrapolationWarning, match="1 of 4000 events of data have feature 0"):
         dirty = DCTRFitter(exact).fit(x, data=data)
     assert dirty.theta_[0] == pytest.approx(clean.theta_[0], abs=0.1 * clean.result_.errors[0])
+
+
+def test_a_closure_report_leaves_lost_events_out(exact, rng):
+    """The detector loses events of large x more often, as in the simulation so in the target."""
+
+    def lost(x):
+        return rng.random(N) < 0.5 / (1 + np.exp(-x[:, 0]))
+
+    nominal, truth = rng.normal(size=(N, 1)), rng.normal(MU, 1, (N, 1))
+    reco = np.where(lost(nominal)[:, None], np.nan, nominal)
+    target = truth[~lost(truth)]
+    exact.fit(nominal)
+    report = closure_report(exact, nominal, target, MU, nominal_reco=reco, random_state=0)
+    assert report.passed
+    assert report.classifier.n_sample < N
+    everything = closure_report(exact, nominal, target, MU, nominal_reco=nominal, random_state=0)
+    assert not everything.passed
