@@ -57,7 +57,7 @@ def test_jet_energy_scale(rng):
         "data": features(masses(n, 175.0)),
         "data_weight": np.ones(n),
     }
-    exec(code_block("top_mass.rst", "def log_weight"), names)  # noqa: S102 - the guide's own code
+    exec(code_block("top_mass.rst", "def log_weight"), names)
     fitter, scale = names["fitter"], names["scale"]
     assert fitter.theta_names_ == ["mt", "jes"]
     assert np.isfinite(fitter.theta_).all()
