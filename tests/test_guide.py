@@ -63,3 +63,17 @@ def test_jet_energy_scale(rng):
     assert np.isfinite(fitter.theta_).all()
     # The detector's ratio is a function of the features at both levels.
     assert scale.n_features_in_ == 2 * len(COLUMNS)
+
+
+def test_before_you_train():
+    """The blocks of the page are one session, and its comments say what comes out."""
+    page = (GUIDE / "events.rst").read_text(encoding="utf-8")
+    blocks = page.split(".. code-block:: python\n")[1:]
+    names = {}
+    for block in blocks:
+        exec(textwrap.dedent(_indented(block)), names)
+    seen = names["FeatureCoder"]().fit(names["events"])
+    assert seen.get_feature_names_out().tolist() == ["pt", "pt == -999", "met"]
+    assert seen.n_outside_[0] == 1
+    assert 2000 < seen.n_outside_[1] < 2500
+    assert names["coder"].get_feature_names_out().tolist() == ["pt", "sin phi", "cos phi"]
