@@ -72,7 +72,7 @@ class NominalWarning(SkdctrWarning):
 
 
 class OutlierWarning(SkdctrWarning):
-    """Few events have a θ so far from all others that they were left out."""
+    """Few events have a θ, or a feature, so far from all others that it does not count."""
 
 
 class PopulationWarning(SkdctrWarning):

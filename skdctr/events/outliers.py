@@ -9,7 +9,7 @@ import numpy as np
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.events.coder import Coder
-from skdctr.exceptions import ExtrapolationWarning
+from skdctr.exceptions import OutlierWarning
 
 __all__ = ["without_outliers"]
 
@@ -34,7 +34,7 @@ def without_outliers(X: FloatArray, *, name: str, labels: Sequence[str]) -> Floa
 
     Warns
     -----
-    ExtrapolationWarning
+    OutlierWarning
         For each feature with such values.
     """
     coder = Coder.fit(X, categorical=())
@@ -50,7 +50,7 @@ def without_outliers(X: FloatArray, *, name: str, labels: Sequence[str]) -> Floa
             f"{n_outside} of {len(X)} events of {name} have {labels[k]} far outside [{low:.6g}, "
             f"{high:.6g}], where all others are, such as {X[first, k]:g} in event {first}: they "
             "are given the weight of the nearest value there. Look for their cause, or drop them.",
-            ExtrapolationWarning,
+            OutlierWarning,
         )
         tamed[outside, k] = np.clip(X[outside, k], low, high)
     return tamed

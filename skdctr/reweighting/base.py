@@ -239,8 +239,9 @@ class BaseReweighter(BaseEstimator):
         Warns
         -----
         ExtrapolationWarning
-            If events lie outside the support of the training events, or single ones are far from
-            all others: these get the weight of the nearest ordinary value.
+            If events lie outside the support of the training events.
+        OutlierWarning
+            If single events are far from all others: they get the weight of the nearest of these.
         """
         self._check_form(X, name)
         fitted = getattr(self, "feature_names_in_", None)

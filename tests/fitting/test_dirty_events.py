@@ -9,7 +9,7 @@ import pytest
 
 from skdctr import AnalyticReweighter, DCTRFitter, SRGNFitter
 from skdctr.closure import classifier_test, closure_report
-from skdctr.exceptions import ExtrapolationWarning, FeatureWarning
+from skdctr.exceptions import FeatureWarning, OutlierWarning
 
 N = 4000
 MU = 0.3
@@ -157,7 +157,7 @@ def test_an_exact_weight_of_one_event_decides_nothing(rng, objective, value):
     x, data = rng.normal(size=(N, 1)), rng.normal(0, np.exp(0.1), (N, 1))
     x[5] = value
     fitter = SRGNFitter(exact, objective=objective, **QUICK)
-    with pytest.warns(ExtrapolationWarning, match="1 of 4000 events of X .sim_gen. have feature 0"):
+    with pytest.warns(OutlierWarning, match="1 of 4000 events of X .sim_gen. have feature 0"):
         fitter.fit(x, data=data)
     assert fitter.result_.valid
     assert abs(fitter.theta_[0] - 0.1) < N_SIGMA * fitter.result_.errors[0]
@@ -170,7 +170,7 @@ def test_one_event_of_the_data_decides_nothing_in_a_fit_by_gradient(exact, rng):
     x, data = rng.normal(size=(N, 1)), rng.normal(MU, 1, (N, 1))
     clean = DCTRFitter(exact).fit(x, data=data)
     data[5] = 1e9
-    with pytest.warns(ExtrapolationWarning, match="1 of 4000 events of data have feature 0"):
+    with pytest.warns(OutlierWarning, match="1 of 4000 events of data have feature 0"):
         dirty = DCTRFitter(exact).fit(x, data=data)
     assert dirty.theta_[0] == pytest.approx(clean.theta_[0], abs=0.1 * clean.result_.errors[0])
 
