@@ -5,144 +5,28 @@ No single event, no code for "not measured" and no heavy tail decides how all ot
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
-from skdctr.events.atoms import are_integers, equals, find_atoms, first_of_each
+from skdctr.events.atoms import equals
 from skdctr.events.chunks import row_chunks
-from skdctr.events.core import core_edges, most_outliers
+from skdctr.events.column_kinds import ColumnPlan
+from skdctr.events.columns import Column
+from skdctr.events.core import most_outliers
 
-__all__ = ["Coder", "Column", "Flag"]
+__all__ = ["Coder"]
 
 # Rows that decide what a column is; an error of a percent in a quantile changes nothing.
 _SAMPLE_ROWS: Final = 200_000
-# A flag is scaled to unit variance, but one that few events have not to more than this inverse.
-_LEAST_FLAG_SCALE: Final = 0.2
 # Scaled values beyond this are as good as infinite, and have no logarithm that overflows.
 _LARGEST: Final = 1e300
-# A category has a flag if so many events, or such a share of all, are of it; of few events a share
-# that is larger, up to a number. More categories than these share one, the rarest ones.
-_LEAST_OF_CATEGORY, _LEAST_SHARE, _SHARE_OF_FEW, _MOST_OF_FEW = 100, 1e-3, 0.02, 10
-_MOST_CATEGORIES: Final = 64
-
-_PDG_SUFFIX = re.compile(r"pdg_?id$|(^|[^a-z])pid$", re.IGNORECASE)
-_PDG_CAMEL = re.compile(r"[a-z0-9](PID|Pid)$")
-_ID_SUFFIX = re.compile(r"(^|[^a-z])id$", re.IGNORECASE)
-# Absolute codes of the particles that generators write most often; 0 stands for none.
-_PDG_CODES: Final = [
-    *(0, 1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 35, 36, 37),
-    *(111, 113, 130, 211, 213, 221, 223, 310, 311, 313, 321, 323, 331, 333),
-    *(411, 413, 421, 423, 431, 443, 511, 521, 531, 541, 553),
-    *(2101, 2103, 2112, 2203, 2212, 2224, 3112, 3122, 3212, 3222, 3312, 3322, 3334, 4122, 5122),
-]
-_LEAST_PDG_SHARE: Final = 0.99
-
-# An angle is taken for one if so many events fill its whole range, with such a density at both
-# ends, relative to the mean one, within such a share of the range.
-_ANGLE_EVENTS, _ANGLE_DENSITY, _ANGLE_END = 500, 0.2, 0.01
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One column of zeros and ones: whether an event has a value.
-
-    Attributes
-    ----------
-    value : float, or None
-        The value; NaN is that of a missing one. None: any that no other flag of the column has.
-    share : float
-        Share of the weight that has it.
-    """
-
-    value: float | None
-    share: float
-
-    def scaled(self, is_so: NDArray[np.bool_]) -> FloatArray:
-        """Scale zeros and ones, (n,), to mean 0 and, for what is not rare, to unit variance."""
-        deviation = np.sqrt(self.share * (1 - self.share))
-        scaled: FloatArray = (is_so - self.share) / max(deviation, _LEAST_FLAG_SCALE)
-        return scaled
-
-    def label(self, name: str, sign: str) -> str:
-        """Name the column: ``x == -99``, ``x missing``, ``x = 211`` or ``x = other``."""
-        if self.value is None:
-            return f"{name} {sign} other"
-        return f"{name} missing" if np.isnan(self.value) else f"{name} {sign} {_text(self.value)}"
-
-
-@dataclass(frozen=True)
-class Column:
-    """How one feature is coded.
-
-    Attributes
-    ----------
-    kind : {"number", "angle", "category"}
-        A number has one column, an angle two, sine and cosine, a category only flags.
-    flags : tuple of Flag
-        Atoms, categories and what is missing.
-    period : float
-        That of an angle.
-    moments : tuple of float
-        Mean and standard deviation of sine, and of cosine.
-    """
-
-    kind: Literal["number", "angle", "category"] = "number"
-    flags: tuple[Flag, ...] = ()
-    period: float = 2 * np.pi
-    moments: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is a number and nothing else."""
-        return self.kind == "number" and not self.flags
-
-    @property
-    def n_numbers(self) -> int:
-        """How many columns come before the flags."""
-        return {"number": 1, "angle": 2, "category": 0}[self.kind]
-
-    @property
-    def values(self) -> FloatArray:
-        """Values that have a flag of their own."""
-        return np.array([flag.value for flag in self.flags if flag.value is not None])
-
-    def names(self, name: str) -> list[str]:
-        """Name the columns that the feature of this name becomes."""
-        numbers = {"number": [name], "angle": [f"sin {name}", f"cos {name}"], "category": []}
-        sign = "=" if self.kind == "category" else "=="
-        return numbers[self.kind] + [flag.label(name, sign) for flag in self.flags]
-
-    def code(self, x: FloatArray, scaled: FloatArray, out: FloatArray) -> None:
-        """Write the columns of some events.
-
-        Parameters
-        ----------
-        x, scaled : ndarray of shape (n,)
-            The feature, as it is and as a scaled number.
-        out : ndarray of shape (n, k)
-            Where the columns go.
-        """
-        is_so = {flag.value: equals(x, flag.value) for flag in self.flags if flag.value is not None}
-        special = np.zeros(len(x), dtype=bool)
-        for of_flag in is_so.values():
-            special |= of_flag
-        if self.kind == "number":
-            out[:, 0] = np.where(special, 0.0, scaled)
-        elif self.kind == "angle":
-            mean_sin, of_sin, mean_cos, of_cos = self.moments
-            phase = np.where(special, 0.0, x) * (2 * np.pi / self.period)
-            out[:, 0] = np.where(special, 0.0, (np.sin(phase) - mean_sin) / of_sin)
-            out[:, 1] = np.where(special, 0.0, (np.cos(phase) - mean_cos) / of_cos)
-        for k, flag in enumerate(self.flags, self.n_numbers):
-            out[:, k] = flag.scaled(~special if flag.value is None else is_so[flag.value])
 
 
 @dataclass(frozen=True)
@@ -232,7 +116,7 @@ class Coder:
         sample, of_sample = _draw(X, absolute)
         known = None if isinstance(atoms, str) else _occurring(X, atoms)
         plans = [
-            _Plan.of(
+            ColumnPlan.of(
                 sample[:, k],
                 of_sample,
                 names[k],
@@ -399,66 +283,6 @@ class Coder:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """What a column is, by a sample of its values."""
-
-    kind: Literal["number", "angle", "category"]
-    values: tuple[float, ...] = ()
-    low: float = -np.inf
-    high: float = np.inf
-    period: float = 2 * np.pi
-    advice: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        x: FloatArray,
-        weight: FloatArray,
-        name: str,
-        *,
-        period: float | None,
-        categorical: bool | None,
-        atoms: FloatArray | None,
-    ) -> Self:
-        finite = ~np.isnan(x)
-        order = np.argsort(x[finite])
-        x, weight = x[finite][order], weight[finite][order]
-        if categorical is None:
-            categorical = period is None and _is_named_pdg(x, weight, name)
-        if categorical:
-            return cls("category", _frequent_categories(x, name), np.inf, -np.inf)
-        advice = () if period is not None else _pdg_advice(x, weight, name)
-        values = find_atoms(x, weight) if atoms is None else atoms
-        for value in values:
-            others = ~equals(x, value)
-            x, weight = x[others], weight[others]
-        if period is not None:
-            return cls("angle", tuple(values.tolist()), np.inf, -np.inf, period)
-        # Where there is nothing, there is a core around 0.
-        low, high = core_edges(x, weight) if len(x) else (0.0, 0.0)
-        advice += _angle_advice(x, weight, name)
-        return cls("number", tuple(values.tolist()), low, high, advice=advice)
-
-    def column(self, x: FloatArray, weight: FloatArray, values: Sequence[float]) -> Column:
-        """Make the column, whose flags are for these values."""
-        total = max(weight.sum(), np.finfo(float).tiny)
-        flags, special = [], np.zeros(len(x), dtype=bool)
-        for value in values:
-            is_so = equals(x, value)
-            flags.append(Flag(value, float(weight[is_so].sum() / total)))
-            special |= is_so
-        if self.kind == "category" and not special.all():
-            flags.append(Flag(None, float(weight[~special].sum() / total)))
-        moments: list[float] = []
-        if self.kind == "angle":
-            phase, weight = x[~special] * (2 * np.pi / self.period), weight[~special]
-            moments += _mean_and_deviation(np.sin(phase), weight)
-            moments += _mean_and_deviation(np.cos(phase), weight)
-        chosen = (moments[0], moments[1], moments[2], moments[3]) if moments else Column.moments
-        return Column(self.kind, tuple(flags), self.period, chosen)
-
-
-@dataclass(frozen=True)
 class _Pass:
     """What only all events together tell: moments of the cores, and what is outside."""
 
@@ -470,7 +294,7 @@ class _Pass:
 
     @classmethod
     def through(
-        cls, X: FloatArray, absolute: FloatArray, plans: Sequence[_Plan], n_scale: int
+        cls, X: FloatArray, absolute: FloatArray, plans: Sequence[ColumnPlan], n_scale: int
     ) -> Self:
         """Go through the events twice, and compute as `Scaling.standard` does, to the last bit.
 
@@ -561,15 +385,6 @@ def _occurring(X: FloatArray, values: Iterable[float]) -> list[FloatArray]:
     return [wanted[of_feature] for of_feature in occurs.T]
 
 
-def _mean_and_deviation(x: FloatArray, weight: FloatArray) -> list[float]:
-    """Compute both in weights; those of a constant, or of nothing, are its value and 1."""
-    if not len(x):
-        return [0.0, 1.0]
-    mean = np.average(x, weights=weight)
-    deviation = np.sqrt(np.average((x - mean) ** 2, weights=weight))
-    return [float(mean), float(deviation) if np.ptp(x) > 0 and deviation > 0 else 1.0]
-
-
 def _positions(given: Iterable[str | int], names: Sequence[str]) -> dict[int, str | int]:
     """Find features that are given by name or position; one name may stand for a list."""
     found: dict[int, str | int] = {}
@@ -599,81 +414,3 @@ def _periods(
         if not 0 < period < np.inf:
             raise ValueError(f"the period of {names[k]!r} is {period}; expected a positive number.")
     return periods
-
-
-def _distinct(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """List distinct values of sorted ones, and the share of the weight of each."""
-    first = first_of_each(x)
-    shares = np.add.reduceat(weight, first) / weight.sum() if len(x) else np.empty(0)
-    return x[first], shares
-
-
-def _frequent_categories(x: FloatArray, name: str) -> tuple[float, ...]:
-    """Find the categories of so many events that each can have a flag of its own."""
-    values, counts = np.unique(x, return_counts=True)
-    few = min(_SHARE_OF_FEW * len(x), _MOST_OF_FEW)
-    least = min(_LEAST_OF_CATEGORY, max(_LEAST_SHARE * len(x), few))
-    frequent = np.flatnonzero(counts >= least)
-    if len(x) and not len(frequent):
-        raise ValueError(
-            f"{name} is to be categorical, but none of its {len(values)} values has {least:g} of "
-            f"the {len(x)} events: leave it a number."
-        )
-    most = np.argsort(-counts[frequent], kind="stable")[:_MOST_CATEGORIES]
-    return tuple(values[np.sort(frequent[most])].tolist())
-
-
-def _is_named_pdg(x: FloatArray, weight: FloatArray, name: str) -> bool:
-    """Say whether a feature is a particle type by its name, and of integers."""
-    if not are_integers(x):
-        return False
-    if _PDG_SUFFIX.search(name) or _PDG_CAMEL.search(name):
-        return True
-    return bool(_ID_SUFFIX.search(name)) and _looks_like_pdg(x, weight)
-
-
-def _looks_like_pdg(x: FloatArray, weight: FloatArray) -> bool:
-    """Say whether integers are PDG codes by their values, with signs or large ones among them."""
-    values, shares = _distinct(x, weight)
-    known = np.isin(np.abs(values), _PDG_CODES)
-    telling = known & (shares >= _LEAST_SHARE) & ((values <= -11) | (values > 100))
-    return bool(len(values) > 2 and telling.any() and shares[known].sum() >= _LEAST_PDG_SHARE)
-
-
-def _pdg_advice(x: FloatArray, weight: FloatArray, name: str) -> tuple[str, ...]:
-    if not (are_integers(x) and _looks_like_pdg(x, weight)):
-        return ()
-    shown = ", ".join(_text(value) for value in _distinct(x, weight)[0][:5])
-    text = (
-        f"{name} looks like PDG codes ({shown}, …), which are no numbers: name it so that it ends "
-        "in pdgId, or give a column of zeros and ones for each type, as FeatureCoder does with "
-        f"categorical=[{name!r}]."
-    )
-    return (text,)
-
-
-def _angle_advice(x: FloatArray, weight: FloatArray, name: str) -> tuple[str, ...]:
-    if len(x) < _ANGLE_EVENTS or are_integers(x):
-        return ()
-    share = _ANGLE_END * 2 * np.pi
-    for low, span in ((-np.pi, "(-π, π]"), (0.0, "[0, 2π)")):
-        # The π of single precision is larger than that of double precision.
-        if x[0] < low - 1e-5 or x[-1] > low + 2 * np.pi + 1e-5:
-            continue
-        ends = [weight[x < low + share].sum(), weight[x > low + 2 * np.pi - share].sum()]
-        if min(ends) >= _ANGLE_DENSITY * _ANGLE_END * weight.sum():
-            text = (
-                f"{name} fills {span} up to both ends, as an angle does, whose ends are one point: "
-                "if it is one, give its sine and cosine, as FeatureCoder does with "
-                f"periodic=[{name!r}]."
-            )
-            return (text,)
-    return ()
-
-
-def _text(value: float) -> str:
-    """Write a value as short as it can be, a large integer with all its digits."""
-    if value == round(value) and abs(value) < 1e15:
-        return str(int(value))
-    single = np.float32(value) if abs(value) < 1e38 else value
-    return str(single) if float(single) == value else repr(float(value))

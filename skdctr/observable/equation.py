@@ -123,8 +123,13 @@ class EstimatingEquation:
 
     def is_supported(self, theta: FloatArray) -> bool:
         """Say whether enough of the simulation carries the weight at θ, by every part."""
-        by_part = [self.problem.sim_weights(part, theta) for part in self.problem.parts]
-        return all(effective_sample_size(each) >= LEAST_SHARE * len(each) for each in by_part)
+        for part in self.problem.parts:
+            log_weights = part.sim.log_weights(theta)
+            # Only ratios count, and far from θ₀ all weights may be too small for a number.
+            weight = self.problem.sim_weight * np.exp(log_weights - log_weights.max())
+            if not weight.sum() > 0 or effective_sample_size(weight) < LEAST_SHARE * len(weight):
+                return False
+        return True
 
     def solve(self, start: FloatArray) -> FloatArray:
         """Find the θ within bounds where χ² of U and of the constraints is smallest, (p,)."""

@@ -29,6 +29,9 @@ _PARTS, _LEAST_IN_PART = 4, 50
 # all nominal events.
 _FIRST = 100_000
 
+# Events of either class without which nothing is looked for: networks know fewer by heart, and rank
+# their own training events apart.
+_LEAST_EVENTS = 300
 # Log-weight in a missing part, at least: a network that gives it hardly more than 1 has not learned
 # what lies there, and its ranks mean nothing.
 _LEARNED = 0.1
@@ -133,7 +136,8 @@ def measure_support(
     nominal = _some(every, rng)
     owners = cell_owners(networks.theta(varied).cpu().numpy().astype(np.float64), _CELLS)
     cells = [varied[owners == k] for k in range(owners.max() + 1)]
-    found = _missing(networks, cells, nominal)
+    enough = min(len(varied), len(nominal)) >= _LEAST_EVENTS
+    found = _missing(networks, cells, nominal) if enough else {}
     if found and len(nominal) < len(every):
         nominal = every
         found = _missing(networks, cells, nominal)

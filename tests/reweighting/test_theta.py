@@ -198,6 +198,8 @@ def test_a_lifetime_is_learned_by_its_logarithm(rng):
     assert scale_of(*lifetimes(rng)) == {"theta": "log"}
 
 
+# The weights of a width that is trebled have no finite variance.
+@pytest.mark.filterwarnings("ignore::skdctr.exceptions.SupportWarning")
 @pytest.mark.slow
 def test_a_width_beside_a_mean(rng):
     theta = np.r_[np.tile([0.0, 1.0], (N, 1)), rng.uniform([-2, 0.25], [2, 4], (N, 2))]
