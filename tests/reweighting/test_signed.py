@@ -169,10 +169,10 @@ def test_a_class_without_negative_weights_is_left_alone():
 def test_parts_of_a_cross_fit_learn_by_themselves():
     """The weights of a part do not depend on the signs in the other."""
     rng = np.random.default_rng(7)
-    theta = np.repeat([0.0, 1.0], 1000)[:, None]
-    x, folds = rng.normal(theta), np.arange(2000) % 2
-    weight = signs(np.full(2000, 0.5), rng)
-    other = np.where(folds == 0, weight, signs(np.full(2000, 0.8), rng))
+    theta = np.repeat([0.0, 1.0], 400)[:, None]
+    x, folds = rng.normal(theta), np.arange(800) % 2
+    weight = signs(np.full(800, 0.5), rng)
+    other = np.where(folds == 0, weight, signs(np.full(800, 0.8), rng))
     first, second = (positive(x, theta, each, folds)[0] for each in (weight, other))
     np.testing.assert_array_equal(first[folds == 0], second[folds == 0])
     assert (first[folds == 1] != second[folds == 1]).any()
@@ -294,11 +294,11 @@ def peak_over_background(shift, rng, n=2000, share=0.43, width=0.15):
     return x, signal_weights(mass, share, width)
 
 
-def fit_signal(seed, **options):
+def fit_signal(seed):
     rng = np.random.default_rng(seed)
     (x0, w0), (x1, w1) = (peak_over_background(shift, rng) for shift in (0.0, 0.5))
     theta = np.repeat([0.0, 1.0], [len(x0), len(x1)])
-    reweighter = DCTRReweighter(0.0, **(FAST | options))
+    reweighter = DCTRReweighter(0.0, **FAST)
     reweighter.fit(np.r_[x0, x1][:, None], theta, np.r_[w0, w1])
     x = np.random.default_rng(1).normal(size=(20_000, 1))
     log_weight = reweighter.predict_log_weights(x, 1.0)
@@ -317,12 +317,16 @@ def test_signal_weights(seed):
 
 @pytest.mark.long
 def test_signal_weights_never_diverge():
-    """A hundred samples: all are bounded, and their rms error is what the effective number says."""
-    fits = [fit_signal(seed, max_epochs=5) for seed in range(100)]
+    """A hundred samples: all are bounded, and their rms error is what the effective number says.
+
+    Shrinkage where the density is not known to be positive leaves a bias of half an error: with it
+    the rms is larger by a factor 1.12.
+    """
+    fits = [fit_signal(seed) for seed in range(100)]
     means = np.array([mean for mean, _ in fits])
     assert max(np.abs(error).max() for _, error in fits) < 5
     # The error of an rms of 100 is 7%.
-    assert np.sqrt(np.mean((means - 0.5) ** 2)) < np.sqrt(2 / 530) * 1.3
+    assert np.sqrt(np.mean((means - 0.5) ** 2)) < np.sqrt(2 / 530) * 1.12 * (1 + 2 * 0.07)
 
 
 def gaussian(kind, rng, n=5000):
