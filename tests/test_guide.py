@@ -66,7 +66,7 @@ def test_jet_energy_scale(rng):
 
 
 def test_before_you_train():
-    """The blocks of the page are one session, and its comments say what comes out."""
+    """The blocks run one after the other, and their comments say what comes out."""
     page = (GUIDE / "events.rst").read_text(encoding="utf-8")
     blocks = page.split(".. code-block:: python\n")[1:]
     names = {}
