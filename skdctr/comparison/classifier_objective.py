@@ -116,8 +116,8 @@ class ComparedSamples:
 
     def coder(self) -> EventCoder:
         """Find one code for both samples, on the scale of the one that does not change with θ."""
-        return EventCoder.fit_both(
-            self.data, self.data_weight, self.sim, self.sim_weight, self.columns
+        return EventCoder.fit(
+            self.data, self.data_weight, self.columns, other=(self.sim, self.sim_weight)
         )
 
 

@@ -53,7 +53,14 @@ class EventCoder:
     types: NDArray[np.int32] | None = None
 
     @classmethod
-    def fit(cls, X: Events, weight: FloatArray, names: Sequence[str] | None = None) -> Self:
+    def fit(
+        cls,
+        X: Events,
+        weight: FloatArray,
+        names: Sequence[str] | None = None,
+        *,
+        other: tuple[Events, FloatArray] | None = None,
+    ) -> Self:
         """Find out what the features of a sample are.
 
         Parameters
@@ -64,32 +71,14 @@ class EventCoder:
             Event weights, which count by their absolute values.
         names : sequence of str of length f, optional
             Names of the features; sets know theirs.
-        """
-        return cls.fit_both(X, weight, None, None, names)
-
-    @classmethod
-    def fit_both(
-        cls,
-        X: Events,
-        weight: FloatArray,
-        other: Events | None,
-        other_weight: FloatArray | None,
-        names: Sequence[str] | None = None,
-    ) -> Self:
-        """Find out what the features of two samples are; the first one decides on the scale.
-
-        Parameters
-        ----------
-        X, weight, names
-            As in `fit`.
-        other : ndarray of shape (k, f) or PackedEvents, or None
-            The second sample, which may have values with a flag that the first one lacks.
-        other_weight : ndarray of shape (k,), or None
-            Its event weights.
+        other : tuple of events and ndarray of shape (k,), optional
+            A second sample and its event weights, which may have values with a flag that the first
+            one lacks. The first one alone decides on the scale.
         """
         both, of_both = X, weight
-        if other is not None and other_weight is not None:
-            both = concatenate_events([X, other])
+        if other is not None:
+            second, other_weight = other
+            both = concatenate_events([X, second])
             of_both = np.concatenate([weight, other_weight * (weight.sum() / other_weight.sum())])
         n_scale = len(feature_table(X))
         if not isinstance(both, PackedEvents):
