@@ -22,6 +22,12 @@ from skdctr.exceptions import ExtrapolationWarning
 
 __all__ = ["FeatureRange", "SetRange", "support_of"]
 
+# Extreme values of a side that tell how fast its tail falls: its index to 14%. Of few events, at
+# most that share.
+_N_EXTREME, _EXTREME_SHARE = 50, 0.1
+# Chance that one of as many other events lies farther out than a tail may reach.
+_REACH_CHANCE = 1e-3
+
 
 @dataclass(frozen=True)
 class FeatureRange:
@@ -37,12 +43,20 @@ class FeatureRange:
         Number of training events.
     flagged : tuple of ndarray
         Values of each feature that have a flag; categories are flagged but for the rarest.
+    tail_length, tail_index : ndarray of shape (2, f), optional
+        Distance from the middle of a feature to `low` and to `high`, and 1/α of both tails: r
+        times as far from the middle lies a share r^−α of the events.
+    n_farther : ndarray of shape (2, f), optional
+        Number of training events that lie far from all others, beyond `low` and `high`.
     """
 
     low: FloatArray
     high: FloatArray
     n_events: int
     flagged: tuple[FloatArray, ...] = ()
+    tail_length: FloatArray | float = 0.0
+    tail_index: FloatArray | float = 0.0
+    n_farther: FloatArray | float = 0.0
 
     @classmethod
     def of(cls, X: FloatArray, coder: Coder) -> Self:
@@ -58,21 +72,39 @@ class FeatureRange:
         flagged = tuple(column.values for column in coder.columns)
         core = np.array([coder.low, coder.high])
         core_low, core_high = np.where(coder.has_tail, [[-np.inf], [np.inf]], core)
-        low, high = np.full(len(flagged), np.inf), np.full(len(flagged), -np.inf)
+        n_extreme = int(min(_N_EXTREME, _EXTREME_SHARE * len(X)))
+        # The smallest values, negated, and the largest ones.
+        extremes = np.full((2, n_extreme + 1, len(flagged)), -np.inf)
+        n_farther = np.zeros((2, len(flagged)))
         for _, part in row_chunks(X):
-            ordinary = (part >= core_low) & (part <= core_high) & ~_flagged(part, flagged)
-            low = np.minimum(low, np.where(ordinary, part, np.inf).min(axis=0))
-            high = np.maximum(high, np.where(ordinary, part, -np.inf).max(axis=0))
-        has_range = low <= high
-        low, high = np.where(has_range, low, np.nan), np.where(has_range, high, np.nan)
-        return cls(low, high, len(X), flagged)
+            is_number = ~(_flagged(part, flagged) | np.isnan(part))
+            farther = np.array([part < core_low, part > core_high]) & is_number
+            n_farther += farther.sum(axis=1)
+            ordinary = is_number & ~farther.any(axis=0)
+            for side, values in enumerate((-part, part)):
+                values = np.r_[extremes[side], np.where(ordinary, values, -np.inf)]
+                extremes[side] = np.partition(values, -n_extreme - 1, axis=0)[-n_extreme - 1 :]
+        extremes.sort(axis=1)
+        extremes[:, :, np.isinf(extremes[1, -1])] = np.nan
+        distances = extremes + np.array([coder.shift, -coder.shift])[:, None]
+        return cls(
+            -extremes[0, -1],
+            extremes[1, -1],
+            len(X),
+            flagged,
+            distances[:, -1],
+            _tail_index(distances, n_farther),
+            n_farther,
+        )
 
     def beyond_chance(self, X: FloatArray) -> list[tuple[int, int]]:
         """Find the columns with rows so far outside, or so many, that it is not by chance.
 
         Some fresh events of the same distribution fall just beyond the extremes of the training
-        events: of n rows, 2 n / (n_events + 1) are expected to. A column is found if more than
-        ten times as many and ten lie outside, or one does by more than the width of the range.
+        events: of n rows, 2 n / (n_events + 1) are expected to, and as large a share as that of
+        the training events that lie farther. A column is found if more than ten times as many and
+        ten lie outside, or one does by more than the width of the range and than a tail that
+        falls as that of the training events reaches.
 
         Parameters
         ----------
@@ -84,17 +116,23 @@ class FeatureRange:
         list of (int, int)
             Number of each such column, and how many of its rows lie outside.
         """
-        expected = 2 * len(X) / (self.n_events + 1)
+        share = len(X) / (self.n_events + 1)
+        expected = share * (2 + np.sum(np.broadcast_to(self.n_farther, (2, self.low.size)), axis=0))
         # The rounding of a constant feature must not count.
         slack = np.nan_to_num(1e-9 * np.maximum(np.abs(self.low), np.abs(self.high)))
-        counts, farthest = np.zeros(len(slack), dtype=np.int64), np.full(len(slack), -np.inf)
+        odds = max(1.0, share) * (1 + self.n_farther) / _REACH_CHANCE
+        with np.errstate(over="ignore"):
+            tail = self.tail_length * (odds**self.tail_index - 1)
+        reach = np.maximum(self.high - self.low, tail)
+        reach = np.broadcast_to(reach, (2, len(slack)))
+        counts, too_far = np.zeros(len(slack), dtype=np.int64), np.zeros(len(slack), dtype=bool)
         for _, part in row_chunks(X):
-            beyond = np.maximum(self.low - part, part - self.high)
-            beyond[:, np.isnan(self.low)] = np.inf
-            beyond[_flagged(part, self.flagged) | np.isnan(part)] = -np.inf
-            counts += (beyond > slack).sum(axis=0)
-            farthest = np.maximum(farthest, beyond.max(axis=0))
-        too_many, too_far = counts > 10 + 10 * expected, ~(farthest <= self.high - self.low)
+            below, above = self.low - part, part - self.high
+            counted = ~(_flagged(part, self.flagged) | np.isnan(part))
+            # Of a feature whose values all have a flag, any other value is too far.
+            counts += (counted & ~(np.maximum(below, above) <= slack)).sum(axis=0)
+            too_far |= (counted & ~((below <= reach[0]) & (above <= reach[1]))).any(axis=0)
+        too_many = counts > 10 + 10 * expected
         found = np.flatnonzero(too_many | ((counts > 0) & too_far))
         return [(int(k), int(counts[k])) for k in found]
 
@@ -203,3 +241,28 @@ def _flagged(part: FloatArray, flagged: Sequence[FloatArray]) -> NDArray[np.bool
         for value in values:
             found[:, k] |= equals(part[:, k], value)
     return found
+
+
+def _tail_index(extremes: FloatArray, n_farther: FloatArray) -> FloatArray:
+    """Estimate 1/α of tails (Hill's estimate, where the farthest values are censored).
+
+    Parameters
+    ----------
+    extremes : ndarray of shape (2, k + 1, f)
+        Extreme distances from the middle, in ascending order; minus infinity for none.
+    n_farther : ndarray of shape (2, f)
+        Number of values farther still that are only counted.
+
+    Returns
+    -------
+    ndarray of shape (2, f)
+        Zero where fewer than k values are on that side of the middle.
+
+    References
+    ----------
+    B. M. Hill, Ann. Statist. 3, 1163 (1975).
+    """
+    first = extremes[:, :1]
+    ratios = np.divide(extremes, first, out=np.ones_like(extremes), where=first > 0)
+    logs = np.log(ratios)
+    return (logs.sum(axis=1) + n_farther * logs[:, -1]) / max(1, extremes.shape[1] - 1)
