@@ -345,7 +345,7 @@ def _fitter_fits() -> Iterator[Entry]:
     )
     yield from _constructed(
         "skdctr.SRGNFitter",
-        lambda **given: fit(search="scan", **given),
+        lambda **given: fit(search="scan", max_evaluations=None, **given),
         {"n_points": 3},
         {"n_points": kinds.count(3, least=3).without("huge")},
     )

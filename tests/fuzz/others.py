@@ -231,7 +231,6 @@ def _closure() -> Iterator[Entry]:
             **{
                 "target": target,
                 "sample": SIM,
-                "n_permutations": 2,
                 "n_folds": 2,
                 "random_state": 0,
                 **given,
@@ -243,13 +242,32 @@ def _closure() -> Iterator[Entry]:
             "weight_target": weight,
             "weight_sample": weight,
             "n_folds": kinds.count(2, least=2),
-            "n_permutations": kinds.count(2, optional=True).without("huge"),
             "device": kinds.choice("cpu"),
             "random_state": kinds.seed(0),
         },
     )
+    yield Entry(
+        "skdctr.closure.classifier_test permutations",
+        lambda **given: classifier_test(target, SIM, random_state=0, **given),
+        {"n_permutations": kinds.count(1, optional=True).without("huge")},
+    )
     share = kinds.number(0.01).refusing("huge")
-    observables = kinds.function(lambda X: {"first": X[:, 0]}, optional=True)
+    pair = {"first": (SIM[:, 0], target[:, 0])}
+    observables: kinds.Kinds = {
+        "a number": (REFUSED, lambda x: 3),
+        "an object": (REFUSED, lambda x: Unknown()),
+        "a string": (REFUSED, lambda x: "abc"),
+        "None": (ANY, lambda x: None),
+        "a list": (REFUSED, lambda x: ["first"]),
+        "of numbers": (REFUSED, lambda x: {"first": 3}),
+        "of one": (REFUSED, lambda x: {"first": (SIM[:, 0],)}),
+        "of strings": (REFUSED, lambda x: {"first": (["abc"] * N, ["abc"] * N)}),
+        "fewer rows": (REFUSED, lambda x: {"first": (SIM[1:, 0], target[:, 0])}),
+        "infinite": (REFUSED, lambda x: {"first": (SIM[:, 0] * np.inf, target[:, 0])}),
+        "complex": (REFUSED, lambda x: {"first": (SIM[:, 0] + 1j, target[:, 0])}),
+        "dates": (REFUSED, lambda x: {"first": (SIM[:, 0].astype("M8[s]"), target[:, 0])}),
+        "empty": (REFUSED, lambda x: {}),
+    }
     yield Entry(
         "skdctr.closure.closure_report",
         lambda **given: closure_report(
@@ -273,20 +291,7 @@ def _closure() -> Iterator[Entry]:
             "nominal_reco": Given(
                 SIM, kinds.events(SIM).allowing("None", "one NaN", "masked", "one None").kinds
             ),
-            "observables": Given(
-                lambda X: {"first": X[:, 0]},
-                {
-                    "a number": (REFUSED, lambda f: 3),
-                    "an object": (REFUSED, lambda f: Unknown()),
-                    "None": (ANY, lambda f: None),
-                    "returns None": (REFUSED, lambda f: lambda X: None),
-                    "returns an array": (REFUSED, lambda f: lambda X: X[:, 0]),
-                    "returns strings": (REFUSED, lambda f: lambda X: {"a": ["abc"] * len(X)}),
-                    "returns fewer": (REFUSED, lambda f: lambda X: {"a": X[1:, 0]}),
-                    "a list": (REFUSED, lambda f: ["first"]),
-                    "a dict of numbers": (REFUSED, lambda f: {"first": 3}),
-                },
-            ),
+            "observables": Given(pair, observables),
             "n_bins": kinds.count(5, least=2).allowing("huge"),
             "level": share,
             "mean_tolerance": share.allowing("None"),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fuzz import estimators, others
+from fuzz import estimators, files, others, pictures, samples, sets
 from fuzz.verdict import Entry
 
 AREAS = {
     "estimators": estimators.entries,
     "others": others.entries,
+    "samples": samples.entries,
+    "files": files.entries,
+    "sets": sets.entries,
+    "pictures": pictures.entries,
 }
 
 
