@@ -251,7 +251,7 @@ def check_fit_samples(
     check_like(events, sim, name="data", reference_name=level_name)
     if len(events) < least_events:
         raise ValueError(f"data has {len(events)} events; the fit needs {least_events} at least.")
-    weight = check_weights(data_weight, len(events), name="data_weight")
+    weight = check_weights(data_weight, len(events), name="data_weight", of="data")
     columns = column_labels(level) or column_labels(data)
     if passed is not None and passed.sum() < least_events:
         raise ValueError(
@@ -338,7 +338,7 @@ def check_score_samples(
     if data is None:
         weight = fitted.data_weight
     else:
-        weight = check_weights(data_weight, len(events), name="data_weight")
+        weight = check_weights(data_weight, len(events), name="data_weight", of="data")
     columns, gen_columns = fitted.columns, fitted.gen_columns
     checked = Samples(sim_gen, sim, events, sim_weight, weight, columns, gen_columns, passed)
     return checked.present()

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skdctr._utils.numbers import format_apart
+from skdctr._utils.arguments import check_finite, check_instance, check_number, shorten
+from skdctr._utils.numbers import check_count, format_apart
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_once, warn_user
 from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
-from skdctr.inference.crossing import chi2_quantiles, closed_lines, crossing_distance
+from skdctr.inference.crossing import check_level, chi2_quantiles, closed_lines, crossing_distance
 from skdctr.inference.minuit import check_method, minos_contour, minos_interval
 from skdctr.inference.whitened import STEP, WhitenedEquations
 from skdctr.results.covariance import sandwich
@@ -120,9 +121,13 @@ class ChiSquare:
         ValueError
             If the covariance is not finite.
         """
+        check_instance("result", result, FitResult, "a FitResult, such as fitter.result_")
         if not np.isfinite(result.covariance).all():
             reasons = "".join(f"; {message}" for message in result.messages)
-            raise ValueError(f"The covariance of the fit is not finite{reasons}.")
+            raise ValueError(
+                f"result: The covariance of the fit is not finite{reasons}. Expected a fit whose "
+                "errors are known."
+            )
         fitted = np.array(result.theta, dtype=np.float64)
         return cls(
             lambda theta: theta - fitted,
@@ -209,7 +214,8 @@ class ChiSquare:
             The ends of the interval. Where χ² does not rise so far within a bound of the
             parameter, that bound is the end, with a warning.
         """
-        k, quantile = self._index(name), chi2_quantiles(level, 1)[0]
+        k = self._index("name", name)
+        quantile = chi2_quantiles(check_level(level), 1)[0]
         check_method(method)
         theta, _ = self.minimum()
         if method == "minuit":
@@ -261,14 +267,18 @@ class ChiSquare:
         DataFrame
             A row for each value, in increasing order: all parameters, ``chi2``, ``delta_chi2``.
         """
-        k = self._index(name)
+        k = self._index("name", name)
+        check_count("n_points", n_points)
+        check_number("n_sigma", n_sigma, above=0)
         theta, _ = self.minimum()
         low, high = self._space.low[k], self._space.high[k]
         if values is None:
             reach = n_sigma * math.sqrt(self._guessed_covariance([k])[0, 0])
             grid = np.linspace(max(theta[k] - reach, low), min(theta[k] + reach, high), n_points)
         else:
-            grid = np.sort(np.asarray(values, dtype=np.float64).ravel())
+            grid = np.sort(check_finite("values", values, expected=f"values of {name!r}").ravel())
+            if not len(grid):
+                raise ValueError("values is empty; expected one value at least, or None.")
             if not (np.isfinite(grid) & (grid >= low) & (grid <= high)).all():
                 worst = grid[np.argmax(np.maximum(low - grid, grid - high))]
                 value, least, most = format_apart(worst, low, high)
@@ -319,9 +329,12 @@ class ChiSquare:
         list of ndarray of shape (n, 2)
             One closed line for each level: the last point is the first.
         """
-        index = [self._index(name_x), self._index(name_y)]
+        index = [self._index("name_x", name_x), self._index("name_y", name_y)]
         if index[0] == index[1]:
-            raise ValueError(f"A contour needs two parameters, not {name_x!r} twice.")
+            raise ValueError(
+                f"name_x and name_y are both {name_x!r}; expected two of {self.names}."
+            )
+        check_count("n_points", n_points, least=4)
         check_method(method)
         quantiles = chi2_quantiles(level, 2)
         if method == "minuit":
@@ -372,10 +385,13 @@ class ChiSquare:
         """Number of calls of the residual so far."""
         return self._equations.n_calls
 
-    def _index(self, name: str) -> int:
+    def _index(self, argument: str, name: str) -> int:
         """Return the place of a parameter, or say which name may have been meant."""
-        if name not in self.names:
-            raise ValueError(f"There is no parameter {name!r}; {did_you_mean(name, self.names)}")
+        if not isinstance(name, str) or name not in self.names:
+            raise ValueError(
+                f"{argument}={shorten(name)}: There is no parameter {name!r}; "
+                f"{did_you_mean(name, self.names)}"
+            )
         return self.names.index(name)
 
     def _hessian(self) -> FloatArray:

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from skdctr._utils.arguments import check_flag, check_instance
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import release, row_chunks
 from skdctr.events.kinds import Events, event_parts
@@ -261,7 +262,14 @@ class BaseReweighter(BaseEstimator):
         return self._bind(X)
 
     def _check_form(self, X: Events, name: str) -> None:
-        """Refuse sets of particles for rows of features, and another number of features."""
+        """Refuse what is not checked, sets for rows of features, and another number of features."""
+        expected = f"checked events: a NumPy array of shape (n, f), as {type(self).__name__}."
+        expected += "predict_weights makes of what it is given, or PackedEvents"
+        check_instance(name, X, (np.ndarray, PackedEvents), expected)
+        if isinstance(X, np.ndarray) and (X.ndim != 2 or X.dtype.kind != "f"):
+            raise ValueError(
+                f"{name} has shape {X.shape} and dtype {X.dtype}; expected {expected}."
+            )
         n_features = getattr(self, "n_features_in_", None)
         if isinstance(X, PackedEvents):
             if self._fitted_sets is not None:
@@ -301,6 +309,7 @@ class BaseReweighter(BaseEstimator):
         ndarray of int of shape (n,), or None
             None where there are no parts, or these are not the events of the fit.
         """
+        self._check_form(X, "X")
         return None
 
     def unsupported(self, theta: FloatArray) -> str:
@@ -317,6 +326,8 @@ class BaseReweighter(BaseEstimator):
             A clause such as "of the events near theta = 1.2, 8% lie where the nominal sample has
             no events"; empty where nothing is missing, or it is not known, as here.
         """
+        check_is_fitted(self)
+        self._space.point(theta)
         return ""
 
     def _check_events(self, X: Any) -> Events:
@@ -416,6 +427,7 @@ class BaseReweighter(BaseEstimator):
         ValueError
             If a weight overflows; it is never replaced in silence.
         """
+        check_flag("normalize", normalize)
         weights = self.predict_log_weights(X, theta, out=out)
         exponentiate(weights)
         if normalize:

@@ -389,7 +389,9 @@ def _top_mass_home() -> Path:
     observables = ["m_b1munu", "m_b2munu", "m_b1j1j2", "m_b2j1j2"]
 
     def frame(prefixes: tuple[str, ...], **more: Any) -> pd.DataFrame:
-        columns = {f"{prefix}_{name}": 100 + RNG.random(n) for prefix in prefixes for name in observables}
+        columns = {
+            f"{prefix}_{name}": 100 + RNG.random(n) for prefix in prefixes for name in observables
+        }
         return pd.DataFrame({**columns, **more})
 
     passed = {"pass_gen": np.ones(n, dtype=bool), "pass_reco": np.ones(n, dtype=bool)}

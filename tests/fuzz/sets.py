@@ -275,12 +275,8 @@ def _networks() -> Iterator[Entry]:
         usual = {key: one.value for key, one in given.items()}
         yield Entry(
             f"skdctr.networks.{name}.__init__",
-            lambda make=make, events=events, at=at, **changed: _shape(
-                make(**changed)(events, at)
-            ),
-            {
-                key: one.without(*{"NumPy integer"} & set(one.kinds)) for key, one in given.items()
-            },
+            lambda make=make, events=events, at=at, **changed: _shape(make(**changed)(events, at)),
+            {key: one.without(*{"NumPy integer"} & set(one.kinds)) for key, one in given.items()},
         )
         made = make(**usual)
         yield from _methods(name, made, events, at)
