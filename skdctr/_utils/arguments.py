@@ -309,7 +309,7 @@ def check_names(name: str, value: Any, known: Iterable[str] | None = None) -> li
         raise TypeError(f"{name}={shorten(names)}; expected {expected}, each a string.")
     for each in names:
         if known is not None and each not in known:
-            raise ValueError(f"{name} has {each!r}, which is unknown; {did_you_mean(each, known)}")
+            raise ValueError(f"{name}: there is no {each!r}; {did_you_mean(each, known)}")
     if len(set(names)) < len(names):
         raise ValueError(f"{name}={shorten(names)} has a name twice; expected {expected}.")
     return names

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from skdctr._utils.arguments import shorten
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr.results.fit_result import round_to_error
@@ -126,8 +127,11 @@ class CoverageResult:
         ValueError
             If there is no such parameter.
         """
-        if name not in self.names:
-            raise ValueError(f"There is no parameter {name!r}; {did_you_mean(name, self.names)}")
+        if not isinstance(name, str) or name not in self.names:
+            raise ValueError(
+                f"name={shorten(name)}: There is no parameter {name!r}; "
+                f"{did_you_mean(name, self.names)}"
+            )
         values = self.frame[f"{name}_pull"].to_numpy(dtype=np.float64)
         return values[np.isfinite(values)]
 

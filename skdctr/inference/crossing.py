@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from skdctr._utils.arguments import as_real_array, check_number, shorten
 from skdctr._utils.typing import FloatArray
 
-__all__ = ["check_level", "chi2_quantiles", "closed_lines", "crossing_distance"]
+__all__ = ["check_level", "check_levels", "chi2_quantiles", "closed_lines", "crossing_distance"]
 
 _DOUBLINGS = 60
 # Neighbours get a point between them where gap and bend exceed those on a circle by this factor.
@@ -36,6 +36,21 @@ def check_level(level: Any) -> float:
     return number
 
 
+def check_levels(name: str, levels: Any) -> list[float]:
+    """Check one confidence level or several.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no probability between 0 and 1, or there is none.
+    """
+    array = np.atleast_1d(as_real_array(levels, name, expected="probabilities"))
+    if array.ndim > 1 or not len(array) or not ((array > 0) & (array < 1)).all():
+        raise ValueError(f"{name}={shorten(levels)}: expected probabilities between 0 and 1.")
+    checked: list[float] = array.tolist()
+    return checked
+
+
 def chi2_quantiles(level: float | Sequence[float], n_parameters: int) -> FloatArray:
     """Compute by how much χ² rises to the border of a confidence region.
 
@@ -56,10 +71,7 @@ def chi2_quantiles(level: float | Sequence[float], n_parameters: int) -> FloatAr
     ValueError
         If a level is not a probability between 0 and 1.
     """
-    levels = np.atleast_1d(as_real_array(level, "level", expected="probabilities"))
-    if levels.ndim > 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
-        raise ValueError(f"level={shorten(level)}: expected probabilities between 0 and 1.")
-    quantiles: FloatArray = stats.chi2.ppf(levels, n_parameters)
+    quantiles: FloatArray = stats.chi2.ppf(check_levels("level", level), n_parameters)
     return quantiles
 
 
