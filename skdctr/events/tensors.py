@@ -96,7 +96,10 @@ class PackedTensors:
             raise ValueError(f"dim is {dim}; expected 0: events are what is selected.")
         if not isinstance(rows, Tensor) or rows.dtype not in (torch.int64, torch.int32):
             raise TypeError(f"rows={shorten(rows)}; expected a Tensor of int, the events' numbers.")
-        return self[rows]
+        try:
+            return self[rows]
+        except IndexError as error:
+            raise ValueError(f"rows has a number beyond the {len(self)} events.") from error
 
     def split(self, size: int) -> Iterator[PackedTensors]:
         """Cut into parts of so many events, the last one smaller; the parts are views."""
@@ -125,7 +128,7 @@ class PackedTensors:
         Tensor of shape (n, k)
             Sums; those of events without particles are zero.
         """
-        if not isinstance(values, Tensor) or values.ndim != 2:
+        if not isinstance(values, Tensor) or values.ndim != 2 or values.is_complex():
             what = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise TypeError(f"values is {what}, expected a Tensor of shape (m, k): m particles.")
         if len(values) != len(self.features):

@@ -73,7 +73,9 @@ def check_terms(name: str, terms: Any, n_variables: int) -> tuple[tuple[int, ...
     return tuple(checked)
 
 
-def check_rows(name: str, x: Any, width: int | None = None, n_rows: int | None = None) -> None:
+def check_rows(
+    name: str, x: Any, width: int | None = None, n_rows: int | None = None, *, of: str = "x"
+) -> None:
     """Check rows of real numbers in a tensor.
 
     Parameters
@@ -86,6 +88,8 @@ def check_rows(name: str, x: Any, width: int | None = None, n_rows: int | None =
         Columns that it must have.
     n_rows : int, default=None
         Rows that it must have; one row stands for all.
+    of : str
+        What the caller calls that which has so many rows.
 
     Raises
     ------
@@ -100,7 +104,7 @@ def check_rows(name: str, x: Any, width: int | None = None, n_rows: int | None =
         columns = "k" if width is None else width
         raise ValueError(f"{name} has shape {tuple(x.shape)}, expected (n, {columns}).")
     if n_rows is not None and len(x) not in (1, n_rows):
-        raise ValueError(f"{name} has {len(x)} rows, expected {n_rows}: one for each event.")
+        raise ValueError(f"{name} has {len(x)} rows, expected {n_rows}: as many as {of}.")
 
 
 def check_inputs(x: Any, theta: Any, layers: nn.Module, *, name: str = "x") -> None:

@@ -267,7 +267,8 @@ class SeparableNetwork(nn.Module):
 
     def encode(self, x: Any) -> Tensor:
         """Turn events into the features that all functions of x see."""
-        check_rows("x", x, self.b[0].in_features if isinstance(self.b, nn.Sequential) else None)
+        if isinstance(self.b, nn.Sequential):
+            check_inputs(x, None, self.b)
         features: Tensor = x
         return features
 
@@ -311,7 +312,7 @@ class SeparableNetwork(nn.Module):
     def from_functions(self, functions: Tensor, theta: Tensor) -> Tensor:
         """Compute log w, (n,), from B(x) (n, k) and θ (n, p)."""
         check_rows("functions", functions, self.coupling.shape[0])
-        check_rows("theta", theta, n_rows=len(functions))
+        check_rows("theta", theta, n_rows=len(functions), of="x (or functions)")
         return (functions * self.event_coefficients(theta)).sum(dim=1)
 
     def log_ratio(self, x: Any, theta: Tensor) -> Tensor:

@@ -259,8 +259,11 @@ def _reweighter_methods() -> Iterator[Entry]:
     def set_params(**params: Any) -> Any:
         return DCTRReweighter().set_params(**params).fit(GEN, THETA)
 
+    # Any name is refused that is no parameter; values are checked by `fit`, as those above.
     yield Entry("skdctr.DCTRReweighter.get_params", lambda **g: learned().get_params(**g), {})
     yield Entry("skdctr.DCTRReweighter.set_params", set_params, {})
+    yield Entry("skdctr.SRGNFitter.get_params", lambda: SRGNFitter().get_params(), {})
+    yield Entry("skdctr.SRGNFitter.set_params", lambda: SRGNFitter().set_params(lr=0.1), {})
 
 
 def _samples(*, y: bool = True) -> dict[str, Given]:

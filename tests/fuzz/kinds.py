@@ -217,7 +217,8 @@ def events(value: np.ndarray, *, paired: bool = True, missing: bool = True) -> G
         "a column more": (wrong, lambda x: np.concatenate([x, x[:, :1]], axis=1)),
         "no features": (REFUSED, lambda x: x[:, :0]),
     }
-    return Given(value, kinds)
+    # A feature by its name is as good as the argument.
+    return Given(value, kinds, ("x0", "feature 0"))
 
 
 def known_events(value: np.ndarray, **options: Any) -> Given:

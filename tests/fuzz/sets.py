@@ -120,7 +120,8 @@ def _particles() -> Iterator[Entry]:
         events = events.allowing("one event", "fewer events", "a feature more")
         yield Entry(f"{name}.fit", fit, {"X": events})
         fitted = make().fit(MOMENTA)
-        yield Entry(f"{name}.transform", fitted.transform, {"X": events.refusing("a feature more")})
+        known = events.refusing("a feature more").allowing("an empty array")
+        yield Entry(f"{name}.transform", fitted.transform, {"X": known})
         yield Entry(
             f"{name}.get_feature_names_out",
             fitted.get_feature_names_out,
@@ -176,7 +177,7 @@ def _packed() -> Iterator[Entry]:
             "X": kinds.sets(MOMENTA)
             .allowing("one event", "fewer events", "a feature more", "all padding", "no particles")
             .without("an empty array", "tiny"),
-            "particle_type": Given("auto", particle_type),
+            "particle_type": Given("auto", particle_type, ("particle type",)),
             "dtype": Given(np.float32, dtype),
         },
     )
@@ -261,7 +262,17 @@ def _networks() -> Iterator[Entry]:
             packed,
         ),
         ("SeparableNetwork", networks.SeparableNetwork, separable, x),
-        ("SeparableDeepSets", networks.SeparableDeepSets, {**separable, **phi}, packed),
+        (
+            "SeparableDeepSets",
+            networks.SeparableDeepSets,
+            # Terms are those of many more sums than there are features.
+            {
+                **separable,
+                **phi,
+                "feature_terms": separable["feature_terms"].without("out of range"),
+            },
+            packed,
+        ),
         (
             "SetEncoder",
             networks.SetEncoder,

@@ -38,9 +38,7 @@ def test_every_public_callable_has_its_cases():
 
 @pytest.mark.parametrize("area", QUICK)
 def test_some_cases(area):
-    pairs = [
-        (entry, argument, kind) for entry in AREAS[area]() for argument, kind in entry.cases()
-    ]
+    pairs = [(entry, argument, kind) for entry in AREAS[area]() for argument, kind in entry.cases()]
     judge = importlib.import_module("fuzz.verdict").judge
     found = [judge(*pair) for pair in pairs[:: EVERY * len(pairs) // 2000]]
     bad = [str(each) for each in found if each.verdict in (UNCLEAR, UNTOLD)]
