@@ -6,6 +6,8 @@ import numbers
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 
 __all__ = [
+    "as_path",
     "as_real_array",
     "check_choice",
     "check_finite",
@@ -313,6 +316,35 @@ def check_names(name: str, value: Any, known: Iterable[str] | None = None) -> li
     if len(set(names)) < len(names):
         raise ValueError(f"{name}={shorten(names)} has a name twice; expected {expected}.")
     return names
+
+
+def as_path(name: str, value: Any, *, is_file: bool = True) -> Path:
+    """Check a path that a user gave, and expand its ``~``.
+
+    Parameters
+    ----------
+    name : str
+        The argument, as the message calls it.
+    value : object
+        What the user gave.
+    is_file : bool, default=True
+        Whether it has to be a file, where there is something.
+
+    Raises
+    ------
+    TypeError
+        If it is no str and no Path.
+    ValueError
+        If it is empty, has a character that no path can have, or is a folder and should not be.
+    """
+    if not isinstance(value, (str, PathLike)) or not isinstance(fspath(value), str):
+        raise TypeError(f"{name}={shorten(value)}; expected a str or a Path.")
+    if not fspath(value) or "\0" in fspath(value):
+        raise ValueError(f"{name}={shorten(value)} is no path; expected one that is not empty.")
+    path = Path(value).expanduser()
+    if is_file and path.is_dir():
+        raise ValueError(f"{name}={shorten(value)} is a folder; expected a file.")
+    return path
 
 
 def check_function(name: str, value: Any, arguments: str) -> Callable[..., Any]:

@@ -26,9 +26,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from skdctr import exceptions
+from skdctr._utils.arguments import as_path
 from skdctr._utils.atomic import replacing
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.fingerprint import describe
+from skdctr._utils.numbers import check_count
 from skdctr._utils.parallel import run_jobs, runs_here
 from skdctr._utils.record_file import RecordFile, claimed
 from skdctr._utils.warn import warn_user
@@ -117,7 +119,8 @@ def fit_ensemble(
     n = n_members(estimator)
     estimator._validate_params()
     arguments = bound_inputs(estimator, inputs, named)
-    directory = Path(path).resolve()
+    check_count("verbose", verbose, least=0)
+    directory = as_path("path", path, is_file=False).resolve()
     with claimed(directory / _MANIFEST):
         rows = _train(estimator, arguments, directory, n, n_jobs=n_jobs, verbose=verbose)
     members = [pickle.loads((directory / row["file"]).read_bytes()) for row in rows]
@@ -152,7 +155,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     ValueError
         If the file is no manifest, or it is damaged.
     """
-    manifest = RecordFile.read(Path(path) / _MANIFEST, "member")
+    manifest = RecordFile.read(as_path("path", path, is_file=False) / _MANIFEST, "member")
     rows = [
         {key: value for key, value in row.items() if key != "versions"} | row["versions"]
         for _, row in sorted(manifest.rows.items())

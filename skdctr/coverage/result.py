@@ -68,6 +68,10 @@ class CoverageResult:
         ValueError
             If toys differ in the names of their parameters.
         """
+        if not isinstance(rows, Sequence) or not all(
+            isinstance(row, dict) and "toy" in row for row in rows
+        ):
+            raise TypeError(f"rows={shorten(rows)}; expected a list of rows as toys write them.")
         rows = sorted(rows, key=lambda row: row["toy"])
         fitted = [row for row in rows if not row["failure"]]
         names = next((list(row["names"]) for row in [*fitted, *rows] if row["names"]), None)

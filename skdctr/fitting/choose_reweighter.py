@@ -73,9 +73,11 @@ def resolve_reweighter(
     NotFittedError
         If the reweighter is not fitted and there is nothing to fit it to.
     """
-    if reweighter is not None and not hasattr(reweighter, "bind"):
+    is_class = isinstance(reweighter, type)
+    if reweighter is not None and (is_class or not hasattr(reweighter, "bind")):
+        what = f"The class {reweighter.__name__}" if is_class else type(reweighter).__name__
         raise TypeError(
-            f"{type(reweighter).__name__} is not a reweighter: expected DCTRReweighter, "
+            f"{what} is not a reweighter: expected DCTRReweighter, "
             "AnalyticReweighter, another BaseReweighter, or a FrozenEstimator around one."
         )
     gen.check_complete()

@@ -248,7 +248,8 @@ def check_fit_samples(
         return closure.present()
     check_same_columns(data, level, name="data", reference_name=level_name)
     events = check_sample(data, name="data")
-    check_like(events, sim, name="data", reference_name=level_name)
+    compared = f"{level_name}, with which data are compared as y is None"
+    check_like(events, sim, name="data", reference_name=compared if y is None else level_name)
     if len(events) < least_events:
         raise ValueError(f"data has {len(events)} events; the fit needs {least_events} at least.")
     weight = check_weights(data_weight, len(events), name="data_weight", of="data")

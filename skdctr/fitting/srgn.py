@@ -347,7 +347,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         member = copy.copy(self).set_params(verbose=0)
         samples = member._check_samples(*(inputs.get(name) for name in _SAMPLES))
         gen = GeneratorInput(*(inputs.get(name) for name in _GENERATOR))
-        return member._run(samples, inputs.get("X"), gen, seed, number)
+        return member._run(samples, inputs.get("X"), gen, int(seed), number)
 
     def assemble(self, members: Sequence[Any], inputs: Mapping[str, Any]) -> Self:
         """Combine runs to the fitted estimator that `fit` would have made.

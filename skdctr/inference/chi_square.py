@@ -26,6 +26,10 @@ from skdctr.results.fit_result import FitResult
 __all__ = ["ChiSquare"]
 
 
+# Bounds that are wider than this apart are none: their square leaves the range of float64.
+_WIDEST = 1e150
+
+
 class ChiSquare:
     """χ²(θ) = U(θ)ᵀ V⁻¹ U(θ) of estimating equations U, with Gaussian constraints on parameters.
 
@@ -185,7 +189,7 @@ class ChiSquare:
         width = self._space.high - self._space.low
         # A parameter without bounds may move by ten thousand times the error that it has where
         # all others are known.
-        width = np.where(np.isfinite(width), width, 1e4 * self._equations.scales())
+        width = np.where(width < _WIDEST, width, 1e4 * self._equations.scales())
         scaled = curvature * np.outer(width, width)
         sources, messages = sandwich(scaled, {"total": scaled}, width, self.names)
         for message in messages:
@@ -277,8 +281,10 @@ class ChiSquare:
             grid = np.linspace(max(theta[k] - reach, low), min(theta[k] + reach, high), n_points)
         else:
             grid = np.sort(check_finite("values", values, expected=f"values of {name!r}").ravel())
-            if not len(grid):
-                raise ValueError("values is empty; expected one value at least, or None.")
+            if not len(grid) or np.ndim(values) > 1:
+                raise ValueError(
+                    f"values has shape {np.shape(values)}; expected (n,), one value at least."
+                )
             if not (np.isfinite(grid) & (grid >= low) & (grid <= high)).all():
                 worst = grid[np.argmax(np.maximum(low - grid, grid - high))]
                 value, least, most = format_apart(worst, low, high)

@@ -97,7 +97,15 @@ class WhitenedEquations:
             self._root = _cholesky_factor(self._covariance(theta.copy()), len(residual))
         white = solve_triangular(self._root, residual, lower=True)
         pulls = (theta[self.constrained] - self._mean) / self._sigma
-        self._kept[theta.tobytes()] = whitened = np.concatenate([white, pulls])
+        whitened = np.concatenate([white, pulls])
+        with np.errstate(over="ignore"):
+            chi2 = whitened @ whitened
+        if not np.isfinite(chi2):
+            raise ValueError(
+                f"χ² is not finite at {self._by_name(theta)}: the residual is too large for its "
+                "covariance. Stay nearer to the best fit."
+            )
+        self._kept[theta.tobytes()] = whitened
         return whitened
 
     def _by_name(self, theta: FloatArray) -> dict[str, float]:
@@ -252,7 +260,9 @@ def _parameter_space(
             continue
         values = as_real_array(value, key, expected=f"one number for each of {names}")
         if values.shape != (p,):
-            raise ValueError(f"{key} has shape {values.shape}, expected ({p},) for {names}.")
+            raise ValueError(
+                f"{key} has shape {values.shape}, expected ({p},) for the names {names}."
+            )
         if np.isnan(values).any():
             raise ValueError(f"{key}={shorten(value)} is not finite; expected one number for each.")
         arrays[key] = values.astype(np.float64)
@@ -273,7 +283,8 @@ def _cholesky_factor(covariance: ArrayLike, k: int) -> FloatArray:
     matrix = matrix.astype(np.float64)
     if matrix.shape != (k, k):
         raise ValueError(
-            f"covariance has shape {matrix.shape}, expected ({k}, {k}) for {k} equations."
+            f"covariance has shape {matrix.shape}, expected ({k}, {k}) for the {k} equations of "
+            "residual."
         )
     if not np.isfinite(matrix).all() or not np.allclose(
         matrix, matrix.T, atol=1e-8 * np.abs(matrix).max()

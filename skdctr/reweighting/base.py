@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.arguments import check_flag, check_instance
 from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
 from skdctr.events.chunks import release, row_chunks
 from skdctr.events.kinds import Events, event_parts
 from skdctr.events.outliers import without_outliers
@@ -26,6 +27,7 @@ from skdctr.events.validation import (
     has_missing,
     refuse_empty_events,
 )
+from skdctr.exceptions import ExtrapolationWarning
 from skdctr.parameters.space import ParameterSpace, check_theta_rows, warn_if_outside
 from skdctr.weights.error import some_rows
 from skdctr.weights.event_weights import EventWeights, exponentiate
@@ -450,10 +452,23 @@ class BaseReweighter(BaseEstimator):
         -------
         ndarray of shape (n, p)
             The gradient, per unit of each parameter.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If it is not finite for some events, where the density vanishes.
         """
         events = self._check_events(X)
         point = self._check_theta(theta, len(events))
-        return self._evaluate(events, point, lambda weights, at: weights.gradient(at))
+        gradient = self._evaluate(events, point, lambda weights, at: weights.gradient(at))
+        n_bad = int((~np.isfinite(gradient)).any(axis=1).sum())
+        if n_bad:
+            warn_user(
+                f"The gradient is not finite for {n_bad} of {len(gradient)} events of X, whose "
+                "density vanishes or whose features are extreme: leave them out.",
+                ExtrapolationWarning,
+            )
+        return gradient
 
     def expected_auc(
         self, X: ArrayLike, theta: Any = None, sample_weight: ArrayLike | None = None

@@ -328,7 +328,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         """
         check_member(number, seed, inputs, ("X", "y", "sample_weight"))
         member = copy.copy(self).set_params(verbose=0, n_estimators=1)
-        member._fit(inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"), [seed])
+        member._fit(inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"), [int(seed)])
         return member
 
     def assemble(self, members: Sequence[Self], inputs: Mapping[str, Any]) -> Self:

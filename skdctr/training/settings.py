@@ -161,6 +161,7 @@ class NetworkSettings:
         """
         defaults = inspect.signature(type(estimator)).parameters
         sizes = _layer_sizes(estimator.hidden_layer_sizes)
+        _check_callbacks(estimator.callbacks)
         explicit: dict[str, Any] = {}
         if sizes != _layer_sizes(defaults["hidden_layer_sizes"].default):
             explicit["hidden_layer_sizes"] = sizes
@@ -205,6 +206,17 @@ def _known_optimizer(optimizer: Any) -> Any:
             f"optimizer={optimizer!r} is not in torch.optim; " + did_you_mean(optimizer, known)
         )
     return optimizer
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    """Refuse what skorch could not attach, before any training."""
+    for given in () if callbacks is None else callbacks:
+        callback = given[1] if isinstance(given, tuple) and len(given) == 2 else given
+        if not hasattr(callback, "on_train_begin"):
+            raise TypeError(
+                f"callbacks has {given!r}, which is no callback of skorch: give instances of "
+                "skorch.callbacks.Callback, or pairs (name, callback)."
+            )
 
 
 def _layer_sizes(given: Any) -> tuple[int, ...] | None:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from fuzz import kinds
-from fuzz.kinds import Given
+from fuzz.kinds import ANY, Given
 from fuzz.verdict import Entry
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
-from skdctr.events.packed import PackedEvents
 from skdctr.networks import MLP
 
 RNG = np.random.default_rng(3)
@@ -101,7 +100,7 @@ NETWORK: dict[str, Given] = {
     "max_epochs": kinds.count(1).without("huge"),
     "batch_size": kinds.count(100).allowing("huge"),
     "lr": kinds.number(0.01),
-    "optimizer": kinds.choice("SGD"),
+    "optimizer": kinds.choice("SGD").without("upper case"),
     "lr_schedule": kinds.choice("constant"),
     "callbacks": kinds.instance(None, optional=True).without("the class", "a dict", "an array"),
     "device": kinds.choice("cpu"),
@@ -118,7 +117,7 @@ def _reweighter_fits() -> Iterator[Entry]:
         "skdctr.DCTRReweighter.fit",
         fit,
         {
-            "X": kinds.events(GEN),
+            "X": kinds.events(GEN).allowing("a column more"),
             "y": kinds.theta_rows(THETA).called("theta", "θ"),
             "sample_weight": kinds.weights(np.ones(2 * N)),
         },
@@ -127,7 +126,7 @@ def _reweighter_fits() -> Iterator[Entry]:
     def fit_sets(X: Any) -> Any:
         return DCTRReweighter(max_epochs=1, refit=False, random_state=0).fit(X, SET_THETA)
 
-    yield Entry("skdctr.DCTRReweighter.fit sets", fit_sets, {"X": kinds.sets(SETS)})
+    yield Entry("skdctr.DCTRReweighter.fit sets", fit_sets, {"X": kinds.sets(SETS, fitted=True)})
     network = {key: value for key, value in NETWORK.items() if key != "module"}
     yield from _constructed(
         "skdctr.DCTRReweighter",
@@ -141,7 +140,7 @@ def _reweighter_fits() -> Iterator[Entry]:
             "refit": kinds.flag(False),
             "n_folds": kinds.count(1).allowing("huge"),
             "patience": kinds.count(1, optional=True).allowing("huge"),
-            "validation_fraction": kinds.number(0.1),
+            "validation_fraction": kinds.number(0.1, zero=ANY),
             "module": kinds.instance(MLP, optional=True).without("the class"),
             **network,
         },
@@ -166,10 +165,13 @@ def _reweighter_fits() -> Iterator[Entry]:
         {},
         {
             "log_weight": kinds.function(log_weight, optional=True).without("None"),
-            "theta_nominal": kinds.point(np.array([0.0]), "mu").without(
+            "theta_nominal": kinds.point(np.array([0.0]), "mu")
+            .without(
                 "far away", "unknown name", "another name", "Series without the name", "one more"
-            ),
-            "theta_bounds": kinds.bounds({"mu": (-1.0, 2.0)}),
+            )
+            .allowing("huge"),
+            # Without bounds the range is infinite.
+            "theta_bounds": kinds.bounds({"mu": (-1.0, 2.0)}).without("None"),
         },
     )
 
@@ -181,7 +183,7 @@ def _reweighter_fits() -> Iterator[Entry]:
         "skdctr.AnalyticReweighter.fit tilt",
         fit_tilt,
         {
-            "X": kinds.events(SIM).allowing("one row", "two rows"),
+            "X": kinds.events(SIM).allowing("one row", "two rows").without("a column more"),
             "sample_weight": kinds.weights(np.ones(N)),
         },
     )
@@ -194,6 +196,7 @@ def _reweighter_methods() -> Iterator[Entry]:
     ):
         X = kinds.known_events(SIM)
         theta = kinds.point(np.array([0.5]), parameter)
+        near = theta.allowing("huge", "far away")
 
         def call(method: str, make: Any = make) -> Callable[..., Any]:
             return lambda **given: getattr(make(), method)(**given)
@@ -235,7 +238,7 @@ def _reweighter_methods() -> Iterator[Entry]:
             call("unseen_folds"),
             {"X": kinds.instance(SIM).without("the class")},
         )
-        yield Entry(f"skdctr.{name}.unsupported", call("unsupported"), {"theta": theta})
+        yield Entry(f"skdctr.{name}.unsupported", call("unsupported"), {"theta": near})
     yield Entry(
         "skdctr.DCTRReweighter.predict_log_weight_spread",
         lambda **given: learned().predict_log_weight_spread(**given),
@@ -267,7 +270,7 @@ def _reweighter_methods() -> Iterator[Entry]:
 
 
 def _samples(*, y: bool = True) -> dict[str, Given]:
-    given = {"X": kinds.events(SIM).called("sim_gen")}
+    given = {"X": kinds.events(SIM).called("sim_gen").allowing("a column more")}
     if y:
         given["y"] = kinds.events(RECO).called("sim_reco").allowing("None", "a column more")
     return {
@@ -342,7 +345,7 @@ def _fitter_fits() -> Iterator[Entry]:
             "n_folds": kinds.count(2, least=2),
             "n_runs": kinds.count(1).without("huge"),
             "module": kinds.instance(MLP, optional=True).without("the class"),
-            "n_jobs": kinds.count(1, optional=True).allowing("negative"),
+            "n_jobs": kinds.count(1, optional=True).allowing("negative", "huge"),
             **NETWORK,
         },
     )
@@ -383,7 +386,7 @@ def _fitter_fits() -> Iterator[Entry]:
         fit_gradient,
         {},
         {
-            "reweighter": kinds.instance(exact(), optional=True),
+            "reweighter": kinds.instance(exact(), optional=True).without("None"),
             "solver": kinds.choice("lbfgs"),
             "bounds": search["bounds"],
             "max_iter": kinds.count(50).allowing("huge"),

@@ -556,7 +556,8 @@ def path(value: Path, folder: Path) -> Given:
         "cut in half": (REFUSED, lambda x: folder / f"cut{x.suffix}"),
         "a string": (SAME, str),
     }
-    return Given(value, kinds)
+    # A message that names the file names the argument.
+    return Given(value, kinds, (str(folder), str(value.parent)))
 
 
 def target(value: Path) -> Given:
@@ -574,18 +575,21 @@ def target(value: Path) -> Given:
     return Given(value, kinds)
 
 
-def sets(value: np.ndarray, *, paired: bool = True) -> Given:
-    """Sets of particles as (n, particles, f) with padding of NaN."""
+def sets(value: np.ndarray, *, paired: bool = True, fitted: bool = False) -> Given:
+    """Sets of particles as (n, particles, f) with padding of NaN.
+
+    Where something is fitted to them, a feature more is other physics, which no door can see.
+    """
     wrong = REFUSED if paired else ANY
 
     def infinite(x: np.ndarray) -> np.ndarray:
         x = x.copy()
-        x[0, 0, 0] = np.inf
+        x[*np.argwhere(~np.isnan(x))[0]] = np.inf
         return x
 
     def half_missing(x: np.ndarray) -> np.ndarray:
         x = x.copy()
-        x[0, 0, 0] = np.nan
+        x[*np.argwhere(~np.isnan(x))[0]] = np.nan
         return x
 
     def records(x: np.ndarray) -> ak.Array:
@@ -599,12 +603,16 @@ def sets(value: np.ndarray, *, paired: bool = True) -> Given:
         "None": (REFUSED, lambda x: None),
         "infinite": (REFUSED, infinite),
         "a feature missing": (REFUSED, half_missing),
-        "all padding": (REFUSED, lambda x: np.full(x.shape, np.nan)),
+        # Events may have no particles.
+        "all padding": (ANY, lambda x: np.full(x.shape, np.nan)),
         "one event": (wrong, lambda x: x[:1]),
         "fewer events": (wrong, lambda x: x[:-3]),
-        "a feature more": (wrong, lambda x: np.concatenate([x, x[..., :1]], axis=2)),
+        "a feature more": (
+            ANY if fitted else REFUSED,
+            lambda x: np.concatenate([x, x[..., :1]], axis=2),
+        ),
         "no features": (REFUSED, lambda x: x[..., :0]),
-        "no particles": (REFUSED, lambda x: x[:, :0]),
+        "no particles": (ANY, lambda x: x[:, :0]),
         "rows": (REFUSED, lambda x: x[:, 0]),
         "huge": (REFUSED, lambda x: x * 1e300),
         "tiny": (ANY, lambda x: x * 1e-300),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fuzz import kinds
-from fuzz.estimators import FAST, GEN, N, RNG, SIM, THETA, exact, fitted
+from fuzz.estimators import FAST, GEN, RNG, SIM, THETA, N, exact, fitted
 from fuzz.kinds import ANY, REFUSED, Given, Unknown
 from fuzz.verdict import Entry
 from skdctr import DCTRReweighter
@@ -141,7 +141,7 @@ def _inference() -> Iterator[Entry]:
         interval,
         {
             "residual": kinds.function(_linear),
-            "covariance": square.called("V", "residual"),
+            "covariance": square.allowing("booleans").called("V", "residual"),
             "names": kinds.names(["a", "b"], optional=False),
             "theta": kinds.vector(np.array([1.0, 2.0]))
             .refusing("one row", "fewer rows")
@@ -162,7 +162,9 @@ def _inference() -> Iterator[Entry]:
         from_result,
         {
             "result": kinds.instance(result),
-            "low": kinds.vector(np.array([-3.0])).without("two rows", "fewer rows", "one row"),
+            "low": kinds.vector(np.array([-3.0]))
+            .without("two rows", "fewer rows", "one row")
+            .allowing("None", "minus infinite"),
             "constraints": kinds.constraints({"mu": (0.0, 1.0)}),
         },
     )
@@ -200,7 +202,7 @@ def _inference() -> Iterator[Entry]:
         lambda **given: chi_square().profile(**given),
         {
             "name": names,
-            "values": kinds.vector(np.array([0.5, 1.0, 1.5])).allowing("None", "two columns"),
+            "values": kinds.vector(np.array([0.5, 1.0, 1.5])).allowing("None", "0-d", "a number"),
         },
     )
     yield Entry(
@@ -359,8 +361,9 @@ def _coverage() -> Iterator[Entry]:
             "theta": theta.without("None", "a function", "unknown name", "another name").without(
                 "Series without the name"
             ),
-            "n_jobs": kinds.count(1, optional=True).allowing("negative"),
-            "random_state": kinds.seed(0),
+            "n_jobs": kinds.count(1, optional=True).without("negative"),
+            # A numpy SeedSequence takes a seed of any size.
+            "random_state": kinds.seed(0).allowing("huge"),
             "path": Given(
                 None,
                 {
@@ -376,7 +379,9 @@ def _coverage() -> Iterator[Entry]:
     )
     path = folder / "toys.jsonl"
     toys(path=path)
-    yield Entry("skdctr.coverage.read_toys", read_toys, {"path": kinds.path(path, folder / "read")})
+    # The toys before a line that a crash has cut off are good.
+    where = kinds.path(path, folder / "read").allowing("cut in half")
+    yield Entry("skdctr.coverage.read_toys", read_toys, {"path": where})
     result = read_toys(path)
     name, word = kinds.names(["mu"]).kinds, kinds.choice("mu").kinds
     names = Given("mu", {**{k: v for k, v in name.items() if k != "an array"}, **word})
@@ -426,17 +431,23 @@ def _campaign() -> Iterator[Entry]:
         "skdctr.campaign.fit_ensemble",
         ensemble,
         {
-            "estimator": kinds.instance(DCTRReweighter(**{**FAST, "n_estimators": 2})),
-            "X": kinds.events(GEN),
+            "estimator": kinds.instance(DCTRReweighter(**{**FAST, "n_estimators": 2})).called(
+                "members"
+            ),
+            "X": kinds.events(GEN).allowing("a column more"),
             "y": kinds.theta_rows(THETA).called("theta", "θ"),
-            "n_jobs": kinds.count(1, optional=True).allowing("negative"),
+            "n_jobs": kinds.count(1, optional=True).without("negative"),
             "verbose": kinds.count(0, least=0).without("huge"),
         },
     )
     yield Entry(
         "skdctr.campaign.fit_ensemble path",
         lambda **given: fit_ensemble(DCTRReweighter(**FAST), GEN, THETA, **given),
-        {"path": kinds.target(Path(tempfile.mkdtemp()) / "members").without("a string")},
+        {
+            "path": kinds.target(Path(tempfile.mkdtemp()) / "members").without(
+                "a string", "a missing folder", "a folder"
+            )
+        },
     )
     folder = Path(tempfile.mkdtemp()) / "members"
     fit_ensemble(DCTRReweighter(**FAST), GEN, THETA, path=folder)
@@ -457,6 +468,7 @@ def _campaign() -> Iterator[Entry]:
                     "a file": (REFUSED, lambda x: _garbage(empty)),
                     "a string": (kinds.SAME, str),
                 },
+                (str(empty),),
             )
         },
     )

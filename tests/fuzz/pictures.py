@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from fuzz import kinds
-from fuzz.estimators import N, SIM, exact, fitted, log_weight
+from fuzz.estimators import SIM, N, exact, fitted, log_weight
 from fuzz.kinds import REFUSED, Given
 from fuzz.others import chi_square, fit, simulate
 from fuzz.verdict import Entry

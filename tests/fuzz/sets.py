@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from fuzz import kinds
-from fuzz.estimators import N, SETS, SIM
+from fuzz.estimators import SETS, SIM, N
 from fuzz.kinds import ANY, REFUSED, SAME, Given, Unknown
 from fuzz.verdict import Entry
 from skdctr import networks

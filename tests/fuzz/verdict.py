@@ -187,7 +187,7 @@ def digest(result: Any, name: str = "result", depth: int = 0) -> dict[str, Any]:
         result = result.detach().cpu().numpy()
     if isinstance(result, (bool, int, float, np.generic)):
         result = np.asarray(result)
-    if isinstance(result, np.ndarray) and result.dtype.kind in "biufc":
+    if isinstance(result, np.ndarray) and (result.dtype.kind in "biufc" or not result.ndim):
         return {name: result}
     if isinstance(result, (str, bytes)):
         return {name: result}
@@ -195,7 +195,9 @@ def digest(result: Any, name: str = "result", depth: int = 0) -> dict[str, Any]:
         flat = np.asarray(ak.to_numpy(ak.flatten(ak.drop_none(result), axis=None)))
         return {name: flat}
     if isinstance(result, pd.DataFrame):
-        parts: Mapping[Any, Any] = {column: result[column].to_numpy() for column in result}
+        parts: Mapping[Any, Any] = {
+            column: result[column].to_numpy() for column in result if column != "seconds"
+        }
     elif isinstance(result, pd.Series):
         parts = {"values": result.to_numpy()}
     elif isinstance(result, Mapping):
