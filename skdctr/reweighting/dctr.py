@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.torch_state import default_torch
 from skdctr._utils.typing import FloatArray
 from skdctr.events.coding import EventCoder
 from skdctr.events.identity import are_seen, event_sums
@@ -350,6 +351,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self.nets_ = [net for nets in by_fold for net in nets]
         return self
 
+    @default_torch()
     def _fit(self, X: Any, y: Any, sample_weight: Any, seeds: Sequence[int]) -> None:
         """Train a network for each seed and each part of the cross-fit."""
         if y is None:
@@ -390,6 +392,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
 
         return measure_support(events, [net.module_ for net in self.nets_], self.folds_, describe)
 
+    @default_torch()
     def unsupported(self, theta: FloatArray) -> str:
         """Say which part of the events at θ the nominal sample lacks.
 
@@ -514,6 +517,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             seeds=seeds,
         )
 
+    @default_torch()
     def _bind(self, X: Events) -> NetworkWeights:
         """Bind the networks to checked events, so that every further θ is cheap."""
         device = self._fitted_device()

@@ -8,6 +8,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from skdctr._utils.interrupts import noted_ctrl_c
+
 __all__ = ["EventNet", "Interrupted"]
 
 
@@ -35,12 +37,13 @@ class EventNet(NeuralNet):
     def fit_loop(self, *args: Any, **kwargs: Any) -> EventNet:
         """Run the epochs; a Ctrl-C ends the fit, which skorch would carry on from in silence."""
         self._stopped_by_callback = False
-        try:
-            super().fit_loop(*args, **kwargs)
-        except KeyboardInterrupt as interrupt:
-            if self._stopped_by_callback:
-                raise
-            raise Interrupted from interrupt
+        with noted_ctrl_c() as ctrl_c:
+            try:
+                super().fit_loop(*args, **kwargs)
+            except KeyboardInterrupt as interrupt:
+                if self._stopped_by_callback and not ctrl_c.pressed:
+                    raise
+                raise Interrupted from interrupt
         return self
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:

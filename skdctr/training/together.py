@@ -21,6 +21,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from skdctr._utils.torch_state import default_torch
 from skdctr.networks import MLP, SeparableNetwork
 from skdctr.training.batches import BatchLoader, EventDataset
 from skdctr.training.event_net import EventNet
@@ -263,6 +264,7 @@ def trains_together(module: nn.Module, options: TrainingOptions, device: torch.d
     )
 
 
+@default_torch()
 def train_together(
     modules: Sequence[nn.Module],
     data: Sequence[EventDataset],

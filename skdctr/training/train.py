@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from skdctr._utils.device import accelerator, torch_seed
+from skdctr._utils.torch_state import default_torch
 from skdctr.training.accelerated import AcceleratedNet
 from skdctr.training.batches import BatchLoader, EventDataset
 from skdctr.training.event_net import EventNet, Interrupted
@@ -51,6 +52,7 @@ class ProgressBar(Callback):
             del self.bar_
 
 
+@default_torch()
 def train(
     module: nn.Module,
     data: EventDataset,
