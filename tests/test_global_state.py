@@ -22,22 +22,22 @@ CHEAP = {"max_epochs": 3, "random_state": 0, "device": "cpu"}
 
 @contextmanager
 def default_dtype():
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(torch.float64)  # noqa: TID251 - as a user's program does
     try:
         yield
         assert torch.get_default_dtype() == torch.float64
     finally:
-        torch.set_default_dtype(torch.float32)
+        torch.set_default_dtype(torch.float32)  # noqa: TID251 - as a user's program does
 
 
 @contextmanager
 def default_device():
-    torch.set_default_device("meta")
+    torch.set_default_device("meta")  # noqa: TID251 - as a user's program does
     try:
         yield
         assert torch.get_default_device().type == "meta"
     finally:
-        torch.set_default_device(None)
+        torch.set_default_device(None)  # noqa: TID251 - as a user's program does
 
 
 SETTINGS = {
