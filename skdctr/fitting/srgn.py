@@ -35,6 +35,7 @@ from skdctr.fitting.verdict import Quality, conclude, table_of_evaluations
 from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
+from skdctr.results.columns import scan_columns
 from skdctr.results.messages import Message, warn_of
 from skdctr.reweighting.base import parameter_space
 from skdctr.training.settings import (
@@ -149,7 +150,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         All of the above with errors and validity, printable.
     scan_ : DataFrame
         Every θ at which classifiers were trained: parameters, auc, auc_error, loss,
-        effective_sample_size.
+        effective_sample_size. A name that a parameter has already gets an underscore.
     runs_ : DataFrame
         Every run of the ensemble, outliers marked.
     reweighter_ : reweighter
@@ -487,8 +488,9 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         self.theta_names_ = self.result_.names
         self.covariance_ = self.result_.covariance
         self.auc_ = self.result_.auc
+        number = scan_columns(self.theta_names_)["run"]
         self.scan_ = pd.concat(
-            [run.scan.assign(run=k) for k, run in enumerate(runs)], ignore_index=True
+            [run.scan.assign(**{number: k}) for k, run in enumerate(runs)], ignore_index=True
         )
         self.reweighter_ = runs[0].reweighter
         self._equation = runs[0].equation if len(runs) == 1 else None

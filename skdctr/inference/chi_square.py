@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skdctr._utils.numbers import format_apart
+from skdctr._utils.printable import printable
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_once, warn_user
@@ -19,6 +20,7 @@ from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
 from skdctr.inference.crossing import chi2_quantiles, closed_lines, crossing_distance
 from skdctr.inference.minuit import check_method, minos_contour, minos_interval
 from skdctr.inference.whitened import STEP, WhitenedEquations
+from skdctr.results.columns import profile_columns
 from skdctr.results.covariance import sandwich
 from skdctr.results.fit_result import FitResult
 
@@ -259,7 +261,8 @@ class ChiSquare:
         Returns
         -------
         DataFrame
-            A row for each value, in increasing order: all parameters, ``chi2``, ``delta_chi2``.
+            A row for each value, in increasing order: all parameters, ``chi2``, ``delta_chi2``. A
+            name that a parameter has already gets an underscore.
         """
         k = self._index(name)
         theta, _ = self.minimum()
@@ -283,8 +286,9 @@ class ChiSquare:
             for row in side:
                 rows[row] = base = self._equations.profiled(self._hessian(), [k], grid[[row]], base)
         table = pd.DataFrame(rows, columns=self.names)
-        table["chi2"] = [self(row) for row in rows]
-        table["delta_chi2"] = [self._rise_above_minimum(row) for row in rows]
+        column = profile_columns(self.names)
+        table[column["chi2"]] = [self(row) for row in rows]
+        table[column["delta_chi2"]] = [self._rise_above_minimum(row) for row in rows]
         return table
 
     @warn_once()
@@ -360,7 +364,7 @@ class ChiSquare:
 
     def __repr__(self) -> str:
         constrained = [self.names[k] for k in self._equations.constrained]
-        return f"ChiSquare(names={self.names}, constrained={constrained})"
+        return printable(f"ChiSquare(names={self.names}, constrained={constrained})")
 
     @property
     def bounds(self) -> tuple[FloatArray, FloatArray]:

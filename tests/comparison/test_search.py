@@ -168,6 +168,16 @@ def test_scan_reads_the_parabola(kind):
     assert not found.messages
 
 
+@pytest.mark.parametrize("kind", ["auc", "loss"])
+def test_scan_of_as_many_points_as_a_parabola_needs_does_not_know_its_error(kind):
+    found = scan(Analytic([0.7]), kind, LINE, n_points=3)
+    assert found.theta == pytest.approx([0.7])
+    assert np.isnan(found.sources["search"]).all()
+    assert not found.converged
+    assert "raise n_points" in found.messages[0]
+    assert scan(Analytic([0.7]), kind, LINE, n_points=4).converged
+
+
 def test_scan_of_noise():
     objective = Analytic([0.7], noise=1e-4)
     found = scan(objective, "auc", LINE, n_points=15)
