@@ -12,7 +12,7 @@ from typing import Any, Self
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.device import spawn_seeds
@@ -172,9 +172,9 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     True
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: dict[str, Any] = {
         **NETWORK_CONSTRAINTS,
-        "reweighter": [HasMethods(["predict_log_weights"]), None],
+        "reweighter": "no_validation",
         "objective": [StrOptions({"auc", "loss", "optimal_observable"})],
         "search": [StrOptions({"surrogate", "powell", "scan"})],
         "bounds": ["array-like", dict, None],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import pandas as pd
@@ -189,16 +189,26 @@ class ChiSquare:
             warn_user(message, IdentifiabilityWarning)
         return sources["total"]
 
-    @warn_once()
+    @overload
+    def confidence_interval(
+        self, name: None = None, level: float = 0.6827, *, method: str = "profile"
+    ) -> pd.DataFrame: ...
+
+    @overload
     def confidence_interval(
         self, name: str, level: float = 0.6827, *, method: str = "profile"
-    ) -> tuple[float, float]:
+    ) -> tuple[float, float]: ...
+
+    @warn_once()
+    def confidence_interval(
+        self, name: str | None = None, level: float = 0.6827, *, method: str = "profile"
+    ) -> tuple[float, float] | pd.DataFrame:
         """Find where χ², profiled over all other parameters, rises by the quantile of `level`.
 
         Parameters
         ----------
-        name : str
-            The parameter.
+        name : str, default=None
+            The parameter; None gives a table of all.
         level : float, default=0.6827
             Confidence level; the quantile is that of one degree of freedom.
         method : {"profile", "minuit"}, default="profile"
@@ -208,9 +218,23 @@ class ChiSquare:
         Returns
         -------
         low, high : float
-            The ends of the interval. Where χ² does not rise so far within a bound of the
+            The ends of the interval; without a name a DataFrame with a row for each parameter and
+            the columns value, low, high. Where χ² does not rise so far within a bound of the
             parameter, that bound is the end, with a warning.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or `level` is not between 0 and 1.
         """
+        if name is None:
+            rows = [self._interval(each, level, method) for each in self.names]
+            ends = pd.DataFrame(rows, columns=["low", "high"], index=self.names)
+            return ends.assign(value=self.minimum()[0])[["value", "low", "high"]]
+        return self._interval(name, level, method)
+
+    def _interval(self, name: str, level: float, method: str) -> tuple[float, float]:
+        """Find the interval of one parameter."""
         k, quantile = self._index(name), chi2_quantiles(level, 1)[0]
         check_method(method)
         theta, _ = self.minimum()
@@ -378,6 +402,11 @@ class ChiSquare:
 
     def _index(self, name: str) -> int:
         """Return the place of a parameter, or say which name may have been meant."""
+        if not isinstance(name, str):
+            raise ValueError(
+                f"name={name!r}: expected the name of a parameter, of {self.names}; a level is "
+                "given by its keyword, level=0.95."
+            )
         if name not in self.names:
             raise ValueError(f"There is no parameter {name!r}; {did_you_mean(name, self.names)}")
         return self.names.index(name)

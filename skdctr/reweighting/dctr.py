@@ -22,7 +22,7 @@ from skdctr.events.coding import EventCoder
 from skdctr.events.identity import are_seen, event_sums
 from skdctr.events.kinds import Events
 from skdctr.events.support import support_of
-from skdctr.events.validation import check_same_rows, check_weights, feature_labels
+from skdctr.events.validation import feature_labels
 from skdctr.parameters.space import warn_if_outside
 from skdctr.parameters.trained_range import absent_at, trained_range, without_lone_theta
 from skdctr.reweighting.base import BaseReweighter
@@ -632,17 +632,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         ExtrapolationWarning
             If a θ lies outside the trained range, for the same reason or another.
         """
-        check_same_rows(y, X, name="y", reference_name="X")
-        check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
-        events = self._check_events(X)
-        theta = self._space.rows(y, len(events), name="y")
-        weight = check_weights(sample_weight, len(events), name="sample_weight")
-        weight = without_lone_theta(
-            theta, self.theta_names_, weight, keep=self.theta_nominal_, bounds=self.theta_bounds
-        )
+        events, theta, weight, counts = self._check_scored_rows(X, y, sample_weight)
         n_trained = 0 if self._range is None else self._range.n_events
         nominal = None if self._against_mixture else self.theta_nominal_
-        counts = weight != 0
         check_scored(theta[counts], self._space, nominal, n_trained)
         theta = absent_at(theta, counts, self.theta_nominal_)
         return mean_log_likelihood(

@@ -263,6 +263,17 @@ def test_surrogate_stops_at_the_limit(gaussian_objective, limit):
     assert found.converged or limit < 5
 
 
+def test_surrogate_that_goes_round_ends(gaussian_objective, monkeypatch):
+    """Between two bounds, where every θ of the designs has been tried."""
+    ends = itertools.cycle([LOW[:1], LOW[:1], HIGH[:1], HIGH[:1]])
+    monkeypatch.setattr("skdctr.comparison.surrogate.solve", lambda *_, **__: next(ends))
+    objective = gaussian_objective()
+    found = surrogate(objective, "auc", LINE, max_evaluations=1000)
+    assert not found.converged
+    assert "widen the bounds" in found.messages[-1]
+    assert len(objective.evaluations) < 15
+
+
 @pytest.mark.parametrize("start", [-1.0, 2.0])
 def test_surrogate_from_either_bound(gaussian_objective, start):
     found = surrogate(
