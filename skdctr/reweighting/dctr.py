@@ -133,9 +133,10 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         that ``accelerate launch`` started.
     random_state : int, RandomState instance or None, default=None
         Seed. The same one gives the same bits on one machine's CPU with one number of threads,
-        whatever the number of processes, and each member of an ensemble those that it has alone.
-        Other numbers of threads, and other machines, round otherwise, which moves log w by some
-        1e-5; so do GPUs, which also train members together.
+        whatever the number of processes, in threads of a program (fits wait for each other), and
+        whatever torch's default dtype or device is, and each member of an ensemble those that it
+        has alone. Other numbers of threads, and other machines, round otherwise, which moves log w
+        by some 1e-5; so do GPUs, which also train members together.
     verbose : int, default=0
         1 shows a progress bar.
     **prefixed
