@@ -127,7 +127,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Share of the events that judges epochs, networks and refits, at most 100 000 events; 0 uses
         none. When all choices are made they take part in a last refit.
     callbacks : list of skorch callbacks, default=None
-        Added to the package's own.
+        Instances, classes or pairs (name, callback), added to the package's own: an LRScheduler
+        takes the place of `lr_schedule`. They see each network that is trained, by default two
+        one after the other; files of checkpoints have the one that is kept.
     device : str, default="auto"
         "auto" takes CUDA where there is one. "accelerate" shares every batch among the processes
         that ``accelerate launch`` started.
@@ -137,15 +139,19 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Other numbers of threads, and other machines, round otherwise, which moves log w by some
         1e-5; so do GPUs, which also train members together.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar for each network, 2 prints skorch's table of epochs.
     **prefixed
         ``module__name`` and ``optimizer__name`` go to the module and the optimizer, e.g.
-        ``module__rank=8``.
+        ``module__rank=8``, and ``callbacks__name__parameter`` to a callback.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net; `nets_` has all of an ensemble, those of the first part first.
+        The trained net, with its `history`; `nets_` has all of an ensemble, those of the first part
+        first. Its methods `predict_proba`, `predict`, `forward` and `score` take what
+        :meth:`network_inputs` makes of events and θ, or the data set that callbacks are handed, but
+        no events as they are. Class 1 are the varied events, as frequent as in training; `forward`
+        returns the log-ratio. `save_params` and `load_params` are those of skorch.
     folds_ : ndarray of int of shape (n,), or None
         The part that each event was dealt to, which the networks of this part have not seen; None
         where all have seen every event.

@@ -49,7 +49,7 @@ class ProgressBar(Callback):
 def holds(callbacks: Iterable[Any], kind: type[Callback]) -> bool:
     """Say whether a callback of a kind is among these: instances, classes, or pairs with a name."""
     for given in callbacks:
-        callback = given[1] if isinstance(given, (tuple, list)) else given
+        callback = given[-1] if isinstance(given, (tuple, list)) and given else given
         if issubclass(callback if isinstance(callback, type) else type(callback), kind):
             return True
     return False
@@ -80,13 +80,13 @@ def check_callbacks(given: Sequence[Any] | None, params: Mapping[str, Any]) -> t
     callbacks = () if given is None else tuple(given)
     named, unnamed = [], []
     for each in callbacks:
-        if isinstance(each, (tuple, list)) and len(each) == 2 and isinstance(each[0], str):
-            name, callback = each
+        is_pair = isinstance(each, (tuple, list))
+        name, callback = each if is_pair and len(each) == 2 else ("", each)
+        if is_pair and isinstance(name, str) and (callback is None or holds([callback], Callback)):
             named.append(name)
+        elif not is_pair and holds([callback], Callback):
+            unnamed.append(getattr(callback, "__name__", type(callback).__name__))
         else:
-            callback = each
-            unnamed.append(getattr(each, "__name__", type(each).__name__))
-        if not (callback is None and callback is not each) and not holds([callback], Callback):
             raise TypeError(
                 f"callbacks has {each!r}; expected callbacks of skorch: instances or classes that "
                 "derive from skorch.callbacks.Callback, or pairs (name, callback) of these."

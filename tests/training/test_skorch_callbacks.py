@@ -1,4 +1,4 @@
-"""skorch's contract: each of its callbacks, the history that they read, and the net that is kept."""
+"""skorch's contract: each of its callbacks, the history that they read, the net that is kept."""
 
 import pickle
 import re
@@ -42,7 +42,7 @@ from skorch.callbacks import (
     WarmRestartLR,
 )
 
-from skdctr import DCTRReweighter
+from skdctr import AnalyticReweighter, DCTRReweighter, SRGNFitter
 from skdctr.campaign import fit_ensemble
 from skdctr.datasets import make_gaussian
 from skdctr.networks import MLP, SeparableNetwork
@@ -122,7 +122,7 @@ def check_train_end(reweighter, kind, folder):
         prefix = f"network{number + 1}_" if number else ""
         found = state(folder / f"train_end_{prefix}params.pt")
         same_state(found, net.module_.state_dict())
-    assert len(list(folder.glob("*params.pt"))) == len(reweighter.nets_)
+    assert len(list(folder.glob("*_params.pt"))) == len(reweighter.nets_)
 
 
 def check_same_names(reweighter, *names):
@@ -210,7 +210,9 @@ def check_history(reweighter, kind, folder):
     net = reweighter.net_
     for row in net.history:
         best = {"train_loss_best", "valid_loss_best"}
-        assert {"epoch", "train_loss", "valid_loss", "dur", "event_lr", "batches"} | best <= set(row)
+        assert {"epoch", "train_loss", "valid_loss", "dur", "event_lr", "batches"} | best <= set(
+            row
+        )
         assert row["dur"] > 0
         assert len(row["batches"]) == row["train_batch_count"] + row["valid_batch_count"]
     losses = np.array(column(reweighter, "valid_loss"))
@@ -251,9 +253,7 @@ CASES = {
         partial(check_rates, [0.01, 0.005, 0.0025]),
     ),
     "ReduceLROnPlateau": (
-        lambda folder: [
-            LRScheduler("ReduceLROnPlateau", monitor="epoch", patience=0, factor=0.1)
-        ],
+        lambda folder: [LRScheduler("ReduceLROnPlateau", monitor="epoch", patience=0, factor=0.1)],
         partial(check_rates, [0.01, 0.01, 0.001]),
     ),
     "WarmRestartLR": (
@@ -323,11 +323,16 @@ def test_frozen_parameters_stay(samples):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_progress_bar(samples, capfd, kind):
-    fitted(samples, kind, [ProgressBar()])
+    class Shown(ProgressBar):
+        def on_batch_end(self, net, training=False, **kwargs):
+            super().on_batch_end(net, training=training, **kwargs)
+            assert ("train_loss=" if training else "valid_loss=") in self.pbar_.postfix
+
+    fitted(samples, kind, [Shown()])
     out, err = capfd.readouterr()
     assert out == ""
-    assert "train_loss=" in err
-    assert "valid_loss=" in err
+    n_batches = 2 if kind == "sets" else 4  # three of training, of 200 events, one of validation
+    assert f"0/{n_batches} " in err
 
 
 TABLE = r" *epoch +train_loss +valid_loss +lr +dur\n[- ]+\n"
@@ -569,7 +574,7 @@ def test_files_of_the_members_of_an_ensemble(samples, tmp_path, at_once):
     if at_once:
         reweighter.fit(*samples["default"])
     else:
-        reweighter = fit_ensemble(reweighter, *samples["default"])
+        reweighter = fit_ensemble(reweighter, *samples["default"], path=tmp_path / "members")
     assert len(reweighter.nets_) == 4
     check_train_end(reweighter, "default", tmp_path)
 
@@ -584,16 +589,9 @@ def test_net_predicts_what_the_weights_are_made_of(samples, kind):
     inputs = reweighter.network_inputs(x, 0.5)
     net = reweighter.net_
     assert isinstance(net, NeuralNet)
-    log_ratio = net.forward(inputs).numpy()
-    if kind == "MLP":
-        log_ratio = log_ratio - net.forward(reweighter.network_inputs(x, 0.0)).numpy()
-    elif kind == "sets":
-        log_ratio = (log_ratio + reweighter.nets_[1].forward(inputs).numpy()) / 2
-    expected = reweighter.predict_log_weights(x, 0.5)
-    if kind == "MLP":
-        # The output of an MLP is the log-ratio itself, and not made to vanish at the nominal value.
-        log_ratio = net.forward(inputs).numpy()
-    np.testing.assert_allclose(log_ratio, expected, atol=1e-5)
+    log_ratio = np.mean([each.forward(inputs).numpy() for each in reweighter.nets_], axis=0)
+    # Rounding of single precision.
+    np.testing.assert_allclose(log_ratio, reweighter.predict_log_weights(x, 0.5), atol=1e-5)
     probability = net.predict_proba(inputs)
     assert probability.shape == (len(x), 2)
     np.testing.assert_allclose(probability.sum(axis=1), 1)
@@ -683,7 +681,12 @@ def test_grid_search_over_a_parameter_of_a_callback(samples):
 
 
 def test_fitted_estimator_with_callbacks_is_pickled(samples):
-    callbacks = [EpochScoring("roc_auc"), ProgressBar(), Freezer("*.0.*"), Checkpoint(f_params=None)]
+    callbacks = [
+        EpochScoring("roc_auc"),
+        ProgressBar(),
+        Freezer("*.0.*"),
+        Checkpoint(f_params=None),
+    ]
     callbacks[-1].set_params(f_optimizer=None, f_criterion=None, f_history=None)
     x, _ = samples["default"]
     reweighter = fitted(samples, "default", callbacks)
@@ -718,3 +721,31 @@ def test_network_is_not_made_again(samples):
 def test_checkpoint_without_validation_events_says_so(samples, tmp_path):
     with pytest.raises(Exception, match="Make sure you have validation data"):
         fitted(samples, "MLP", [Checkpoint(dirname=str(tmp_path))], validation_fraction=0.0)
+
+
+@pytest.mark.parametrize("objective", ["auc", "optimal_observable"])
+@pytest.mark.filterwarnings("ignore::skdctr.exceptions.SkdctrWarning")  # two epochs, few events
+def test_callbacks_of_the_networks_of_a_fit(objective):
+    toy = make_gaussian(300, n_sim=300, n_data=300, random_state=1)
+    name = "roc_auc" if objective == "auc" else "neg_mean_squared_error"
+    score = EpochScoring(name, lower_is_better=False, on_train=True)
+    seen = []
+
+    class Scores(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(net.history[-1, name])
+
+    analytic = AnalyticReweighter(lambda x, t: x[:, 0] * t[0] - t[0] ** 2 / 2, theta_nominal=0.0)
+    fitter = SRGNFitter(
+        analytic,
+        objective=objective,
+        search="scan",
+        n_points=3,
+        max_epochs=2,
+        bounds=[(-1, 1)],
+        callbacks=[score, Scores()],
+        random_state=1,
+    )
+    fitter.fit(toy.sim_gen, toy.sim_reco, toy.data)
+    assert len(seen) >= 4
+    assert np.isfinite(seen).all()
