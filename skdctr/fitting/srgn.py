@@ -120,7 +120,8 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
         Course of the learning rate.
     callbacks : list of skorch callbacks, default=None
-        Callbacks of the training of the classifiers.
+        Callbacks of the training of the classifiers and of the optimal observable, of which there
+        are many; `DCTRReweighter` says how they are given.
     n_jobs : int, default=None
         Processes, of one thread each, for `n_runs`, or for the grid of "scan" where there is one
         run. None is one, or the backend of ``joblib.parallel_config``.

@@ -41,6 +41,7 @@ from skdctr.reweighting.signed import positive_weights
 from skdctr.reweighting.support import SupportByTheta, measure_support
 from skdctr.reweighting.theta_scale import choose_theta_scale
 from skdctr.reweighting.training import network_builds, part_seeds, train_members
+from skdctr.training.checkpoints import network_prefix, publish
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import scaled_tensor, to_tensor
@@ -127,7 +128,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Share of the events that judges epochs, networks and refits, at most 100 000 events; 0 uses
         none. When all choices are made they take part in a last refit.
     callbacks : list of skorch callbacks, default=None
-        Added to the package's own.
+        Instances, classes or pairs (name, callback), added to the package's own: an LRScheduler
+        takes the place of `lr_schedule`. They see each network that is trained, by default two
+        one after the other; files of checkpoints have the one that is kept.
     device : str, default="auto"
         "auto" takes CUDA where there is one. "accelerate" shares every batch among the processes
         that ``accelerate launch`` started.
@@ -138,15 +141,19 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         has alone. Other numbers of threads, and other machines, round otherwise, which moves log w
         by some 1e-5; so do GPUs, which also train members together.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar for each network, 2 prints skorch's table of epochs.
     **prefixed
         ``module__name`` and ``optimizer__name`` go to the module and the optimizer, e.g.
-        ``module__rank=8``.
+        ``module__rank=8``, and ``callbacks__name__parameter`` to a callback.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net; `nets_` has all of an ensemble, those of the first part first.
+        The trained net, with its `history`; `nets_` has all of an ensemble, those of the first part
+        first. Its methods `predict_proba`, `predict`, `forward` and `score` take what
+        :meth:`network_inputs` makes of events and θ, or the data set that callbacks are handed, but
+        no events as they are. Class 1 are the varied events, as frequent as in training; `forward`
+        returns the log-ratio. `save_params` and `load_params` are those of skorch.
     folds_ : ndarray of int of shape (n,), or None
         The part that each event was dealt to, which the networks of this part have not seen; None
         where all have seen every event.
@@ -327,7 +334,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             A fitted reweighter of one network for each part of a cross-fit.
         """
         member = copy.copy(self).set_params(verbose=0, n_estimators=1)
-        member._fit(inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"), [seed])
+        given = (inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"))
+        member._fit(*given, [seed], first_number=number, step=self.n_estimators)
         return member
 
     def assemble(self, members: Sequence[Self], inputs: Mapping[str, Any]) -> Self:
@@ -353,8 +361,22 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         return self
 
     @default_torch()
-    def _fit(self, X: Any, y: Any, sample_weight: Any, seeds: Sequence[int]) -> None:
-        """Train a network for each seed and each part of the cross-fit."""
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        seeds: Sequence[int],
+        *,
+        first_number: int = 0,
+        step: int = 1,
+    ) -> None:
+        """Train a network for each seed and each part of the cross-fit.
+
+        Files that callbacks write are named by the numbers that networks have in `nets_` of the
+        whole ensemble, of which `first_number` is that of the first one here, and `step` the
+        distance to the next.
+        """
         if y is None:
             raise ValueError(
                 "DCTRReweighter requires y to be passed, but the target y is None: give the "
@@ -363,6 +385,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         device = resolve_device(self.device)
         events, scaled_nominal = self._prepare(X, y, sample_weight, device)
         self.nets_ = []
+        prefixes = [
+            network_prefix(first_number + k * step) for k in range(len(seeds) * self._n_parts)
+        ]
         for k, member_seeds in enumerate(part_seeds(seeds, self._n_parts)):
             train_events = events
             if self.folds_ is not None:
@@ -373,8 +398,14 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
                         f"classes has no positive weight left among {len(self.folds_)} events. "
                         "Give more events, or n_folds=1."
                     )
-            self.nets_ += self._train_members(train_events, scaled_nominal, member_seeds)
+            first = len(self.nets_)
+            self.nets_ += self._train_members(
+                train_events, scaled_nominal, member_seeds, prefixes[first:]
+            )
         self.net_ = self.nets_[0]
+        for net, prefix in reversed(list(zip(self.nets_, prefixes, strict=True))):
+            net.file_prefix_ = prefix
+            publish(net, last=net is self.net_)
         self._support = None if self._against_mixture else self._measure_support(X, y, events)
 
     def _measure_support(self, X: Any, y: Any, events: ReweightingEvents) -> SupportByTheta:
@@ -497,6 +528,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         events: ReweightingEvents,
         theta_nominal: torch.Tensor,
         seeds: Sequence[int],
+        prefixes: Sequence[str],
     ) -> list[EventNet]:
         """Train one network for each seed on the events of one part of the cross-fit."""
         settings = NetworkSettings.of(self)
@@ -506,6 +538,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
                 auto_epochs(events, n_events, self.batch_size),
                 patience=self.patience,
                 description=f"reweighter {member + 1} of {self.n_estimators}",
+                file_prefix=prefixes[member],
+                publishes=False,
             )
             return limit_gradients(events, chosen) if self.module is None else chosen
 
@@ -572,6 +606,33 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
                 f"{trained.tolist()} only and knows no other. Train on more values of θ."
             )
         return trained[same.argmax(axis=1)].reshape(point.shape)
+
+    def network_inputs(self, X: ArrayLike, theta: Any = None) -> dict[str, Any]:
+        """Turn events and θ into what the networks in `nets_` take, on their scale.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Generator-level events.
+        theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
+            One θ, or one per event.
+
+        Returns
+        -------
+        dict of str to Tensor
+            "x", the n events as columns of the features' code, or as
+            :class:`skdctr.networks.PackedTensors`, and "theta" of shape (n, p).
+
+        Raises
+        ------
+        ValueError
+            If the events or θ do not fit.
+        """
+        events = self._check_events(X)
+        point = self._check_theta(theta, len(events))
+        device, scaled = self._fitted_device(), self._parameters(np.atleast_2d(point))
+        rows = to_tensor(scaled, device).expand(len(events), -1)
+        return {"x": scaled_tensor(self._features, events, device), "theta": rows}
 
     def predict_log_weight_spread(self, X: ArrayLike, theta: Any = None) -> FloatArray:
         """Compute the standard deviation of log w over the members of the ensemble.
