@@ -4,6 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdctr import AnalyticReweighter, DCTRFitter, DCTRReweighter, SRGNFitter
+from skdctr.networks import MLP
 from skdctr.preprocessing import FeatureCoder
 
 pytestmark = pytest.mark.filterwarnings(
@@ -23,6 +24,23 @@ pytestmark = pytest.mark.filterwarnings(
 # default tier has this check without the refit, which sees floats only.
 HEAVY = ("DCTRReweighter()", "check_dtype_object")
 WITHOUT_NETWORKS = ("AnalyticReweighter()", "FeatureCoder()")
+# Settings beside the defaults, of networks that train for an epoch: the checks are of interfaces.
+SHORT = {"max_epochs": 1}
+NEIGHBOURS = [
+    DCTRReweighter(n_folds=2, **SHORT),
+    DCTRReweighter(module__rank=1, **SHORT),
+    DCTRReweighter(batch_size=7, refit=False, **SHORT),
+    DCTRReweighter(batch_size=100_000, refit=False, **SHORT),
+    DCTRReweighter(n_estimators=2, refit=False, **SHORT),
+    DCTRReweighter(module=MLP, optimizer="SGD", **SHORT),
+    SRGNFitter(objective="optimal_observable", **SHORT),
+    SRGNFitter(objective="loss", max_evaluations=4, **SHORT),
+    SRGNFitter(search="scan", n_points=4, **SHORT),
+    SRGNFitter(search="powell", max_evaluations=4, **SHORT),
+    SRGNFitter(batch_size=7, max_evaluations=4, **SHORT),
+    SRGNFitter(n_runs=2, n_folds=3, max_evaluations=4, **SHORT),
+    DCTRFitter(solver="adam", max_iter=5),
+]
 
 
 def in_tiers(estimators):
@@ -57,4 +75,10 @@ def _array_api(monkeypatch):
     ]
 )
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.long
+@parametrize_with_checks(NEIGHBOURS)
+def test_scikit_learn_checks_of_other_settings(estimator, check):
     check(estimator)

@@ -77,3 +77,22 @@ def test_before_you_train():
     assert seen.n_outside_[0] == 1
     assert 2000 < seen.n_outside_[1] < 2500
     assert names["coder"].get_feature_names_out().tolist() == ["pt", "sin phi", "cos phi"]
+
+
+def test_callbacks(rng, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    theta = np.repeat([0.0, 1.0], 500)
+    x = rng.normal(theta)[:, None]
+    quick = {"refit": False, "max_epochs": 3, "hidden_layer_sizes": 8}
+    names = {
+        "DCTRReweighter": lambda **given: DCTRReweighter(**given, **quick),
+        "x": x,
+        "theta": theta,
+    }
+    exec(code_block("weights.rst", "def weighted_auc"), names)
+    history = names["net"].history
+    assert len(history[:, "event_lr"]) == len(history[:, "weighted_auc"]) == 3
+    # Without weights the two agree, and both find the shift.
+    assert history[:, "roc_auc"] == pytest.approx(history[:, "weighted_auc"])
+    assert names["probability"][500:].mean() > names["probability"][:500].mean()
+    assert (tmp_path / "run1" / "train_end_params.pt").exists()

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from skdctr._utils.arguments import shorten
 from skdctr._utils.optional import require
+from skdctr._utils.process_lock import ProcessLock
 
 __all__ = [
     "accelerator",
@@ -21,6 +22,10 @@ __all__ = [
     "spawn_seeds",
     "torch_seed",
 ]
+
+
+# Torch's global generators belong to the process.
+_GENERATORS = ProcessLock()
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -67,9 +72,12 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 @contextmanager
 def torch_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators inside the block and restore them after it."""
+    """Seed torch's global generators inside the block and restore them after it.
+
+    Other threads wait until the block ends: they would draw from the same generators.
+    """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with _GENERATORS, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)  # noqa: TID251 - inside a fork of the generator's state
         yield
 

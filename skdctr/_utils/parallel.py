@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from numbers import Integral
@@ -12,13 +11,15 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 
 from skdctr._utils.arguments import shorten
+from skdctr._utils.process_lock import ProcessLock
 
 __all__ = ["run_jobs", "runs_here"]
 
 T = TypeVar("T")
 
-# The job that a process is busy with holds this lock; it may start others in its own thread.
-_BUSY = threading.RLock()
+# Jobs catch warnings, and the filters of these belong to the process, so that a job in another
+# thread waits.
+_BUSY = ProcessLock()
 
 
 # More processes than any machine has cores.
@@ -95,28 +96,12 @@ def run_jobs(
             batch_size=batch_size,
             **options,
         )
-        with closing(parallel(delayed(_run_alone)(job) for job in jobs)) as results:
+        with closing(parallel(delayed(_run_by_itself)(job) for job in jobs)) as results:
             yield results
 
 
-def _run_alone(job: Callable[[], T]) -> T:
-    """Run a job where the process has no other, as threads share torch's random state.
-
-    Raises
-    ------
-    RuntimeError
-        If another thread of the process is at a job.
-    """
-    if not _BUSY.acquire(blocking=False):
-        raise RuntimeError(
-            "Two jobs met in threads of one process, where each would change the random numbers "
-            "of the other: give every worker one thread, as in "
-            "LocalCluster(threads_per_worker=1), dask worker --nthreads 1 or SLURMCluster(cores=1),"
-            " and take no threading backend."
-        )
-    try:
-        # What a job does in parallel by itself stays with it: Dask would send it round again.
-        with parallel_config("sequential"):
-            return job()
-    finally:
-        _BUSY.release()
+def _run_by_itself(job: Callable[[], T]) -> T:
+    """Run a job while its process has no other."""
+    # What a job does in parallel by itself stays with it: Dask would send it round again.
+    with _BUSY, parallel_config("sequential"):
+        return job()

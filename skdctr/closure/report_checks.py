@@ -27,6 +27,7 @@ from skdctr.events.validation import check_like, check_same_columns, check_sampl
 from skdctr.exceptions import ExtrapolationWarning
 from skdctr.metrics import Chi2Result, effective_sample_size, histogram_chi2
 from skdctr.reweighting.base import parameter_space
+from skdctr.reweighting.refusal import refuse_other
 
 __all__ = ["closure_report"]
 
@@ -244,11 +245,7 @@ class _ClosureSamples:
 
 def _check_reweighter(reweighter: Any) -> None:
     """Refuse what is no reweighter, or is not fitted."""
-    if not hasattr(reweighter, "predict_log_weights"):
-        raise TypeError(
-            f"reweighter is a {type(reweighter).__name__}, expected one with predict_log_weights: "
-            "a fitted DCTRReweighter or AnalyticReweighter."
-        )
+    refuse_other(reweighter, needed="predict_log_weights")
     check_is_fitted(reweighter)
 
 

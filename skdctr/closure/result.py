@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skdctr._utils.printable import printable
 from skdctr.closure.two_samples import ClassifierTestResult
 from skdctr.metrics import Chi2Result
 
@@ -68,11 +69,11 @@ class ClosureReport:
 
     def __str__(self) -> str:
         lines = [self._title(), self._formatted().to_string(index=False), self._legend()]
-        return "\n".join([*lines, *(f"! {note}" for note in self.notes)])
+        return printable("\n".join([*lines, *(f"! {note}" for note in self.notes)]))
 
     def __repr__(self) -> str:
         failed = self.checks.loc[~self.checks["passed"], "name"].tolist()
-        return (
+        return printable(
             f"ClosureReport(passed={self.passed}, theta={self.theta}, "
             f"n_checks={len(self.checks)}, failed={failed})"
         )

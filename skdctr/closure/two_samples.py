@@ -14,6 +14,7 @@ from scipy import stats
 
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.numbers import check_count
+from skdctr._utils.printable import printable
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import Classifier, reference_classifier
 from skdctr.comparison.classifier_objective import (
@@ -76,7 +77,7 @@ class ClassifierTestResult:
         return (self.auc - 0.5) / self.error
 
     def __repr__(self) -> str:
-        return (
+        return printable(
             f"ClassifierTestResult(auc={self.auc:.4f} ± {self.error:.4f}, "
             f"p_value={self.p_value:.3g}, method={self.method!r}, "
             f"n_target={self.n_target:.0f}, n_sample={self.n_sample:.0f}"

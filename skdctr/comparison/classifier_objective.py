@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from skdctr._utils.device import torch_seed
 from skdctr._utils.parallel import run_jobs
+from skdctr._utils.torch_state import default_torch
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.classifier import Classifier
 from skdctr.events.coding import EventCoder
@@ -165,8 +166,9 @@ class ClassifierObjective:
         self.sim_weight, self.data_weight = samples.sim_weight, samples.data_weight
         self.seed = seed
         coder = samples.coder()
-        self.sim = to_tensor(coder(samples.sim), self.device)
-        self.data = to_tensor(coder(samples.data), self.device)
+        with default_torch():
+            self.sim = to_tensor(coder(samples.sim), self.device)
+            self.data = to_tensor(coder(samples.data), self.device)
         # The same draw for both: in a closure fit an event and its copy stay in one fold.
         self.sim_fold = self._folds(len(samples.sim))
         self.data_fold = self._folds(len(samples.data))
@@ -305,6 +307,7 @@ class ClassifierObjective:
             data_placement=data_placement,
         )
 
+    @default_torch()
     def _cross_fit(
         self, fold: int, weight: FloatArray, sim_rows: IndexArray, data_rows: IndexArray
     ) -> tuple[FloatArray, FloatArray]:

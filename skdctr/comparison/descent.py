@@ -11,6 +11,7 @@ import torch
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
+from skdctr._utils.torch_state import default_torch
 from skdctr._utils.typing import FloatArray
 from skdctr.comparison.likelihood import Likelihood
 from skdctr.parameters.derivatives import positive_steps
@@ -173,9 +174,10 @@ def adam(
         First learning rate, in halves of `space.unit`.
     """
     width = space.unit / 2
-    z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.Adam([z], lr=lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max_iter)
+    with default_torch():
+        z = torch.zeros(len(start), dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.Adam([z], lr=lr)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max_iter)
 
     def steepest(theta: FloatArray, gradient: FloatArray) -> float:
         """Return the largest component of the gradient that no bound holds."""
@@ -185,9 +187,10 @@ def adam(
     theta = start
     for step in range(1, max_iter + 1):
         gradient = likelihood.gradient(theta) * width
-        z.grad = torch.as_tensor(gradient)
-        optimizer.step()
-        schedule.step()
+        with default_torch():
+            z.grad = torch.as_tensor(gradient)
+            optimizer.step()
+            schedule.step()
         report()
         moved = space.clip(start + z.detach().numpy() * width)
         # Adam's own position is kept within bounds, or it would have to come all the way back.

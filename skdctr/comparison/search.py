@@ -179,7 +179,9 @@ def powell(
         difference = theta - parabola[0]
         sources["search"] = parabola[1] + np.outer(difference, difference)
     messages = [] if outcome.success else [Message(f"Powell stopped early: {outcome.message}")]
-    return Solution(theta, sources, bool(outcome.success), messages)
+    if not outcome.success:
+        return Solution(theta, sources, converged=False, messages=messages)
+    return Solution(theta, sources, not _unknown_error(sources), _unknown_error(sources))
 
 
 def scan(
@@ -219,4 +221,17 @@ def scan(
             converged=False,
             messages=[Message("no parabola fits the scan: its lowest point is given instead")],
         )
-    return Solution(parabola[0], Sources(search=parabola[1]), converged=True)
+    sources = Sources(search=parabola[1])
+    return Solution(parabola[0], sources, not _unknown_error(sources), _unknown_error(sources))
+
+
+def _unknown_error(sources: Sources) -> list[Message]:
+    """Say where the error of a search is not known, and how to know it."""
+    if "search" in sources and np.isfinite(sources["search"]).all():
+        return []
+    return [
+        Message(
+            "the error of the search is not known, as there are no more evaluations than a "
+            "parabola needs: raise n_points, max_evaluations, or take search='surrogate'"
+        )
+    ]

@@ -107,16 +107,12 @@ class _SurrogateSearch:
             theta, approach = self._approach()
         else:
             theta, approach = start, self.objective.evaluations
-        theta, design, scale, converged = self._surround(theta)
+        theta, design, scale, unsettled = self._surround(theta)
         near = design or approach
         sources, messages = self._errors_at(near, theta)
-        if not converged:
-            text = (
-                f"θ still moved after {len(self.objective.evaluations)} evaluations: raise "
-                "max_evaluations"
-            )
-            messages.append(Message(text))
-        found = Solution(theta, sources, converged, messages)
+        if unsettled:
+            messages.append(Message(unsettled))
+        found = Solution(theta, sources, not unsettled, messages)
         return self._at_largest_loss(found, near, scale) if self.kind == "loss" else found
 
     def _approach(self) -> tuple[FloatArray, list[Evaluation]]:
@@ -146,7 +142,7 @@ class _SurrogateSearch:
             evaluations.append(self._evaluate(theta))
         return theta, evaluations
 
-    def _surround(self, theta: FloatArray) -> tuple[FloatArray, list[Evaluation], FloatArray, bool]:
+    def _surround(self, theta: FloatArray) -> tuple[FloatArray, list[Evaluation], FloatArray, str]:
         """Train classifiers on both sides of θ and solve their equations, until θ stays.
 
         Parameters
@@ -162,17 +158,19 @@ class _SurrogateSearch:
             The classifiers of the last design; empty where there is none.
         scale : ndarray of shape (p,)
             Width of the score in each parameter.
-        converged : bool
-            Whether θ stayed.
+        unsettled : str
+            Why θ did not stay; empty where it did.
         """
-        space, converged = self.space, False
+        space = self.space
         design: list[Evaluation] = []
-        while not converged:
+        while True:
             directions = self._axes(theta)
             scale = _lengths(directions)
             steps = _design(directions, crossed=self.kind == "loss")
-            if len(self.objective.evaluations) + len(steps) > self.max_evaluations:
-                break
+            n_known = len(self.objective.evaluations)
+            if n_known + len(steps) > self.max_evaluations:
+                text = f"θ still moved after {n_known} evaluations: raise max_evaluations"
+                return theta, design, scale, text
             points = [_reachable(self.objective, theta, step, space) for step in steps]
             design = [self._evaluate(point) for point in points]
             rough = AUCEquations(self.objective, design, coarse=True)
@@ -189,9 +187,17 @@ class _SurrogateSearch:
                 max_steps=4,
                 constraints=self.constraints,
             )
-            converged = bool((np.abs(solution - theta) < _RADIUS / 2 * scale).all())
+            stayed = (np.abs(solution - theta) < _RADIUS / 2 * scale).all()
             theta = solution
-        return theta, design, scale, converged
+            if stayed:
+                return theta, design, scale, ""
+            if len(self.objective.evaluations) == n_known:
+                # Between bounds θ may go round the same points for ever.
+                text = (
+                    "θ goes round points where classifiers have been trained, as no θ within the "
+                    "bounds suits them all: widen the bounds, or check units and features of data"
+                )
+                return theta, design, scale, text
 
     def _at_largest_loss(
         self, found: Solution, evaluations: list[Evaluation], scale: FloatArray

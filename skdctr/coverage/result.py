@@ -13,11 +13,17 @@ import pandas as pd
 from scipy import stats
 
 from skdctr._utils.arguments import shorten
+from skdctr._utils.printable import printable
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
+from skdctr.results.columns import columns_beside
 from skdctr.results.fit_result import round_to_error
 
 __all__ = ["CoverageResult"]
+
+# What a toy has beside its parameters, and a parameter beside its value.
+_OF_TOYS = ("valid", "seconds", "warnings", "failure")
+_OF_PARAMETERS = ("true", "error", "pull")
 
 # The confidence levels of one and of two standard errors.
 _LEVELS = tuple(math.erf(k / math.sqrt(2)) for k in (1, 2))
@@ -33,7 +39,8 @@ class CoverageResult:
         A row for each toy, by its number. For every parameter it has the fitted value and, with
         ``_true``, ``_error`` and ``_pull`` appended to the name, the truth, the error and the
         pull. Then come ``valid``, ``seconds``, and the texts ``warnings`` and ``failure``, which
-        are empty where there is none.
+        are empty where there is none. A column of that name that a parameter has taken gets
+        underscores at its end: beside parameters mu and mu_true the truth of mu is ``mu_true_``.
     names : list of str of length p
         Names of the parameters.
     covariance : ndarray of shape (n_toys, p, p)
@@ -92,16 +99,21 @@ class CoverageResult:
         covariance = stacked("covariance", (p, p))
         with np.errstate(invalid="ignore"):
             errors = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        column = _columns(names)
         frame = pd.DataFrame(index=pd.Index([row["toy"] for row in rows], name="toy"))
         for k, name in enumerate(names):
-            frame[name], frame[f"{name}_true"] = theta[:, k], truth[:, k]
-            frame[f"{name}_error"] = errors[:, k]
-            frame[f"{name}_pull"] = (theta[:, k] - truth[:, k]) / errors[:, k]
-        frame["valid"] = [bool(row["valid"]) for row in rows]
-        frame["seconds"] = [float(row["seconds"]) for row in rows]
+            frame[name], frame[column[f"{name}_true"]] = theta[:, k], truth[:, k]
+            frame[column[f"{name}_error"]] = errors[:, k]
+            frame[column[f"{name}_pull"]] = (theta[:, k] - truth[:, k]) / errors[:, k]
+        frame[column["valid"]] = [bool(row["valid"]) for row in rows]
+        frame[column["seconds"]] = [float(row["seconds"]) for row in rows]
         for text in ("warnings", "failure"):
-            frame[text] = pd.array([row[text] for row in rows], dtype="str")
+            frame[column[text]] = pd.array([row[text] for row in rows], dtype="str")
         return cls(frame, names, covariance, seed)
+
+    def _column(self, name: str) -> pd.Series[Any]:
+        """Return the column of what is called so beside the parameters."""
+        return self.frame[_columns(self.names)[name]]
 
     @property
     def n_toys(self) -> int:
@@ -111,7 +123,7 @@ class CoverageResult:
     @property
     def n_failed(self) -> int:
         """The number of toys that ended with an exception."""
-        return int((self.frame["failure"] != "").sum())
+        return int((self._column("failure") != "").sum())
 
     def pulls(self, name: str) -> FloatArray:
         """Return the pulls (fitted − true) / error of one parameter.
@@ -136,7 +148,7 @@ class CoverageResult:
                 f"name={shorten(name)}: There is no parameter {name!r}; "
                 f"{did_you_mean(name, self.names)}"
             )
-        values = self.frame[f"{name}_pull"].to_numpy(dtype=np.float64)
+        values = self._column(f"{name}_pull").to_numpy(dtype=np.float64)
         return values[np.isfinite(values)]
 
     def to_frame(self) -> pd.DataFrame:
@@ -157,16 +169,16 @@ class CoverageResult:
         """
         rows = {}
         for name in self.names:
-            known = self.frame[np.isfinite(self.frame[f"{name}_pull"])]
-            off = (known[name] - known[f"{name}_true"]).to_numpy()
+            known = np.isfinite(self._column(f"{name}_pull"))
+            off = (self.frame[name] - self._column(f"{name}_true"))[known].to_numpy()
             pulls = self.pulls(name)
-            row: dict[str, float] = {"n": len(known)}
+            row: dict[str, float] = {"n": len(pulls)}
             for centre, width, sample in (
                 ("bias", "spread", off),
                 ("pull_mean", "pull_width", pulls),
             ):
                 row |= _moments(centre, width, sample)
-            row["quoted"] = _rms(known[f"{name}_error"].to_numpy())
+            row["quoted"] = _rms(self._column(f"{name}_error")[known].to_numpy())
             for k in (1, 2):
                 inside = int((np.abs(pulls) <= k).sum())
                 row |= _share(f"coverage_{(68, 95)[k - 1]}", inside, len(pulls))
@@ -202,8 +214,8 @@ class CoverageResult:
             Probabilities of a larger χ² than that of the truth, uniform where the errors are right.
             Toys without a regular covariance are left out.
         """
-        true = [f"{name}_true" for name in self.names]
-        off = self.frame[self.names].to_numpy() - self.frame[true].to_numpy()
+        true = np.array([self._column(f"{name}_true") for name in self.names]).T
+        off = self.frame[self.names].to_numpy() - true
         chi2 = []
         for shift, covariance in zip(off, self.covariance, strict=True):
             if np.isfinite(shift).all() and np.isfinite(covariance).all():
@@ -217,7 +229,7 @@ class CoverageResult:
     def _notes(self) -> list[str]:
         """List what went wrong in the toys, the most frequent warnings and failures first."""
         notes = []
-        invalid = int((~self.frame["valid"] & (self.frame["failure"] == "")).sum())
+        invalid = int((~self._column("valid") & (self._column("failure") == "")).sum())
         if invalid:
             notes.append(f"{invalid} of {self.n_toys} fits are not valid, and counted all the same")
         for name in self.names:
@@ -225,14 +237,14 @@ class CoverageResult:
             if missing:
                 notes.append(f"{missing} of {self.n_toys} fits have no error of {name}: left out")
         for column, what in (("failure", "failed"), ("warnings", "warned")):
-            texts = [set(text.split("\n")) for text in self.frame[column] if text]
+            texts = [set(text.split("\n")) for text in self._column(column) if text]
             counts = pd.Series([one for several in texts for one in several]).value_counts()
             notes += [f"{count} {what}: {text}" for text, count in counts.head(5).items()]
         return notes
 
     def _title(self) -> str:
         """Say how many toys there are, how many failed, how long they took, and the seed."""
-        time = f"{self.frame['seconds'].mean():.3g} s each, " if self.n_toys else ""
+        time = f"{self._column('seconds').mean():.3g} s each, " if self.n_toys else ""
         return f"{self.n_toys} toys, {self.n_failed} failed, {time}seed {self.seed}"
 
     def __str__(self) -> str:
@@ -252,7 +264,7 @@ class CoverageResult:
             lines.append(
                 f"  jointly: {_percent(joint)}; p-values uniform with p = {joint['uniformity']:.2g}"
             )
-        return "\n".join([*lines, *(f"  ! {note}" for note in self._notes())])
+        return printable("\n".join([*lines, *(f"  ! {note}" for note in self._notes())]))
 
     __repr__ = __str__
 
@@ -262,6 +274,12 @@ class CoverageResult:
         return f"<p>{html.escape(self._title())}</p>{table}" + (
             f"<ul>{notes}</ul>" if notes else ""
         )
+
+
+def _columns(names: Sequence[str]) -> dict[str, str]:
+    """Name the columns beside those of the parameters' values."""
+    of_parameters = (f"{name}_{kind}" for name in names for kind in _OF_PARAMETERS)
+    return columns_beside(names, [*of_parameters, *_OF_TOYS])
 
 
 def _rms(values: FloatArray) -> float:

@@ -169,11 +169,6 @@ class Coder:
         """Whether so many events lie outside of the core that they are a tail, (f,)."""
         return np.asarray(self.n_outside > most_outliers(self.n_events))
 
-    @property
-    def is_affine(self) -> bool:
-        """Whether features only are shifted and scaled, for all events of the fit."""
-        return all(column.is_plain for column in self.columns) and not self.n_outside.any()
-
     def __call__(self, X: FloatArray) -> FloatArray:
         """Code events in double precision.
 
@@ -255,19 +250,6 @@ class Coder:
                     "event of the fit had it missing: drop such events, or fit on a sample that "
                     "has some."
                 )
-
-    def count_outside(self, X: FloatArray) -> NDArray[np.int64]:
-        """Count the events whose value is outside of the core of each feature, (f,).
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, f)
-            Events with the features of the fit.
-        """
-        counts = np.zeros(len(self.columns), dtype=np.int64)
-        for _, part in row_chunks(X):
-            counts += [self.is_outside(x, k).sum() for k, x in enumerate(part.T)]
-        return counts
 
     def is_outside(self, x: FloatArray, k: int) -> NDArray[np.bool_]:
         """Say which values of a feature lie outside of its core, and have no flag.

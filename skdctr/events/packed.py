@@ -15,6 +15,7 @@ from skdctr._utils.arguments import as_real_array, check_finite, named, shorten
 from skdctr._utils.device import resolve_device
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import is_awkward
+from skdctr._utils.printable import printable
 from skdctr.events.chunks import row_chunks
 from skdctr.events.frames import is_flat_awkward
 from skdctr.events.tensors import PackedTensors
@@ -159,7 +160,7 @@ class PackedEvents:
     def __repr__(self) -> str:
         types = "" if self.types is None else f" and {self.type_name or 'a type'}"
         features = self.feature_names or f"{self.n_features} features"
-        return (
+        return printable(
             f"PackedEvents({len(self)} events, {self.n_particles} particles of {features}{types})"
         )
 

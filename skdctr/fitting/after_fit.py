@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -67,26 +67,47 @@ class FitInferenceMixin:
             constraints=self.constraints,
         )
 
+    @overload
+    def confidence_interval(
+        self, name: None = None, level: float = 0.6827, *, method: str = "profile"
+    ) -> pd.DataFrame: ...
+
+    @overload
+    def confidence_interval(
+        self, name: str, level: float = 0.6827, *, method: str = "profile"
+    ) -> tuple[float, float]: ...
+
     @warn_once()
-    def confidence_interval(self, level: float = 0.6827) -> pd.DataFrame:
-        """Compute the interval of each parameter from its profile of χ².
+    def confidence_interval(
+        self, name: str | None = None, level: float = 0.6827, *, method: str = "profile"
+    ) -> tuple[float, float] | pd.DataFrame:
+        """Compute intervals of the parameters from the profile of χ².
 
         Parameters
         ----------
+        name : str, default=None
+            The parameter; None gives a table of all.
         level : float, default=0.6827
             Probability that an interval covers the truth.
+        method : {"profile", "minuit"}, default="profile"
+            See :meth:`skdctr.inference.ChiSquare.confidence_interval`.
 
         Returns
         -------
-        DataFrame
-            One row per parameter: value, low, high.
+        DataFrame, or low, high : float
+            One row per parameter: value, low, high. With a name, the ends of its interval.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, `level` is not between 0 and 1, or the error of the
+            learned weights is not known.
         """
         check_level(level)
-        chi_square = self.chi_square_
-        rows = [chi_square.confidence_interval(name, level) for name in self.theta_names_]
-        return pd.DataFrame(rows, columns=["low", "high"], index=self.theta_names_).assign(
-            value=self.theta_
-        )[["value", "low", "high"]]
+        if name is not None:
+            return self.chi_square_.confidence_interval(name, level, method=method)
+        table = self.chi_square_.confidence_interval(level=level, method=method)
+        return table.assign(value=self.theta_)
 
     @warn_once()
     def expected_covariance(self, theta: Any, n_events: float) -> pd.DataFrame:

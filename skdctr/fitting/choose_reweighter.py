@@ -15,6 +15,7 @@ from skdctr.exceptions import NotFittedError
 from skdctr.fitting.samples import GeneratorInput
 from skdctr.reweighting.analytic import AnalyticReweighter
 from skdctr.reweighting.dctr import DCTRReweighter
+from skdctr.reweighting.refusal import refuse_other
 
 __all__ = ["is_given", "resolve_reweighter"]
 
@@ -73,13 +74,8 @@ def resolve_reweighter(
     NotFittedError
         If the reweighter is not fitted and there is nothing to fit it to.
     """
-    is_class = isinstance(reweighter, type)
-    if reweighter is not None and (is_class or not hasattr(reweighter, "bind")):
-        what = f"The class {reweighter.__name__}" if is_class else type(reweighter).__name__
-        raise TypeError(
-            f"{what} is not a reweighter: expected DCTRReweighter, "
-            "AnalyticReweighter, another BaseReweighter, or a FrozenEstimator around one."
-        )
+    if reweighter is not None:
+        refuse_other(reweighter, needed="bind")
     gen.check_complete()
     if gen.given and not _is_formula(reweighter):
         fresh = DCTRReweighter() if reweighter is None else clone(reweighter)

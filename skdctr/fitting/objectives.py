@@ -256,6 +256,7 @@ def _second_solution(other: Evaluation, names: Sequence[str], *, is_worse: bool 
 def _differ(one: Solution, other: Solution) -> bool:
     """Say whether two solutions are not one within their errors."""
     step = one.theta - other.theta
+    # Where an error is not known, nothing tells them apart.
     covariance = one.sources.total(len(step)) + other.sources.total(len(step))
     return not bool(step @ pseudo_inverse(np.nan_to_num(covariance)) @ step < APART)
 

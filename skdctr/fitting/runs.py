@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from skdctr._utils.typing import FloatArray
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.parameters.space import ParameterSpace
+from skdctr.results.columns import columns_beside
 from skdctr.results.covariance import Sources
 from skdctr.results.fit_result import FitResult
 from skdctr.results.messages import UNKNOWN_WEIGHTS, Message
@@ -81,11 +82,13 @@ def _table_of_runs(results: list[FitResult], rejected: NDArray[np.bool_]) -> pd.
     """Tabulate runs: parameters, errors, auc, converged, outlier."""
     names = results[0].names
     runs = pd.DataFrame(np.stack([result.theta for result in results]), columns=names)
-    for k, name in enumerate(names):
-        runs[f"{name}_error"] = [result.errors[k] for result in results]
-    runs["auc"] = [result.auc for result in results]
-    runs["converged"] = [result.converged for result in results]
-    runs["outlier"] = rejected
+    errors = [f"{name}_error" for name in names]
+    column = columns_beside(names, [*errors, "auc", "converged", "outlier"])
+    for k, error in enumerate(errors):
+        runs[column[error]] = [result.errors[k] for result in results]
+    runs[column["auc"]] = [result.auc for result in results]
+    runs[column["converged"]] = [result.converged for result in results]
+    runs[column["outlier"]] = rejected
     return runs
 
 

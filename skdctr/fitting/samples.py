@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from skdctr._utils.numbers import format_apart
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.comparison.classifier_objective import ComparedSamples
+from skdctr.events.chunks import is_mapped
 from skdctr.events.frames import column_labels
 from skdctr.events.kinds import Events, count_features, feature_table, holds_sets
 from skdctr.events.lost import check_reco
@@ -95,6 +97,27 @@ class Samples:
             samples = replace(samples, data=self.data[rows], data_weight=self.data_weight[rows])
         return samples
 
+    def owned(self, given: Iterable[Any]) -> Samples:
+        """Return the samples with copies of the arrays that look into those of the caller.
+
+        What a caller changes later must not change a fit that is done. Mapped files and packed
+        sets of particles are too large to be copied.
+
+        Parameters
+        ----------
+        given : iterable
+            What the caller gave.
+        """
+        theirs = [np.asarray(each) for each in given if _is_table(each)]
+        copies: dict[int, Any] = {}
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if isinstance(array, np.ndarray) and not is_mapped(array):
+                is_theirs = any(np.may_share_memory(array, each) for each in theirs)
+                copies[id(array)] = array.copy() if is_theirs else array
+        of = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: copies.get(id(value), value) for name, value in of.items()})
+
     @property
     def at_generator_level(self) -> bool:
         """Whether data are compared with the generator-level features themselves."""
@@ -128,6 +151,12 @@ class Samples:
     def bound(self, weights: EventWeights) -> EventWeights:
         """Return the weights of the events that `reconstructed` keeps, given those of all."""
         return weights if self.passed is None else weights.subset(np.flatnonzero(self.passed))
+
+
+def _is_table(given: Any) -> bool:
+    """Say whether a caller's argument may own the memory of an array; ragged arrays are copied."""
+    is_ragged = type(given).__module__.startswith(("awkward", __package__.partition(".")[0]))
+    return hasattr(given, "__array__") and not is_ragged
 
 
 def _warn_if_apart(data: Events, sim: Events, names: list[str] | None, level_name: str) -> None:
@@ -245,7 +274,7 @@ def check_fit_samples(
         closure = Samples(
             sim_gen, sim, sim[kept], sim_weight, data_weight, columns, gen_columns, passed
         )
-        return closure.present()
+        return closure.present().owned((X, y, sample_weight))
     check_same_columns(data, level, name="data", reference_name=level_name)
     events = check_sample(data, name="data")
     compared = f"{level_name}, with which data are compared as y is None"
@@ -263,7 +292,7 @@ def check_fit_samples(
     _refuse_missing_in_data(events, reconstructed, columns, level_name)
     _warn_if_apart(events, reconstructed, columns, level_name)
     checked = Samples(sim_gen, sim, events, sim_weight, weight, columns, gen_columns, passed)
-    present = checked.present()
+    present = checked.present().owned((X, y, data, sample_weight, data_weight))
     if not present.at_generator_level:
         # The reweighter tells of the features at generator level when it learns.
         present.compared().coder().warn()

@@ -12,7 +12,7 @@ from typing import Any, Self
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.device import spawn_seeds
@@ -36,6 +36,7 @@ from skdctr.fitting.verdict import Quality, conclude, table_of_evaluations
 from skdctr.observable.regression import RegressionOptions
 from skdctr.parameters.constraints import Constraints
 from skdctr.parameters.space import ParameterSpace
+from skdctr.results.columns import scan_columns
 from skdctr.results.messages import Message, warn_of
 from skdctr.reweighting.base import parameter_space
 from skdctr.training.settings import (
@@ -120,7 +121,8 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     lr_schedule : {"one_cycle", "constant"}, default="one_cycle"
         Course of the learning rate.
     callbacks : list of skorch callbacks, default=None
-        Callbacks of the training of the classifiers.
+        Callbacks of the training of the classifiers and of the optimal observable, of which there
+        are many; `DCTRReweighter` says how they are given.
     n_jobs : int, default=None
         Processes, of one thread each, for `n_runs`, or for the grid of "scan" where there is one
         run. None is one, or the backend of ``joblib.parallel_config``.
@@ -150,7 +152,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         All of the above with errors and validity, printable.
     scan_ : DataFrame
         Every θ at which classifiers were trained: parameters, auc, auc_error, loss,
-        effective_sample_size.
+        effective_sample_size. A name that a parameter has already gets an underscore.
     runs_ : DataFrame
         Every run of the ensemble, outliers marked.
     reweighter_ : reweighter
@@ -172,9 +174,9 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
     True
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: dict[str, Any] = {
         **NETWORK_CONSTRAINTS,
-        "reweighter": [HasMethods(["predict_log_weights"]), None],
+        "reweighter": "no_validation",
         "objective": [StrOptions({"auc", "loss", "optimal_observable"})],
         "search": [StrOptions({"surrogate", "powell", "scan"})],
         "bounds": ["array-like", dict, None],
@@ -493,8 +495,9 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         self.theta_names_ = self.result_.names
         self.covariance_ = self.result_.covariance
         self.auc_ = self.result_.auc
+        number = scan_columns(self.theta_names_)["run"]
         self.scan_ = pd.concat(
-            [run.scan.assign(run=k) for k, run in enumerate(runs)], ignore_index=True
+            [run.scan.assign(**{number: k}) for k, run in enumerate(runs)], ignore_index=True
         )
         self.reweighter_ = runs[0].reweighter
         self._equation = runs[0].equation if len(runs) == 1 else None

@@ -21,6 +21,7 @@ from skdctr.exceptions import (
 from skdctr.metrics import effective_sample_size, pareto_tail_index
 from skdctr.parameters.derivatives import positive_steps
 from skdctr.parameters.space import ParameterSpace
+from skdctr.results.columns import scan_columns
 from skdctr.results.covariance import Sources
 from skdctr.results.fit_result import FitResult
 from skdctr.results.messages import UNKNOWN_WEIGHTS, Message
@@ -232,6 +233,7 @@ def table_of_evaluations(evaluations: list[Evaluation], names: list[str]) -> pd.
         Columns: the parameters, auc, auc_error, loss, effective_sample_size.
     """
     table = pd.DataFrame(np.stack([e.theta for e in evaluations]), columns=names)
-    for column in ("auc", "auc_error", "loss", "effective_sample_size"):
-        table[column] = [getattr(e, column) for e in evaluations]
+    column = scan_columns(names)
+    for what in ("auc", "auc_error", "loss", "effective_sample_size"):
+        table[column[what]] = [getattr(e, what) for e in evaluations]
     return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from skdctr._utils.arguments import check_finite, check_instance, check_number, shorten
 from skdctr._utils.numbers import check_count, format_apart
+from skdctr._utils.printable import printable
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_once, warn_user
@@ -20,6 +21,7 @@ from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
 from skdctr.inference.crossing import check_level, chi2_quantiles, closed_lines, crossing_distance
 from skdctr.inference.minuit import check_method, minos_contour, minos_interval
 from skdctr.inference.whitened import STEP, WhitenedEquations
+from skdctr.results.columns import profile_columns
 from skdctr.results.covariance import sandwich
 from skdctr.results.fit_result import FitResult
 
@@ -196,16 +198,26 @@ class ChiSquare:
             warn_user(message, IdentifiabilityWarning)
         return sources["total"]
 
-    @warn_once()
+    @overload
+    def confidence_interval(
+        self, name: None = None, level: float = 0.6827, *, method: str = "profile"
+    ) -> pd.DataFrame: ...
+
+    @overload
     def confidence_interval(
         self, name: str, level: float = 0.6827, *, method: str = "profile"
-    ) -> tuple[float, float]:
+    ) -> tuple[float, float]: ...
+
+    @warn_once()
+    def confidence_interval(
+        self, name: str | None = None, level: float = 0.6827, *, method: str = "profile"
+    ) -> tuple[float, float] | pd.DataFrame:
         """Find where χ², profiled over all other parameters, rises by the quantile of `level`.
 
         Parameters
         ----------
-        name : str
-            The parameter.
+        name : str, default=None
+            The parameter; None gives a table of all.
         level : float, default=0.6827
             Confidence level; the quantile is that of one degree of freedom.
         method : {"profile", "minuit"}, default="profile"
@@ -215,9 +227,23 @@ class ChiSquare:
         Returns
         -------
         low, high : float
-            The ends of the interval. Where χ² does not rise so far within a bound of the
+            The ends of the interval; without a name a DataFrame with a row for each parameter and
+            the columns value, low, high. Where χ² does not rise so far within a bound of the
             parameter, that bound is the end, with a warning.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or `level` is not between 0 and 1.
         """
+        if name is None:
+            rows = [self._interval(each, level, method) for each in self.names]
+            ends = pd.DataFrame(rows, columns=["low", "high"], index=self.names)
+            return ends.assign(value=self.minimum()[0])[["value", "low", "high"]]
+        return self._interval(name, level, method)
+
+    def _interval(self, name: str, level: float, method: str) -> tuple[float, float]:
+        """Find the interval of one parameter."""
         k = self._index("name", name)
         quantile = chi2_quantiles(check_level(level), 1)[0]
         check_method(method)
@@ -269,7 +295,8 @@ class ChiSquare:
         Returns
         -------
         DataFrame
-            A row for each value, in increasing order: all parameters, ``chi2``, ``delta_chi2``.
+            A row for each value, in increasing order: all parameters, ``chi2``, ``delta_chi2``. A
+            name that a parameter has already gets an underscore.
         """
         k = self._index("name", name)
         check_count("n_points", n_points)
@@ -299,8 +326,9 @@ class ChiSquare:
             for row in side:
                 rows[row] = base = self._equations.profiled(self._hessian(), [k], grid[[row]], base)
         table = pd.DataFrame(rows, columns=self.names)
-        table["chi2"] = [self(row) for row in rows]
-        table["delta_chi2"] = [self._rise_above_minimum(row) for row in rows]
+        column = profile_columns(self.names)
+        table[column["chi2"]] = [self(row) for row in rows]
+        table[column["delta_chi2"]] = [self._rise_above_minimum(row) for row in rows]
         return table
 
     @warn_once()
@@ -379,7 +407,7 @@ class ChiSquare:
 
     def __repr__(self) -> str:
         constrained = [self.names[k] for k in self._equations.constrained]
-        return f"ChiSquare(names={self.names}, constrained={constrained})"
+        return printable(f"ChiSquare(names={self.names}, constrained={constrained})")
 
     @property
     def bounds(self) -> tuple[FloatArray, FloatArray]:
@@ -393,10 +421,14 @@ class ChiSquare:
 
     def _index(self, argument: str, name: str) -> int:
         """Return the place of a parameter, or say which name may have been meant."""
-        if not isinstance(name, str) or name not in self.names:
+        if not isinstance(name, str):
             raise ValueError(
-                f"{argument}={shorten(name)}: There is no parameter {name!r}; "
-                f"{did_you_mean(name, self.names)}"
+                f"{argument}={shorten(name)}: expected the name of a parameter, of {self.names}; a "
+                "level is given by its keyword, level=0.95."
+            )
+        if name not in self.names:
+            raise ValueError(
+                f"{argument}: There is no parameter {name!r}; {did_you_mean(name, self.names)}"
             )
         return self.names.index(name)
 

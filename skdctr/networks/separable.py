@@ -256,6 +256,14 @@ class SeparableNetwork(nn.Module):
         self.coupling_covariance: Tensor | None
         self.register_buffer("coupling_covariance", None)
 
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        # A network that was refitted has two more tensors, which torch would not expect.
+        for name in ("coupled_columns", "coupling_covariance"):
+            given = state_dict.get(prefix + name)
+            room = None if given is None else torch.empty_like(given, device=self.coupling.device)
+            setattr(self, name, room)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     @property
     def polynomials(self) -> Terms:
         """Terms of the first columns of the couplings; those of learned functions of θ follow."""

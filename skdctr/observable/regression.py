@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from skdctr._utils.device import resolve_device, torch_seed
+from skdctr._utils.torch_state import default_torch
 from skdctr._utils.typing import FloatArray
 from skdctr.events.coding import EventCoder
 from skdctr.events.kinds import Events
@@ -89,6 +90,7 @@ class ConditionalMean:
     targets: Scaling
     device: torch.device
 
+    @default_torch()
     def _predict(self, fold: int, X: Events) -> FloatArray:
         """Predict events by the network of one fold, (n, k)."""
         scaled = to_tensor(self.features(X), self.device)
@@ -111,6 +113,7 @@ class ConditionalMean:
         return mean
 
 
+@default_torch()
 def cross_fit(
     X: Events,
     target: FloatArray,

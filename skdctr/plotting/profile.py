@@ -14,6 +14,7 @@ from skdctr.inference.chi_square import ChiSquare
 from skdctr.inference.crossing import check_levels
 from skdctr.plotting.fit import check_chi_square, check_texts, chosen_parameters, fitted_chi_square
 from skdctr.plotting.style import GREY, axes, next_style
+from skdctr.results.columns import profile_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,7 +163,7 @@ class ProfileDisplay:
             error = float(np.sqrt(chi_square.covariance()[k, k]))
         display = cls(
             theta=table[name].to_numpy(),
-            delta_chi2=table["delta_chi2"].to_numpy(),
+            delta_chi2=table[profile_columns(chi_square.names)["delta_chi2"]].to_numpy(),
             fitted=fitted,
             fitted_error=error,
             intervals=intervals,

@@ -10,6 +10,7 @@ from skdctr._utils.arguments import check_choice
 from skdctr._utils.typing import FloatArray
 from skdctr.plotting.fit import SRGN, check_texts, marked_fit
 from skdctr.plotting.style import GREY, axes, next_style
+from skdctr.results.columns import scan_columns
 from skdctr.results.fit_result import FitResult, round_to_error
 
 if TYPE_CHECKING:
@@ -107,11 +108,11 @@ class ScanDisplay:
         (parameter,), theta, covariance = marked_fit(fitter, SRGN, "parameter", chosen, 1, result)
         check_choice("quantity", quantity, ("auc", "loss"))
         check_texts(xlabel=xlabel, label=label)
-        table = fitter.scan_.sort_values(parameter)
-        error = table["auc_error"].to_numpy() if quantity == "auc" else np.zeros(len(table))
+        table, column = fitter.scan_.sort_values(parameter), scan_columns(fitter.theta_names_)
+        error = table[column["auc_error"]].to_numpy() if quantity == "auc" else np.zeros(len(table))
         display = cls(
             theta=table[parameter].to_numpy(),
-            value=table[quantity].to_numpy(),
+            value=table[column[quantity]].to_numpy(),
             error=error,
             fitted=float(theta[0]),
             fitted_error=float(np.sqrt(covariance[0, 0])),

@@ -12,6 +12,7 @@ from skdctr._utils.arguments import check_finite, check_number
 from skdctr._utils.typing import FloatArray
 from skdctr.plotting.fit import SRGN, check_labels, marked_fit
 from skdctr.plotting.style import COLORS, axes
+from skdctr.results.columns import scan_columns
 from skdctr.results.fit_result import FitResult
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Scan2DDisplay:
         order = [fitter.theta_names_.index(name) for name in chosen]
         display = cls(
             theta=fitter.scan_[chosen].to_numpy(),
-            auc=fitter.scan_["auc"].to_numpy(),
+            auc=fitter.scan_[scan_columns(fitter.theta_names_)["auc"]].to_numpy(),
             fitted=fitted,
             covariance=covariance,
             nominal=fitter.reweighter_.theta_nominal_[order],

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.arguments import shorten
+from skdctr._utils.printable import printable
 from skdctr._utils.typing import FloatArray
 from skdctr.exceptions import ExtrapolationWarning, ModelMismatchWarning, SupportWarning
 from skdctr.results.covariance import Sources
@@ -206,7 +207,7 @@ class FitResult:
             f"{self.effective_sample_size:.0f}"
         )
         lines += [f"  ! {message}" for message in self.messages if message not in objections]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     __repr__ = __str__
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -9,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
+from sklearn.utils.metaestimators import available_if
 
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
@@ -18,7 +20,9 @@ from skdctr.events.kinds import Events, feature_table, holds_sets
 from skdctr.events.validation import check_weights
 from skdctr.parameters.interpolation import smooth_values
 from skdctr.parameters.space import ParameterSpace
+from skdctr.parameters.trained_range import absent_at
 from skdctr.reweighting.base import BaseReweighter
+from skdctr.reweighting.scoring import check_scored, mean_log_likelihood, representative_theta
 from skdctr.weights.event_weights import EventWeights
 from skdctr.weights.function_weights import FunctionWeights
 
@@ -82,6 +86,12 @@ class ExponentialTilt:
 
     def _normaliser(self, theta: FloatArray) -> float:
         return float(logsumexp(self.z @ theta + self.log_share, b=self.sign))
+
+
+def _has_formula(reweighter: AnalyticReweighter) -> bool:
+    if reweighter.log_weight is None:
+        raise AttributeError("score is there for a given log_weight, not for the exponential tilt.")
+    return True
 
 
 class AnalyticReweighter(BaseReweighter):
@@ -213,6 +223,74 @@ class AnalyticReweighter(BaseReweighter):
                 "are the theta_bounds: widen them."
             )
         return space
+
+    def predict_log_weight_spread(self, X: ArrayLike, theta: Any = None) -> FloatArray:
+        """Return the error of each log-weight by training, of which a formula has none.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Generator-level events.
+        theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
+            One θ, or one per event.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Zeros.
+
+        Raises
+        ------
+        ValueError
+            If the events or θ do not fit.
+        """
+        events = self._check_events(X)
+        self._check_theta(theta, len(events))
+        return np.zeros(len(events))
+
+    @available_if(_has_formula)  # type: ignore[untyped-decorator]
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute minus the weighted cross-entropy of the classifier on the rows given.
+
+        It is there for a given `log_weight`, and compares with that of a `DCTRReweighter`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Generator-level events.
+        y : array-like of shape (n,) or (n, p)
+            The parameters θ of each event. Nominal events are paired with θ of the others, in a
+            fixed order.
+        sample_weight : array-like of shape (n,), default=None
+            Event weights.
+
+        Returns
+        -------
+        float
+            Higher is better.
+
+        Raises
+        ------
+        ValueError
+            If the rows hold one class only.
+        """
+        events, theta, weight, counts = self._check_scored_rows(X, y, sample_weight)
+        check_scored(theta[counts], self._space, self.theta_nominal_, 0)
+        varied = counts & (theta != self.theta_nominal_).any(axis=1)
+        reference = weight[counts & ~varied].sum()
+        if not (weight[varied].sum() > 0 and reference > 0):
+            raise ValueError(
+                "sample_weight sums to zero or less over the events at θ₀, or over the others: "
+                "each class needs a positive sum."
+            )
+        return mean_log_likelihood(
+            self._bind(events),
+            absent_at(theta, counts, self.theta_nominal_),
+            weight,
+            representative_theta(theta[varied], weight[varied]),
+            nominal=self.theta_nominal_,
+            prior_logit=math.log(weight[varied].sum() / reference),
+        )
 
     def _bind(self, X: Events) -> EventWeights:
         return FunctionWeights(self._function, X, self._space, is_exact=True)

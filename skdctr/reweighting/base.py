@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -29,6 +29,7 @@ from skdctr.events.validation import (
 )
 from skdctr.exceptions import ExtrapolationWarning
 from skdctr.parameters.space import ParameterSpace, check_theta_rows, warn_if_outside
+from skdctr.parameters.trained_range import without_lone_theta
 from skdctr.weights.error import some_rows
 from skdctr.weights.event_weights import EventWeights, exponentiate
 from skdctr.weights.function_weights import FunctionWeights
@@ -347,6 +348,33 @@ class BaseReweighter(BaseEstimator):
         refuse_empty_events(events, name="X")
         return events
 
+    def _check_scored_rows(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[Events, FloatArray, FloatArray, NDArray[np.bool_]]:
+        """Check the arguments of `score`.
+
+        Returns
+        -------
+        X : ndarray of shape (n, f) or PackedEvents
+            Events.
+        theta : ndarray of shape (n, p)
+            The parameters of each event.
+        weight : ndarray of shape (n,)
+            Event weights; zero where θ is far from all others.
+        counts : ndarray of bool of shape (n,)
+            Which events are present.
+        """
+        check_same_rows(y, X, name="y", reference_name="X")
+        check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
+        events = self._check_events(X)
+        theta = self._space.rows(y, len(events), name="y")
+        weight = check_weights(sample_weight, len(events), name="sample_weight")
+        bounds = getattr(self, "theta_bounds", None)
+        weight = without_lone_theta(
+            theta, self.theta_names_, weight, keep=self.theta_nominal_, bounds=bounds
+        )
+        return events, theta, weight, weight != 0
+
     def _check_theta(self, theta: Any, n_events: int) -> FloatArray:
         """Check one θ, (p,), or one per event, (n, p), and warn if it is outside of the range."""
         point = self._space.point(theta, n_events=n_events)
@@ -371,8 +399,29 @@ class BaseReweighter(BaseEstimator):
             release(result[rows])
         return np.empty(0) if result is None else result
 
+    def _evaluate_unseen(
+        self, events: Events, point: FloatArray, out: FloatArray | None = None
+    ) -> FloatArray:
+        """Compute log w of checked events of the fit by what has not learned from each."""
+        folds = self.unseen_folds(events)
+        if folds is None:
+            raise ValueError(
+                "out_of_fold=True asks for the events of the fit, all of them in their order, and "
+                "for weights that were fitted in parts: X has other events, or n_folds was 1. Fit "
+                "with n_folds=2 or more; for other events, leave out_of_fold out."
+            )
+        result = np.empty(len(events)) if out is None else out
+        for rows, part in event_parts(events):
+            of_part = folds[rows]
+            for k in np.unique(of_part):
+                chosen = np.flatnonzero(of_part == k)
+                at = point if point.ndim == 1 else point[rows][chosen]
+                result[rows][chosen] = self._bind(part[chosen]).by_fold()[k].log_weights(at)
+            release(result[rows])
+        return result
+
     def predict_log_weights(
-        self, X: ArrayLike, theta: Any = None, *, out: Any = None
+        self, X: ArrayLike, theta: Any = None, *, out: Any = None, out_of_fold: bool = False
     ) -> FloatArray:
         """Compute log p(x|θ)/p(x|θ₀) of each event.
 
@@ -385,16 +434,27 @@ class BaseReweighter(BaseEstimator):
             One θ, or one per event. May be left out only in the discrete case.
         out : ndarray of shape (n,), default=None
             Array that they are written to, such as an ``np.memmap``; float64 or float32.
+        out_of_fold : bool, default=False
+            Give each event of the fit, in the order of the fit, the weight by networks that have
+            not learned from it, of `n_folds` parts of a cross-fit. A formula has learned from none.
 
         Returns
         -------
         ndarray of shape (n,)
             Log-weights, float64, or `out`. Each depends on its own event only.
+
+        Raises
+        ------
+        ValueError
+            If events or θ do not fit, or, with `out_of_fold`, these are not the events of a
+            cross-fit in their order.
         """
         events = self._check_events(X)
         point = self._check_theta(theta, len(events))
         if out is not None:
             _check_out(out, len(events))
+        if out_of_fold and self._learns:
+            return self._evaluate_unseen(events, point, out)
         return self._evaluate(events, point, lambda weights, at: weights.log_weights(at), out)
 
     def predict_weights(
@@ -404,6 +464,7 @@ class BaseReweighter(BaseEstimator):
         *,
         normalize: bool = False,
         out: FloatArray | None = None,
+        out_of_fold: bool = False,
     ) -> FloatArray:
         """Compute p(x|θ)/p(x|θ₀) of each event.
 
@@ -418,6 +479,9 @@ class BaseReweighter(BaseEstimator):
             Divide by the mean over the events given. A weight then depends on the whole call.
         out : ndarray of shape (n,), default=None
             Array that they are written to, such as an ``np.memmap``; float64 or float32.
+        out_of_fold : bool, default=False
+            Give each event of the fit, in the order of the fit, the weight by networks that have
+            not learned from it, of `n_folds` parts of a cross-fit. A formula has learned from none.
 
         Returns
         -------
@@ -427,10 +491,11 @@ class BaseReweighter(BaseEstimator):
         Raises
         ------
         ValueError
-            If a weight overflows; it is never replaced in silence.
+            If a weight overflows; it is never replaced in silence. Else as for
+            :meth:`predict_log_weights`.
         """
         check_flag("normalize", normalize)
-        weights = self.predict_log_weights(X, theta, out=out)
+        weights = self.predict_log_weights(X, theta, out=out, out_of_fold=out_of_fold)
         exponentiate(weights)
         if normalize:
             mean = sum(part.sum(dtype=np.float64) for _, part in row_chunks(weights)) / len(weights)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skorch.callbacks import GradientNormClipping
 
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
@@ -242,7 +241,7 @@ def limit_gradients(events: ReweightingEvents, options: TrainingOptions) -> Trai
         return options
     # Most of a gradient is noise, which falls as the root of the batch's size.
     largest = _LARGEST_GRADIENT_OF_SETS / math.sqrt(options.batch_size)
-    return replace(options, callbacks=(GradientNormClipping(largest), *options.callbacks))
+    return replace(options, largest_gradient=largest)
 
 
 def per_class(

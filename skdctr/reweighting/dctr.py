@@ -18,12 +18,13 @@ from sklearn.utils.validation import check_is_fitted
 from skdctr._utils.device import resolve_device, spawn_seeds
 from skdctr._utils.member_inputs import check_member, check_members
 from skdctr._utils.rollback import all_or_nothing
+from skdctr._utils.torch_state import default_torch
 from skdctr._utils.typing import FloatArray
 from skdctr.events.coding import EventCoder
 from skdctr.events.identity import are_seen, event_sums
 from skdctr.events.kinds import Events
 from skdctr.events.support import support_of
-from skdctr.events.validation import check_same_rows, check_weights, feature_labels
+from skdctr.events.validation import feature_labels
 from skdctr.parameters.space import warn_if_outside
 from skdctr.parameters.trained_range import absent_at, trained_range, without_lone_theta
 from skdctr.reweighting.base import BaseReweighter
@@ -42,6 +43,7 @@ from skdctr.reweighting.signed import positive_weights
 from skdctr.reweighting.support import SupportByTheta, measure_support
 from skdctr.reweighting.theta_scale import choose_theta_scale
 from skdctr.reweighting.training import network_builds, part_seeds, train_members
+from skdctr.training.checkpoints import network_prefix, publish
 from skdctr.training.event_net import EventNet
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import scaled_tensor, to_tensor
@@ -128,25 +130,32 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         Share of the events that judges epochs, networks and refits, at most 100 000 events; 0 uses
         none. When all choices are made they take part in a last refit.
     callbacks : list of skorch callbacks, default=None
-        Added to the package's own.
+        Instances, classes or pairs (name, callback), added to the package's own: an LRScheduler
+        takes the place of `lr_schedule`. They see each network that is trained, by default two
+        one after the other; files of checkpoints have the one that is kept.
     device : str, default="auto"
         "auto" takes CUDA where there is one. "accelerate" shares every batch among the processes
         that ``accelerate launch`` started.
     random_state : int, RandomState instance or None, default=None
         Seed. The same one gives the same bits on one machine's CPU with one number of threads,
-        whatever the number of processes, and each member of an ensemble those that it has alone.
-        Other numbers of threads, and other machines, round otherwise, which moves log w by some
-        1e-5; so do GPUs, which also train members together.
+        whatever the number of processes, in threads of a program (fits wait for each other), and
+        whatever torch's default dtype or device is, and each member of an ensemble those that it
+        has alone. Other numbers of threads, and other machines, round otherwise, which moves log w
+        by some 1e-5; so do GPUs, which also train members together.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar for each network, 2 prints skorch's table of epochs.
     **prefixed
         ``module__name`` and ``optimizer__name`` go to the module and the optimizer, e.g.
-        ``module__rank=8``.
+        ``module__rank=8``, and ``callbacks__name__parameter`` to a callback.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net; `nets_` has all of an ensemble, those of the first part first.
+        The trained net, with its `history`; `nets_` has all of an ensemble, those of the first part
+        first. Its methods `predict_proba`, `predict`, `forward` and `score` take what
+        :meth:`network_inputs` makes of events and θ, or the data set that callbacks are handed, but
+        no events as they are. Class 1 are the varied events, as frequent as in training; `forward`
+        returns the log-ratio. `save_params` and `load_params` are those of skorch.
     folds_ : ndarray of int of shape (n,), or None
         The part that each event was dealt to, which the networks of this part have not seen; None
         where all have seen every event.
@@ -328,7 +337,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         """
         check_member(number, seed, inputs, ("X", "y", "sample_weight"))
         member = copy.copy(self).set_params(verbose=0, n_estimators=1)
-        member._fit(inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"), [int(seed)])
+        given = (inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"))
+        member._fit(*given, [int(seed)], first_number=number, step=self.n_estimators)
         return member
 
     def assemble(self, members: Sequence[Self], inputs: Mapping[str, Any]) -> Self:
@@ -354,8 +364,23 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         self.nets_ = [net for nets in by_fold for net in nets]
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, seeds: Sequence[int]) -> None:
-        """Train a network for each seed and each part of the cross-fit."""
+    @default_torch()
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        seeds: Sequence[int],
+        *,
+        first_number: int = 0,
+        step: int = 1,
+    ) -> None:
+        """Train a network for each seed and each part of the cross-fit.
+
+        Files that callbacks write are named by the numbers that networks have in `nets_` of the
+        whole ensemble, of which `first_number` is that of the first one here, and `step` the
+        distance to the next.
+        """
         if y is None:
             raise ValueError(
                 "DCTRReweighter requires y to be passed, but the target y is None: give the "
@@ -364,6 +389,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         device = resolve_device(self.device)
         events, scaled_nominal = self._prepare(X, y, sample_weight, device)
         self.nets_ = []
+        prefixes = [
+            network_prefix(first_number + k * step) for k in range(len(seeds) * self._n_parts)
+        ]
         for k, member_seeds in enumerate(part_seeds(seeds, self._n_parts)):
             train_events = events
             if self.folds_ is not None:
@@ -374,8 +402,14 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
                         f"classes has no positive weight left among {len(self.folds_)} events. "
                         "Give more events, or n_folds=1."
                     )
-            self.nets_ += self._train_members(train_events, scaled_nominal, member_seeds)
+            first = len(self.nets_)
+            self.nets_ += self._train_members(
+                train_events, scaled_nominal, member_seeds, prefixes[first:]
+            )
         self.net_ = self.nets_[0]
+        for net, prefix in reversed(list(zip(self.nets_, prefixes, strict=True))):
+            net.file_prefix_ = prefix
+            publish(net, last=net is self.net_)
         self._support = None if self._against_mixture else self._measure_support(X, y, events)
 
     def _measure_support(self, X: Any, y: Any, events: ReweightingEvents) -> SupportByTheta:
@@ -394,6 +428,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
 
         return measure_support(events, [net.module_ for net in self.nets_], self.folds_, describe)
 
+    @default_torch()
     def unsupported(self, theta: FloatArray) -> str:
         """Say which part of the events at θ the nominal sample lacks.
 
@@ -499,6 +534,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         events: ReweightingEvents,
         theta_nominal: torch.Tensor,
         seeds: Sequence[int],
+        prefixes: Sequence[str],
     ) -> list[EventNet]:
         """Train one network for each seed on the events of one part of the cross-fit."""
         settings = NetworkSettings.of(self)
@@ -508,6 +544,8 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
                 auto_epochs(events, n_events, self.batch_size),
                 patience=self.patience,
                 description=f"reweighter {member + 1} of {self.n_estimators}",
+                file_prefix=prefixes[member],
+                publishes=False,
             )
             return limit_gradients(events, chosen) if self.module is None else chosen
 
@@ -520,6 +558,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
             seeds=seeds,
         )
 
+    @default_torch()
     def _bind(self, X: Events) -> NetworkWeights:
         """Bind the networks to checked events, so that every further θ is cheap."""
         device = self._fitted_device()
@@ -574,6 +613,33 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
                 f"{trained.tolist()} only and knows no other. Train on more values of θ."
             )
         return trained[same.argmax(axis=1)].reshape(point.shape)
+
+    def network_inputs(self, X: ArrayLike, theta: Any = None) -> dict[str, Any]:
+        """Turn events and θ into what the networks in `nets_` take, on their scale.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f), or n sets of particles
+            Generator-level events.
+        theta : scalar, array-like of shape (p,) or (n, p), dict, Series or DataFrame
+            One θ, or one per event.
+
+        Returns
+        -------
+        dict of str to Tensor
+            "x", the n events as columns of the features' code, or as
+            :class:`skdctr.networks.PackedTensors`, and "theta" of shape (n, p).
+
+        Raises
+        ------
+        ValueError
+            If the events or θ do not fit.
+        """
+        events = self._check_events(X)
+        point = self._check_theta(theta, len(events))
+        device, scaled = self._fitted_device(), self._parameters(np.atleast_2d(point))
+        rows = to_tensor(scaled, device).expand(len(events), -1)
+        return {"x": scaled_tensor(self._features, events, device), "theta": rows}
 
     def predict_log_weight_spread(self, X: ArrayLike, theta: Any = None) -> FloatArray:
         """Compute the standard deviation of log w over the members of the ensemble.
@@ -635,17 +701,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         ExtrapolationWarning
             If a θ lies outside the trained range, for the same reason or another.
         """
-        check_same_rows(y, X, name="y", reference_name="X")
-        check_same_rows(sample_weight, X, name="sample_weight", reference_name="X")
-        events = self._check_events(X)
-        theta = self._space.rows(y, len(events), name="y")
-        weight = check_weights(sample_weight, len(events), name="sample_weight")
-        weight = without_lone_theta(
-            theta, self.theta_names_, weight, keep=self.theta_nominal_, bounds=self.theta_bounds
-        )
+        events, theta, weight, counts = self._check_scored_rows(X, y, sample_weight)
         n_trained = 0 if self._range is None else self._range.n_events
         nominal = None if self._against_mixture else self.theta_nominal_
-        counts = weight != 0
         check_scored(theta[counts], self._space, nominal, n_trained)
         theta = absent_at(theta, counts, self.theta_nominal_)
         return mean_log_likelihood(

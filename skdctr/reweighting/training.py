@@ -6,6 +6,7 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -211,7 +212,7 @@ def train_members(
         ]
         best = _candidates(group, builds[0], options, refit)
         for build in builds[1:] if group[0].can_choose else []:
-            others = _candidates(group, build, options, refit)
+            others = _candidates(group, build, _with_files_apart(options, build), refit)
             for k, (member, other) in enumerate(zip(group, others, strict=True)):
                 difference = member.losses(best[k].net.module_) - member.losses(other.net.module_)
                 if _excess(difference) > _BETTER_AT:
@@ -221,6 +222,19 @@ def train_members(
             _refit_on_all(member, chosen)
             nets.append(chosen.net)
     return nets
+
+
+def _with_files_apart(
+    options: Callable[[int, int], TrainingOptions], build: Callable[[], nn.Module]
+) -> Callable[[int, int], TrainingOptions]:
+    """Let the files that callbacks write of a second network not take the place of the first's."""
+    name = build.args[0].__name__ if isinstance(build, partial) else "other"
+
+    def apart(n_events: int, member: int) -> TrainingOptions:
+        chosen = options(n_events, member)
+        return replace(chosen, file_prefix=f"{chosen.file_prefix}{name}_")
+
+    return apart
 
 
 def part_seeds(seeds: Sequence[int], n_parts: int) -> list[list[int]]:
@@ -322,6 +336,9 @@ def _candidates(
     candidates = []
     for member, net in zip(members, _train_group(members, modules, options), strict=True):
         taken = None
+        if isinstance(net.module_, SeparableNetwork):
+            # A callback may have loaded a network that was refitted: training has moved on from it.
+            net.module_.coupled_columns = net.module_.coupling_covariance = None
         if refit and isinstance(net.module_, SeparableNetwork):
             taken = _refit(net.module_, member.kept.choices(), member.losses, member.seed)
         candidates.append(_Candidate(net, taken))

@@ -8,12 +8,20 @@ import torch
 from skorch.hf import AccelerateMixin
 
 from skdctr._utils.device import process_device
-from skdctr.training.event_net import EventNet
+from skdctr.training.event_net import ClassifierNet
 
 __all__ = ["AcceleratedNet"]
 
+# What a net has only while processes share its training.
+_SHARED = (
+    "accelerator",
+    "unwrap_after_train",
+    "callbacks__print_log__sink",
+    "_wrapped_with_accelerator",
+)
 
-class AcceleratedNet(AccelerateMixin, EventNet):
+
+class AcceleratedNet(AccelerateMixin, ClassifierNet):
     """A net whose batches are shared by several processes.
 
     Every process holds all events and draws the same batches, of which it takes its part. The mean
@@ -45,7 +53,7 @@ class AcceleratedNet(AccelerateMixin, EventNet):
 
     def _own_part(self, batch: Any) -> Any:
         """Cut this process's part of a batch; batches too small to be shared stay whole."""
-        inputs, (target, weight) = batch
+        inputs, target = batch
         n, index = self.accelerator.num_processes, self.accelerator.process_index
         if n == 1 or len(target) < n:
             return batch
@@ -53,24 +61,23 @@ class AcceleratedNet(AccelerateMixin, EventNet):
         # Parts may differ by an event and their losses are means, so that weights even them out.
         share = (rows.stop - rows.start) * n / len(target)
         part = {name: value[rows] for name, value in inputs.items()}
-        return part, (target[rows], weight[rows] * share)
+        part["weight"] = part["weight"] * share
+        return part, target[rows]
 
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> None:
-        """Run one pass; its losses are means over the processes, so that all stop together."""
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-        if iterator is not None:
-            name = prefix + "_loss"
-            loss = torch.tensor(self.history[-1][name], device=self.accelerator.device)
-            self.history.record(name, float(self.accelerator.reduce(loss, "mean")))
+    def record_losses(self, prefix: str, total: torch.Tensor | float, rows: int) -> None:
+        """Write the mean loss over the processes into the history, so that all stop together."""
+        loss = torch.tensor(float(total) / rows, device=self.accelerator.device)
+        super().record_losses(prefix, self.accelerator.reduce(loss, "mean"), 1)
 
-    def release(self) -> None:
-        """Become a net of one process, which can be pickled."""
+    def release(self) -> ClassifierNet:
+        """Return a net of one process, which predicts and can be pickled."""
         self._unwrap_accelerator()
         self.optimizer_ = self.optimizer_.optimizer
         for _, callback in self.callbacks_:
             if hasattr(callback, "lr_scheduler_"):
                 callback.lr_scheduler_.optimizer = self.optimizer_
-        self.callbacks__print_log__sink = print
-        self.device, self.accelerator = process_device(), None
+        plain = ClassifierNet.__new__(ClassifierNet)
+        plain.__dict__ |= {name: value for name, value in vars(self).items() if name not in _SHARED}
+        plain.device = process_device()
+        plain.writes_files_ = self.accelerator.is_main_process
+        return plain

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from skorch.dataset import Dataset
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from skdctr.events.kinds import count_features
 from skdctr.events.tensors import EventTensors
 
 __all__ = ["BatchLoader", "EventDataset", "signs"]
@@ -24,8 +25,11 @@ _BLOCK_ROWS = 1 << 16
 _DRAWN_ROWS = 1 << 18
 
 
-class EventDataset(Dataset[Any]):
+class EventDataset(Dataset):
     """Weighted events and what is to be learned of them, as tensors of equal length on one device.
+
+    It is a data set of skorch, whose callbacks are handed one: `X` and `y` are what a scoring
+    function gets, and a net predicts it as a whole.
 
     Parameters
     ----------
@@ -81,6 +85,21 @@ class EventDataset(Dataset[Any]):
 
     def __getitem__(self, rows: Any) -> tuple[Any, ...]:
         return tuple(column[rows] for column in self.tensors())
+
+    @property
+    def X(self) -> EventDataset:  # noqa: N802 - skorch's name
+        """The events as a net takes them: the data set itself."""
+        return self
+
+    @property
+    def y(self) -> Tensor:
+        """Class of each event as 0 and 1, or the values of a regression."""
+        return _as_numbers(self.target)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of events and of features, in sets those of a particle."""
+        return len(self), count_features(self.x)
 
     def start_epoch(self, generator: torch.Generator) -> None:
         """Draw θ anew for the events that have none of their own.
@@ -159,8 +178,16 @@ def _normalised_cumsum(weight: Tensor) -> Tensor:
     return cumulative / cumulative[-1]
 
 
+def _as_numbers(target: Tensor) -> Tensor:
+    """Turn truth values into 0 and 1, which losses take."""
+    return target.float() if target.dtype == torch.bool else target
+
+
 class BatchLoader:
     """Whole batches sliced from an `EventDataset`; takes the place of torch's DataLoader in skorch.
+
+    A batch is a dict of the network's inputs and of the events' weights, and the target: what
+    skorch and its callbacks know as X and y.
 
     Parameters
     ----------
@@ -186,7 +213,7 @@ class BatchLoader:
     def __len__(self) -> int:
         return math.ceil(len(self.dataset) / self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[dict[str, Any], tuple[Tensor, Tensor]]]:
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], Tensor]]:
         n, size = len(self.dataset), self.batch_size
         if not self.shuffle:
             yield from self._slices(self.dataset.tensors())
@@ -200,12 +227,12 @@ class BatchLoader:
         for block in order.split(rows):
             yield from self._slices(self.dataset.select(block))
 
-    def _slices(
-        self, columns: Sequence[Any]
-    ) -> Iterator[tuple[dict[str, Any], tuple[Tensor, Tensor]]]:
-        """Cut columns into batches of network inputs and of target and weight."""
+    def _slices(self, columns: Sequence[Any]) -> Iterator[tuple[dict[str, Any], Tensor]]:
+        """Cut columns into batches of inputs and weights, and of targets."""
         for x, target, weight, *theta in zip(
             *(column.split(self.batch_size) for column in columns), strict=True
         ):
-            inputs = {"x": x, "theta": theta[0]} if theta else {"x": x}
-            yield inputs, (target.float() if target.dtype == torch.bool else target, weight)
+            inputs = {"x": x, "weight": weight}
+            if theta:
+                inputs["theta"] = theta[0]
+            yield inputs, _as_numbers(target)

@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from skorch.callbacks import Callback, LRScheduler
+from skorch import NeuralNet
+from skorch.callbacks import LRScheduler
 
+from skdctr.training.callbacks import holds
 from skdctr.training.options import TrainingOptions
 
 __all__ = ["optimizer_arguments", "schedule"]
+
+
+class BatchSchedule(LRScheduler):
+    """A schedule by batches that tells the rate of each epoch's last batch in the history."""
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Record the rate of the last step."""
+        net.history.record(self.event_name, net.history[-1, "batches", :, self.event_name][-1])
 
 
 def optimizer_arguments(options: TrainingOptions) -> dict[str, Any]:
@@ -30,8 +40,8 @@ def _optimizer_class(options: TrainingOptions) -> Any:
     return getattr(torch.optim, optimizer) if isinstance(optimizer, str) else optimizer
 
 
-def schedule(options: TrainingOptions, steps_of_epoch: int) -> list[Callback]:
-    """Make the callback that moves the learning rate.
+def schedule(options: TrainingOptions, steps_of_epoch: int) -> list[tuple[str, LRScheduler]]:
+    """Make the callback that moves the learning rate, unless the user has one.
 
     Parameters
     ----------
@@ -42,25 +52,26 @@ def schedule(options: TrainingOptions, steps_of_epoch: int) -> list[Callback]:
 
     Returns
     -------
-    list of Callback
-        The callback; the list is empty where the learning rate is constant.
+    list of (str, LRScheduler)
+        Name and callback; the list is empty where the learning rate is constant, and where a
+        scheduler of the user moves it.
     """
     steps = options.max_epochs * steps_of_epoch
     if options.lr_schedule != "one_cycle" or steps <= 1:
         return []
+    if holds(options.callbacks, LRScheduler):
+        return []
     optimizer = _optimizer_class(options)
-    return [
-        LRScheduler(
-            torch.optim.lr_scheduler.OneCycleLR,
-            step_every="batch",
-            event_name=None,
-            max_lr=options.lr,
-            total_steps=steps,
-            # The rise must not end on the first step: torch divides by its length.
-            pct_start=max(0.25, 1.5 / steps),
-            cycle_momentum=_cycles_momentum(optimizer, options.optimizer_params),
-        )
-    ]
+    one_cycle = BatchSchedule(
+        torch.optim.lr_scheduler.OneCycleLR,
+        step_every="batch",
+        max_lr=options.lr,
+        total_steps=steps,
+        # The rise must not end on the first step: torch divides by its length.
+        pct_start=max(0.25, 1.5 / steps),
+        cycle_momentum=_cycles_momentum(optimizer, options.optimizer_params),
+    )
+    return [("lr_schedule", one_cycle)]
 
 
 def _cycles_momentum(optimizer: Any, given: Mapping[str, Any]) -> bool:

@@ -32,13 +32,22 @@ class TrainingOptions:
         Number of epochs without a better validation loss after which training stops. With None it
         never stops early. The best weights are restored either way.
     callbacks : sequence
-        Further skorch callbacks.
+        Further skorch callbacks, as skorch takes them: instances, classes, or pairs with a name.
+    callback_params : mapping
+        Their parameters as ``name__parameter``, and callbacks that take their place as ``name``.
+    largest_gradient : float or None
+        Largest norm of a gradient, to which larger ones are cut.
     verbose : int
-        1 shows a progress bar.
+        1 shows a progress bar, 2 prints skorch's table.
     description : str
         Text of the bar.
     accelerate : bool
         Whether the processes that ``accelerate launch`` started share every batch.
+    file_prefix : str
+        What names of the files begin with that callbacks write.
+    publishes : bool
+        Whether callbacks give the network away at once. A caller that does more to it, or may
+        reject it, calls `publish` when all is done.
     """
 
     max_epochs: int = 10
@@ -49,9 +58,13 @@ class TrainingOptions:
     lr_schedule: str = "one_cycle"
     patience: int | None = None
     callbacks: Sequence[Any] = ()
+    callback_params: Mapping[str, Any] = field(default_factory=dict)
+    largest_gradient: float | None = None
     verbose: int = 0
     description: str = "training"
     accelerate: bool = False
+    file_prefix: str = ""
+    publishes: bool = True
 
     @property
     def longest_wait(self) -> int:

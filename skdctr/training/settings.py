@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdctr._utils.numbers import check_count
 from skdctr._utils.spelling import did_you_mean
 from skdctr.networks import ACTIVATIONS
+from skdctr.training.callbacks import check_callbacks
 from skdctr.training.options import TrainingOptions
 
 __all__ = [
@@ -42,11 +43,14 @@ NETWORK_CONSTRAINTS: dict[str, list[Any]] = {
 
 # A layer of a million nodes would take terabytes.
 _MOST_NODES = 10**6
-PREFIXES = ("module__", "optimizer__")
+PREFIXES = ("module__", "optimizer__", "callbacks__")
 
 
 class PrefixedParametersMixin(BaseEstimator):
-    """Let an estimator take arguments of its module and optimizer by prefix, under `clone` too."""
+    """Let an estimator take arguments of its networks by prefix, under `clone` too.
+
+    The prefixes are those of the module, the optimizer and the callbacks.
+    """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Hide ``**prefixed`` from the signature: scikit-learn takes all it sees for parameters."""
@@ -61,7 +65,7 @@ class PrefixedParametersMixin(BaseEstimator):
         )
 
     def _set_prefixed(self, prefixed: dict[str, Any]) -> None:
-        """Store the arguments of module and optimizer that the constructor was given."""
+        """Store the arguments by prefix that the constructor was given."""
         for name in prefixed:
             if not name.startswith(PREFIXES):
                 known = inspect.signature(type(self)).parameters
@@ -157,11 +161,13 @@ class NetworkSettings:
         Raises
         ------
         ValueError
-            If a layer has no nodes, or torch has no such optimizer.
+            If a layer has no nodes, torch has no such optimizer, or a parameter is of no callback.
+        TypeError
+            If something is no callback.
         """
         defaults = inspect.signature(type(estimator)).parameters
+        callback_params = estimator._prefixed("callbacks__")
         sizes = _layer_sizes(estimator.hidden_layer_sizes)
-        _check_callbacks(estimator.callbacks)
         explicit: dict[str, Any] = {}
         if sizes != _layer_sizes(defaults["hidden_layer_sizes"].default):
             explicit["hidden_layer_sizes"] = sizes
@@ -182,7 +188,8 @@ class NetworkSettings:
                 optimizer=_known_optimizer(estimator.optimizer),
                 optimizer_params=estimator._prefixed("optimizer__"),
                 lr_schedule=estimator.lr_schedule,
-                callbacks=() if estimator.callbacks is None else tuple(estimator.callbacks),
+                callbacks=check_callbacks(estimator.callbacks, callback_params),
+                callback_params=callback_params,
                 verbose=int(estimator.verbose),
                 accelerate=estimator.device == "accelerate",
             ),
@@ -206,17 +213,6 @@ def _known_optimizer(optimizer: Any) -> Any:
             f"optimizer={optimizer!r} is not in torch.optim; " + did_you_mean(optimizer, known)
         )
     return optimizer
-
-
-def _check_callbacks(callbacks: Any) -> None:
-    """Refuse what skorch could not attach, before any training."""
-    for given in () if callbacks is None else callbacks:
-        callback = given[1] if isinstance(given, tuple) and len(given) == 2 else given
-        if not hasattr(callback, "on_train_begin"):
-            raise TypeError(
-                f"callbacks has {given!r}, which is no callback of skorch: give instances of "
-                "skorch.callbacks.Callback, or pairs (name, callback)."
-            )
 
 
 def _layer_sizes(given: Any) -> tuple[int, ...] | None:

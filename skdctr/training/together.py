@@ -8,7 +8,7 @@ has the gradient that it would have alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,14 +21,16 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from skdctr._utils.torch_state import default_torch
 from skdctr.networks import MLP, SeparableNetwork
 from skdctr.training.batches import BatchLoader, EventDataset
-from skdctr.training.event_net import EventNet
+from skdctr.training.callbacks import ProgressBar
+from skdctr.training.event_net import ClassifierNet, EventNet
 from skdctr.training.losses import WeightedCrossEntropy
 from skdctr.training.optimizer import optimizer_arguments, schedule
 from skdctr.training.options import TrainingOptions
 from skdctr.training.prediction import events_at_once
-from skdctr.training.train import ProgressBar, check_finite, run
+from skdctr.training.train import check_finite, run, what_is_shown
 
 __all__ = ["StackedModule", "train_together", "trains_together"]
 
@@ -88,13 +90,12 @@ class StackedLoader:
     def __len__(self) -> int:
         return len(self.loaders[0])
 
-    def __iter__(self) -> Iterator[tuple[dict[str, Any], tuple[Tensor, Tensor]]]:
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], Tensor]]:
         for batches in zip(*self.loaders, strict=True):
             inputs = {
                 name: torch.stack([given[name] for given, _ in batches]) for name in batches[0][0]
             }
-            target, weight = (torch.stack([of[k] for _, of in batches]) for k in (0, 1))
-            yield inputs, (target, weight)
+            yield inputs, torch.stack([target for _, target in batches])
 
 
 class StackedModule(nn.Module):
@@ -162,16 +163,19 @@ class StackedNet(EventNet):
     their means.
     """
 
-    def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
+    loss_name = "_losses"
+
+    def get_loss(
+        self, y_pred: Tensor, y_true: Tensor, X: Any = None, *args: Any, **kwargs: Any
+    ) -> Tensor:
         """Sum the criterion over the networks."""
-        target, weight = y_true
-        losses: Tensor = self.criterion_(y_pred, target, weight)
+        losses: Tensor = self.criterion_(y_pred, y_true, X["weight"])
         self._losses = losses.detach()
         return losses.sum()
 
     def events_in(self, batch: Any) -> int:
         """Count the events of each network in a batch."""
-        n_events: int = batch[1][0].shape[1]
+        n_events: int = batch[1].shape[1]
         return n_events
 
     def loss_of(self, step: Any) -> Tensor:
@@ -182,7 +186,7 @@ class StackedNet(EventNet):
         """Write the losses of all networks, and their mean, into the history."""
         losses = (torch.as_tensor(total) / rows).tolist()
         self.history.record(prefix + "_losses", losses)
-        self.history.record(prefix + "_loss", sum(losses) / len(losses))
+        self.record_score(prefix + "_loss", sum(losses) / len(losses))
 
 
 class BestOfMembers(Callback):
@@ -263,6 +267,7 @@ def trains_together(module: nn.Module, options: TrainingOptions, device: torch.d
     )
 
 
+@default_torch()
 def train_together(
     modules: Sequence[nn.Module],
     data: Sequence[EventDataset],
@@ -306,11 +311,10 @@ def train_together(
     callbacks: list[Any] = []
     best = None if valid is None else BestOfMembers(options.longest_wait)
     if best is not None:
-        callbacks.append(best)
+        callbacks.append(("keep_best", best))
     callbacks += schedule(options, math.ceil(len(data[0]) / batch_size))
     bar = ProgressBar(options.description)
-    if options.verbose:
-        callbacks.append(bar)
+    callbacks += what_is_shown(options, bar)
     common = {"max_epochs": options.max_epochs, "batch_size": batch_size, "device": device}
     logits = torch.tensor(prior_logits, device=device)
     net = StackedNet(
@@ -323,23 +327,25 @@ def train_together(
         iterator_valid__batch_size=max(1, events_at_once(data[0].x) // len(modules)),
         train_split=None if valid is None else predefined_split(StackedDataset(valid)),
         callbacks=callbacks,
-        verbose=0,
+        verbose=int(options.verbose > 0),
         **common,
         **optimizer_arguments(options),
     )
+    net.reads_batches_ = device.type == "cpu"
     run(net, StackedDataset(data), bar)
     stacked.unstack()
     nets = []
     for k, module in enumerate(modules):
         check_finite(module, options)
-        own = EventNet(
+        own = ClassifierNet(
             module,
             criterion=WeightedCrossEntropy(prior_logits[k]),
             train_split=None,
-            verbose=0,
+            verbose=int(options.verbose > 0),
             **common,
             **optimizer_arguments(options),
         ).initialize()
+        own.n_features_in_ = data[k].shape[1]
         own.history = _own_history(net.history, k, None if best is None else best.n_epochs_[k])
         own.module_.eval()
         nets.append(own)
@@ -350,10 +356,18 @@ def _own_history(shared: History, k: int, n_epochs: int | None) -> History:
     """Return the losses of network k alone, up to the epoch that it ended with."""
     history = History()
     for row in list(shared)[:n_epochs]:
-        history.new_epoch()
-        history.record("epoch", row["epoch"])
-        for name in ("train_loss", "valid_loss"):
-            every = row.get(name.replace("loss", "losses"))
-            if every is not None:
-                history.record(name, every[k])
+        history.append(_own_row(row, k) | {"batches": [_own_row(b, k) for b in row["batches"]]})
+    for name in ("train_loss", "valid_loss"):
+        lowest = math.inf
+        for row in history:
+            if name in row:
+                row[name + "_best"] = row[name] < lowest
+                lowest = row[name] if row[name + "_best"] else lowest
     return history
+
+
+def _own_row(shared: Mapping[str, Any], k: int) -> dict[str, Any]:
+    """Return what an epoch or a batch has recorded, of losses those of network k alone."""
+    lists = {name: values[k] for name, values in shared.items() if name.endswith("_losses")}
+    own = {name: value for name, value in shared.items() if name not in lists}
+    return own | {name.removesuffix("es"): value for name, value in lists.items()}

@@ -8,17 +8,18 @@ from functools import partial
 from typing import Any
 
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import EarlyStopping, GradientNormClipping, PrintLog
 from skorch.helper import predefined_split
 from skorch.utils import noop
 from torch import nn
-from tqdm import tqdm
 
 from skdctr._utils.device import accelerator, torch_seed
+from skdctr._utils.torch_state import default_torch
 from skdctr.training.accelerated import AcceleratedNet
 from skdctr.training.batches import BatchLoader, EventDataset
-from skdctr.training.event_net import EventNet, Interrupted
+from skdctr.training.callbacks import ProgressBar, holds
+from skdctr.training.checkpoints import file_names, publish
+from skdctr.training.event_net import ClassifierNet, EventNet, Interrupted
 from skdctr.training.losses import WeightedCrossEntropy
 from skdctr.training.optimizer import optimizer_arguments, schedule
 from skdctr.training.options import TrainingOptions
@@ -27,30 +28,7 @@ from skdctr.training.prediction import events_at_once
 __all__ = ["train"]
 
 
-class ProgressBar(Callback):
-    """A progress bar over the epochs that shows the training and the validation loss."""
-
-    def __init__(self, description: str) -> None:
-        self.description = description
-
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, desc=self.description, unit="epoch")
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Move the bar on."""
-        row = net.history[-1]
-        losses = {key: f"{row[key]:.5f}" for key in ("train_loss", "valid_loss") if key in row}
-        self.bar_.set_postfix(losses, refresh=False)
-        self.bar_.update()
-
-    def close(self) -> None:
-        """Close the bar and drop it: it holds the terminal, which cannot be pickled."""
-        if hasattr(self, "bar_"):
-            self.bar_.close()
-            del self.bar_
-
-
+@default_torch()
 def train(
     module: nn.Module,
     data: EventDataset,
@@ -95,14 +73,15 @@ def train(
     callbacks: list[Any] = []
     if valid is not None:
         wait = options.longest_wait
-        callbacks.append(
-            EarlyStopping("valid_loss", wait, threshold=0.0, sink=noop, load_best=True)
-        )
+        best = EarlyStopping("valid_loss", wait, threshold=0.0, sink=noop, load_best=True)
+        callbacks.append(("keep_best", best))
     callbacks += schedule(options, math.ceil(len(data) / batch_size))
     bar = ProgressBar(options.description)
-    if options.verbose:
-        callbacks.append(bar)
-    make: Callable[..., EventNet] = partial(EventNet, device=device)
+    callbacks += what_is_shown(options, bar)
+    if options.largest_gradient is not None:
+        callbacks.append(("limit_gradients", GradientNormClipping(options.largest_gradient)))
+    kind = ClassifierNet if criterion is None else EventNet
+    make: Callable[..., EventNet] = partial(kind, device=device)
     if options.accelerate:
         make = partial(AcceleratedNet, accelerator=accelerator())
     net = make(
@@ -117,23 +96,40 @@ def train(
         iterator_valid__batch_size=events_at_once(data.x),
         train_split=None if valid is None else predefined_split(valid),
         callbacks=[*callbacks, *options.callbacks],
-        verbose=0,
+        verbose=int(options.verbose > 0),
+        **{f"callbacks__{name}": value for name, value in options.callback_params.items()},
         **optimizer_arguments(options),
     )
+    net.n_features_in_ = data.shape[1]
+    net.file_prefix_ = options.file_prefix
+    net.reads_batches_ = device.type == "cpu" or bool(options.callbacks)
     with torch_seed(seed, device):
         run(net, data, bar)
-    net.release()
+    net = net.release()
     check_finite(module, options)
     # The split holds the validation events, which a fitted estimator must not carry along.
     net.set_params(train_split=None)
     net.module_.eval()
+    if options.publishes:
+        publish(net)
     return net
+
+
+def what_is_shown(options: TrainingOptions, bar: ProgressBar) -> list[tuple[str, Any]]:
+    """Choose the callback that shows the progress of a training, by the user's `verbose`."""
+    if options.verbose > 1:
+        has_table = holds(options.callbacks, PrintLog)
+        ignored = ["train_losses", "valid_losses"]
+        return [] if has_table else [("print_log", PrintLog(keys_ignored=ignored))]
+    return [("progress", bar)] if options.verbose else []
 
 
 def run(net: EventNet, data: Any, bar: ProgressBar) -> None:
     """Fit a net and close its bar whatever happens; a Ctrl-C of the user is raised as such."""
+    net.initialize()
     try:
-        net.fit(data, None)
+        with file_names(net.callbacks_, net.file_prefix_):
+            net.partial_fit(data, None)
     except Interrupted:
         raise KeyboardInterrupt from None
     finally:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skdctr._utils.torch_state import default_torch
 from skdctr._utils.typing import FloatArray
 from skdctr.networks import SeparableNetwork
 from skdctr.parameters.scaling import ParameterScaling
@@ -40,6 +41,7 @@ class Couplings:
     columns: Tensor
     covariance: FloatArray
 
+    @default_torch()
     @torch.no_grad()
     def parameter_functions(self, theta: FloatArray) -> FloatArray:
         """Evaluate the coupled functions A, (m, a), at unscaled θ of shape (m, p)."""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skdctr._utils.torch_state import default_torch
 from skdctr._utils.typing import FloatArray
 from skdctr.parameters.scaling import ParameterScaling
 from skdctr.training.prediction import to_tensor
@@ -56,6 +57,7 @@ class NetworkWeights(EventWeights):
         other.networks = list(networks)
         return other
 
+    @default_torch()
     def subset(self, rows: NDArray[np.intp]) -> Self:
         """Return the weights of some of the events."""
         index = torch.as_tensor(rows, device=self.device)
@@ -83,6 +85,7 @@ class NetworkWeights(EventWeights):
             parts.append(part)
         return parts
 
+    @default_torch()
     def couplings(self) -> list[Couplings]:
         """Return each network's couplings with their covariance; empty where one's is unknown."""
         by_network = [network.couplings(self.parameters) for network in self.networks]
@@ -92,6 +95,7 @@ class NetworkWeights(EventWeights):
     def _scaled(self, theta: FloatArray) -> Tensor:
         return to_tensor(self.parameters(np.atleast_2d(theta)), self.device)
 
+    @default_torch()
     def member_log_weights(self, theta: FloatArray) -> FloatArray:
         """Return log w of every member, (n_members, n)."""
         scaled_theta = self._scaled(theta)
@@ -103,6 +107,7 @@ class NetworkWeights(EventWeights):
         mean: FloatArray = self.member_log_weights(theta).mean(axis=0)
         return mean
 
+    @default_torch()
     def gradient(self, theta: FloatArray) -> FloatArray:
         """Return ∇_θ of the mean log w, (n, p)."""
         scaled_theta = self._scaled(theta)

@@ -346,14 +346,18 @@ def test_the_workers_of_a_dask_cluster_train_the_same(tmp_path, sample, expected
     assert sorted(read_manifest(tmp_path).index) == list(range(N_MEMBERS))
 
 
-def test_threads_of_one_process_are_refused():
-    jobs = [partial(time.sleep, 0.2)] * 2
-    with (
-        parallel_config("threading", n_jobs=2),
-        pytest.raises(RuntimeError, match="give every worker one thread"),
-        run_jobs(jobs, None, batch_size=1) as results,
-    ):
-        list(results)
+def test_a_job_in_another_thread_of_the_process_waits():
+    busy = []
+
+    def job():
+        busy.append(1)
+        time.sleep(0.1)
+        alone = len(busy) == 1
+        busy.pop()
+        return alone
+
+    with parallel_config("threading", n_jobs=2), run_jobs([job] * 4, None, batch_size=1) as results:
+        assert list(results) == [True] * 4
 
 
 # --- fingerprints -----------------------------------------------------------------------------

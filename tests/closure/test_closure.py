@@ -495,7 +495,7 @@ def test_closure_report_refuses_frames_with_other_columns(exact):
 
 def test_closure_report_refuses_what_is_none(toy):
     target, nominal = small(0, n=30)
-    with pytest.raises(TypeError, match="reweighter is a str"):
+    with pytest.raises(TypeError, match="reweighter: str is not a reweighter"):
         closure_report("exact", nominal, target, 0.5)
     with pytest.raises(NotFittedError):
         closure_report(AnalyticReweighter(toy.log_weight), nominal, target, 0.5)

@@ -168,6 +168,16 @@ def test_scan_reads_the_parabola(kind):
     assert not found.messages
 
 
+@pytest.mark.parametrize("kind", ["auc", "loss"])
+def test_scan_of_as_many_points_as_a_parabola_needs_does_not_know_its_error(kind):
+    found = scan(Analytic([0.7]), kind, LINE, n_points=3)
+    assert found.theta == pytest.approx([0.7])
+    assert np.isnan(found.sources["search"]).all()
+    assert not found.converged
+    assert "raise n_points" in found.messages[0]
+    assert scan(Analytic([0.7]), kind, LINE, n_points=4).converged
+
+
 def test_scan_of_noise():
     objective = Analytic([0.7], noise=1e-4)
     found = scan(objective, "auc", LINE, n_points=15)
@@ -251,6 +261,17 @@ def test_surrogate_stops_at_the_limit(gaussian_objective, limit):
     if not found.converged:
         assert "raise max_evaluations" in found.messages[-1]
     assert found.converged or limit < 5
+
+
+def test_surrogate_that_goes_round_ends(gaussian_objective, monkeypatch):
+    """Between two bounds, where every θ of the designs has been tried."""
+    ends = itertools.cycle([LOW[:1], LOW[:1], HIGH[:1], HIGH[:1]])
+    monkeypatch.setattr("skdctr.comparison.surrogate.solve", lambda *_, **__: next(ends))
+    objective = gaussian_objective()
+    found = surrogate(objective, "auc", LINE, max_evaluations=1000)
+    assert not found.converged
+    assert "widen the bounds" in found.messages[-1]
+    assert len(objective.evaluations) < 15
 
 
 @pytest.mark.parametrize("start", [-1.0, 2.0])

@@ -368,7 +368,7 @@ def test_closure_fit_gives_nominal_back(exact, toy):
 
 
 def test_intervals_are_those_of_the_covariance_where_chi2_is_a_parabola(together):
-    table = together.confidence_interval(0.6827)
+    table = together.confidence_interval(level=0.6827)
     error = np.sqrt(together.covariance_[0, 0])
     low, high = table.loc[together.theta_names_[0], ["low", "high"]]
     assert low == pytest.approx(together.theta_[0] - error, abs=0.1 * error)

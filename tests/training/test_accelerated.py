@@ -51,7 +51,7 @@ def toy():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"module": MLP, "validation_fraction": 0.0}])
-def test_one_process_gives_the_same_bits(toy, options):
+def test_one_process_gives_the_same_bits(toy, options, tmp_path):
     one = DCTRReweighter(**OPTIONS | options).fit(toy.gen, toy.theta)
     shared = DCTRReweighter(device="accelerate", **OPTIONS | options).fit(toy.gen, toy.theta)
     again = pickle.loads(pickle.dumps(shared))
@@ -59,6 +59,13 @@ def test_one_process_gives_the_same_bits(toy, options):
     for found in (shared, again):
         np.testing.assert_array_equal(found.predict_log_weights(toy.sim_gen, 1.0), expected)
     assert type(shared.net_.optimizer_) is torch.optim.Adam
+    # What is left is a net of one process.
+    probabilities = [
+        each.net_.predict_proba(each.network_inputs(toy.sim_gen, 1.0)) for each in (one, shared)
+    ]
+    np.testing.assert_array_equal(*probabilities)
+    shared.net_.save_params(f_params=str(tmp_path / "params"))
+    one.net_.load_params(f_params=str(tmp_path / "params"))
     np.testing.assert_allclose(
         shared.net_.history[:, "train_loss"], one.net_.history[:, "train_loss"], rtol=1e-6
     )

@@ -75,6 +75,12 @@ def test_together_is_as_alone(options):
             if name in other.history[-1]:
                 np.testing.assert_allclose(one.history[:, name], other.history[:, name], rtol=1e-4)
         assert len(one.history) == len(other.history)
+        for row, expected in zip(one.history, other.history, strict=True):
+            assert row.keys() == expected.keys() | {"batches"}
+            assert [b.keys() for b in row["batches"]] == [b.keys() for b in expected["batches"]]
+        losses, expected = (net.history[-1, "batches", :, "train_loss"] for net in (one, other))
+        np.testing.assert_allclose(losses, expected, rtol=1e-3)
+        assert one.history[:, "train_loss_best"] == other.history[:, "train_loss_best"]
 
 
 def test_each_network_ends_by_its_own_patience():
