@@ -75,8 +75,9 @@ class CoverageResult:
         ValueError
             If toys differ in the names of their parameters.
         """
-        if not isinstance(rows, Sequence) or not all(
-            isinstance(row, dict) and "toy" in row for row in rows
+        given: Any = rows
+        if not isinstance(given, Sequence) or not all(
+            isinstance(row, dict) and "toy" in row for row in given
         ):
             raise TypeError(f"rows={shorten(rows)}; expected a list of rows as toys write them.")
         rows = sorted(rows, key=lambda row: row["toy"])
@@ -143,7 +144,8 @@ class CoverageResult:
         ValueError
             If there is no such parameter.
         """
-        if not isinstance(name, str) or name not in self.names:
+        given: Any = name
+        if not isinstance(given, str) or name not in self.names:
             raise ValueError(
                 f"name={shorten(name)}: There is no parameter {name!r}; "
                 f"{did_you_mean(name, self.names)}"

@@ -361,8 +361,9 @@ def _draw(X: FloatArray, absolute: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _occurring(X: FloatArray, values: Iterable[float]) -> list[FloatArray]:
     """Find which of some numbers occur in each feature."""
-    wanted = np.unique(as_real_array(values, "atoms", expected="'auto' or a list of numbers"))
-    if wanted.ndim != 1 or np.ndim(values) != 1 or np.isinf(wanted).any():
+    given = as_real_array(values, "atoms", expected="'auto' or a list of numbers")
+    wanted = np.unique(given)
+    if given.ndim != 1 or np.isinf(wanted).any():
         raise ValueError(f"atoms={shorten(values)}; expected 'auto' or a list of finite numbers.")
     wanted = wanted[~np.isnan(wanted)].astype(np.float64)
     occurs = np.zeros((len(wanted), X.shape[1]), dtype=bool)
@@ -409,7 +410,7 @@ def _periods(
         return dict.fromkeys(found, 2 * np.pi)
     periods = {k: periodic[column] for k, column in found.items()}
     for k, period in periods.items():
-        if not isinstance(period, Real) or not 0 < period < np.inf:
+        if not isinstance(period, Real) or not 0 < float(period) < np.inf:
             shown = float(period) if isinstance(period, Real) else shorten(period)
             raise ValueError(
                 f"periodic: the period of {names[k]!r} is {shown}; expected a positive number."

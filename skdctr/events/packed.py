@@ -291,8 +291,9 @@ class PackedEvents:
             If there is no sample, the samples differ in their features, or only some of them have
             particle types.
         """
-        if not isinstance(events, Sequence) or not all(
-            isinstance(each, PackedEvents) for each in events
+        given: Any = events
+        if not isinstance(given, Sequence) or not all(
+            isinstance(each, PackedEvents) for each in given
         ):
             raise TypeError(f"events={shorten(events)}; expected a sequence of PackedEvents.")
         if not events:

@@ -94,7 +94,8 @@ class PackedTensors:
         """Take events by indices, as from a tensor along its first dimension."""
         if dim != 0:
             raise ValueError(f"dim is {dim}; expected 0: events are what is selected.")
-        if not isinstance(rows, Tensor) or rows.dtype not in (torch.int64, torch.int32):
+        given: Any = rows
+        if not isinstance(given, Tensor) or rows.dtype not in (torch.int64, torch.int32):
             raise TypeError(f"rows={shorten(rows)}; expected a Tensor of int, the events' numbers.")
         try:
             return self[rows]
@@ -128,8 +129,9 @@ class PackedTensors:
         Tensor of shape (n, k)
             Sums; those of events without particles are zero.
         """
-        if not isinstance(values, Tensor) or values.ndim != 2 or values.is_complex():
-            what = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        given: Any = values
+        if not isinstance(given, Tensor) or values.ndim != 2 or values.is_complex():
+            what = tuple(values.shape) if isinstance(given, Tensor) else type(given).__name__
             raise TypeError(f"values is {what}, expected a Tensor of shape (m, k): m particles.")
         if len(values) != len(self.features):
             raise ValueError(
@@ -141,8 +143,9 @@ class PackedTensors:
     @staticmethod
     def concatenate(parts: Sequence[PackedTensors]) -> PackedTensors:
         """Join events of the same features."""
-        if not isinstance(parts, Sequence) or not all(
-            isinstance(part, PackedTensors) for part in parts
+        given: Any = parts
+        if not isinstance(given, Sequence) or not all(
+            isinstance(part, PackedTensors) for part in given
         ):
             raise TypeError(f"parts={shorten(parts)}; expected a sequence of PackedTensors.")
         if not parts:

@@ -211,7 +211,10 @@ def digest(result: Any, name: str = "result", depth: int = 0) -> dict[str, Any]:
         parts = {
             key: value
             for key, value in vars(result).items()
-            if key[0] != "_" and (key[-1] == "_" or not learned) and "seconds" not in key
+            if key[0] != "_"
+            and (key[-1] == "_" or not learned)
+            and "seconds" not in key
+            and key != "history_"
         }
     elif hasattr(result, "module_"):
         parts = result.module_.state_dict()

@@ -134,6 +134,7 @@ def fetch_published(
     >>> bunch.theta.columns.tolist()  # doctest: +SKIP
     ['alphaS', 'aLund', 'probStoUD']
     """
+    value: Any
     for argument, value, known in (
         ("record", record, list(RECORDS)),
         ("form", form, ["awkward", "padded"]),

@@ -268,12 +268,12 @@ def _momenta(given: dict[str, Any]) -> list[FloatArray]:
     """Read numbers of events by the names of their arguments: real, not infinite, as many."""
     arrays = {name: as_real_array(value, name).astype(np.float64) for name, value in given.items()}
     for name, values in arrays.items():
-        if values.ndim > 1 or not values.size or np.isinf(values).any():
+        if values.ndim > 1 or np.isinf(values).any():
             raise ValueError(
                 f"{name} has shape {values.shape}, expected (n,) or one number, not infinite: "
                 f"{shorten(given[name])}."
             )
-    sizes = {name: values.size for name, values in arrays.items() if values.size > 1}
+    sizes = {name: values.size for name, values in arrays.items() if values.size != 1}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"The numbers of events differ: {sizes}; expected as many in all of them.")
     return list(arrays.values())
