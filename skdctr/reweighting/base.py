@@ -453,7 +453,7 @@ class BaseReweighter(BaseEstimator):
         point = self._check_theta(theta, len(events))
         if out is not None:
             _check_out(out, len(events))
-        if out_of_fold and self._learns:
+        if check_flag("out_of_fold", out_of_fold) and self._learns:
             return self._evaluate_unseen(events, point, out)
         return self._evaluate(events, point, lambda weights, at: weights.log_weights(at), out)
 

@@ -56,7 +56,8 @@ class SupportByTheta:
 
     def at(self, theta: FloatArray) -> str:
         """Say what is missing in the cell next to scaled θ, (p,); empty where nothing is."""
-        return self.missing[int(((self.means - theta) ** 2).sum(axis=1).argmin())]
+        with np.errstate(over="ignore"):
+            return self.missing[int(((self.means - theta) ** 2).sum(axis=1).argmin())]
 
 
 @dataclass(frozen=True, eq=False)
