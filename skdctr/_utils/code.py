@@ -15,7 +15,14 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["Parts", "class_parts", "code_parts", "function_parts", "is_installed", "qualified_name"]
+__all__ = [
+    "Parts",
+    "class_parts",
+    "code_parts",
+    "function_parts",
+    "is_importable",
+    "qualified_name",
+]
 
 # What a thing consists of, each part with the words that lead to it in a message.
 Parts = Iterator[tuple[str, Any]]
@@ -64,11 +71,14 @@ def qualified_name(value: Any) -> str:
     return f"{module}.{name}" if is_installed(module) else str(name)
 
 
-def _is_importable(value: Any) -> bool:
-    """Say whether an installed module has a function or class under its name."""
-    found: Any = sys.modules.get(value.__module__)
-    for name in value.__qualname__.split("."):
-        found = getattr(found, name, None)
+def is_importable(value: Any) -> bool:
+    """Say whether an installed module has a function or class under the name that it gives."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(name, str) or not is_installed(module):
+        return False
+    found: Any = sys.modules.get(str(module))
+    for part in name.split("."):
+        found = getattr(found, part, None)
     return found is value
 
 
@@ -88,10 +98,9 @@ def function_parts(function: FunctionType) -> Parts:
         The part. Nothing but the name where an installed module has the function.
     """
     yield "name", qualified_name(function)
-    own = not is_installed(function.__module__)
-    if not own and _is_importable(function):
+    if is_importable(function):
         return
-    if own:
+    if not is_installed(function.__module__):
         yield "code", function.__code__
         yield from _globals(function)
     yield "its defaults", function.__defaults__

@@ -28,7 +28,7 @@ from skdctr._utils.code import (
     class_parts,
     code_parts,
     function_parts,
-    is_installed,
+    is_importable,
     qualified_name,
 )
 from skdctr._utils.optional import is_awkward, require
@@ -94,11 +94,7 @@ def describe(value: Any, name: str = "value") -> Any:
     if short and all(isinstance(key, str) for key in value):
         return {key: describe(item, f"{name}[{key!r}]") for key, item in value.items()}
     mark = fingerprint(value, name)
-    plain = isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__"))
-    if plain and is_installed(value.__module__) and "<" not in value.__qualname__:
-        if getattr(value, "__self__", None) is None or isinstance(value.__self__, ModuleType):
-            return qualified_name(value)
-    return f"{_label(value)}, {mark}"
+    return qualified_name(value) if is_importable(value) else f"{_label(value)}, {mark}"
 
 
 def fingerprint(value: Any, name: str = "value") -> str:
@@ -137,7 +133,9 @@ def fingerprint(value: Any, name: str = "value") -> str:
 
 def _plain_number(value: Any) -> Any:
     """Make a Python number or text of one of NumPy's that is nothing more."""
-    return value.item() if isinstance(value, np.generic) and value.dtype.kind in "biufcUS" else value
+    return (
+        value.item() if isinstance(value, np.generic) and value.dtype.kind in "biufcUS" else value
+    )
 
 
 def _label(value: Any) -> str:
@@ -215,7 +213,9 @@ class _Content:
         if is_awkward(value):
             ak = require("awkward")
             form, length, buffers = ak.to_buffers(ak.to_packed(value))
-            return self._all("awkward", (("array", part) for part in (form.to_json(), length, buffers)))
+            return self._all(
+                "awkward", (("array", part) for part in (form.to_json(), length, buffers))
+            )
         if isinstance(value, (pd.DataFrame, pd.Series, pd.Index)):
             return self._all(kind.__name__, _pandas_parts(value))
         if hasattr(kind, "__dask_graph__"):
