@@ -1,7 +1,8 @@
-"""NumPy's archives of arrays, ``.npz``, opened without trust in what they claim to hold."""
+"""Archives and compressed files, opened without trust in what they hold or claim to hold."""
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +11,67 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["limit_of", "open_npz", "read_array"]
+__all__ = ["Unpacked", "limit_of", "open_npz", "read_array"]
 
 # Deflate packs up to a thousandfold, but events only so if all of them are alike. Files below the
 # first size can do no harm.
 _ALWAYS_ALLOWED = 1 << 30
 _LARGEST_RATIO = 100
 _HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0"}
+
+
+class Unpacked(io.RawIOBase):
+    """What a compressed file holds, up to the limit of `limit_of`.
+
+    Parameters
+    ----------
+    stream : binary file
+        The unpacked content.
+    packed : binary file
+        The compressed file.
+    """
+
+    def __init__(self, stream: Any, packed: IO[bytes]) -> None:
+        self._stream = stream
+        self._limit = limit_of(packed.seek(0, 2))
+        packed.seek(0)
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that it can be read again."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to another place of the content."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place in the content."""
+        return self._stream.tell()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read a part of the content.
+
+        Raises
+        ------
+        ValueError
+            If there is more of it than is allowed.
+        """
+        count: int = self._stream.readinto(buffer)
+        if self._stream.tell() > self._limit:
+            raise ValueError(
+                f"it unpacks to more than {self._limit} bytes, the most that are allowed for its "
+                "size: unpack it yourself, if it is meant to"
+            )
+        return count
+
+    def close(self) -> None:
+        """Close the unpacked content."""
+        self._stream.close()
+        super().close()
 
 
 def limit_of(size: int) -> int:

@@ -219,10 +219,12 @@ def _checked_sum(path: Path) -> str:
     if record.exists():
         with record.open("rb") as stream:
             expected = stream.read(_LONGEST_SUM)
-        if expected.split() != [found.encode(), path.name.encode()]:
+        # As sha256sum writes it, of text or of a binary file.
+        if expected not in {f"{found} {mark}{path.name}\n".encode() for mark in " *"}:
             raise ValueError(
-                f"{path} or {record.name} has changed: the SHA-256 sum is {found}, but "
-                f"{record.name} has {expected[:64]!r}. Delete both files to download it again."
+                f"{path} has changed: its SHA-256 sum is {found}, but "
+                f"{record.name} has {expected[:64].decode('ascii', 'replace') or 'none'}. Delete "
+                "both files to download it again."
             )
     return found
 
