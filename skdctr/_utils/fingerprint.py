@@ -40,8 +40,8 @@ _CHUNK_BYTES = 1 << 24
 _LONGEST = 20
 # Attributes that change how a fit runs, but not what it finds.
 _IMMATERIAL = {"n_jobs", "verbose"}
-# Attributes that every torch module has; of them the hooks before and after `forward` count.
-_OF_MODULES = vars(torch.nn.Module()).keys() - {"_forward_hooks", "_forward_pre_hooks"}
+# Attributes that every torch module has.
+_OF_MODULES = vars(torch.nn.Module()).keys()
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
 
 
@@ -303,6 +303,8 @@ def _object_parts(value: Any) -> Parts:
         yield from value.named_parameters(recurse=False)
         yield from value.named_buffers(recurse=False)
         yield from value.named_children()
+        # The numbers of hooks depend on what else the process has made.
+        yield "hooks", [*value._forward_pre_hooks.values(), None, *value._forward_hooks.values()]
         own = vars(value).keys() - _OF_MODULES
         yield from _attributes((key, vars(value)[key]) for key in own)
     elif isinstance(value, BaseEstimator):
