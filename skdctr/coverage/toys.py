@@ -235,7 +235,7 @@ def _recording(row: dict[str, Any]) -> Iterator[None]:
             yield
         except Exception as error:
             row["failure"] = f"{type(error).__name__}: {error}".replace("\n", " ")
-    row["seconds"] += time.perf_counter() - start
+    row["seconds"] += max(0.0, time.perf_counter() - start)
     row["warnings"] += [str(one.message).replace("\n", " ") for one in caught]
 
 

@@ -50,7 +50,7 @@ def test_every_flipped_byte_is_noticed_and_nothing_is_mixed(path, n):
             assert said, place
             assert file.rows.items() < ROWS.items()
         else:
-            with pytest.raises(ValueError, match="line 1 is damaged|not a file of toys"):
+            with pytest.raises(ValueError, match=r"line 1 is damaged|not a file of toys"):
                 opened(path, None)
         # Who goes on: the first line comes back, what is in the others is made again.
         try:
