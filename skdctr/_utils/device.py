@@ -10,10 +10,18 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from skdctr._utils.arguments import shorten
 from skdctr._utils.optional import require
 from skdctr._utils.process_lock import ProcessLock
 
-__all__ = ["accelerator", "process_device", "resolve_device", "spawn_seeds", "torch_seed"]
+__all__ = [
+    "accelerator",
+    "checked_random_state",
+    "process_device",
+    "resolve_device",
+    "spawn_seeds",
+    "torch_seed",
+]
 
 
 # Torch's global generators belong to the process.
@@ -42,15 +50,18 @@ def resolve_device(device: str | torch.device) -> torch.device:
     ImportError
         If accelerate is asked for and not installed.
     """
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device == "accelerate":
+    if isinstance(device, str) and device == "accelerate":
         return process_device()
     try:
+        if not isinstance(device, (str, torch.device)):
+            raise TypeError("a device is named by a string")
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            f"device={device!r} is not a device of torch: use 'auto', 'cpu', 'cuda' or 'cuda:0'."
+            f"device={shorten(device)} is not a device of torch: use 'auto', 'cpu', 'cuda' "
+            "or 'cuda:0'."
         ) from error
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(
@@ -86,8 +97,32 @@ def spawn_seeds(random_state: object, n_seeds: int) -> list[int]:
     list of int
         Seeds from 0 to 2³¹ − 2.
     """
-    generator: np.random.RandomState = check_random_state(random_state)
+    generator = checked_random_state(random_state)
     return [int(seed) for seed in generator.randint(0, 2**31 - 1, size=n_seeds)]
+
+
+def checked_random_state(random_state: object) -> np.random.RandomState:
+    """Return the generator that a user's seed stands for.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        What scikit-learn accepts as a seed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of these, or an int below 0 or above 2³² − 1.
+    """
+    try:
+        generator: np.random.RandomState = check_random_state(random_state)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"random_state={shorten(random_state)} cannot be a seed; pass an int from 0 to "
+            "4294967295, a numpy RandomState, or None."
+        ) from error
+    return generator
 
 
 def accelerator() -> Any:

@@ -45,8 +45,18 @@ def bounded_least_squares(
     -------
     ndarray of shape (p,)
         z at the minimum.
+
+    Raises
+    ------
+    ValueError
+        If a bound is NaN, as where z is in units of a scale that is not finite.
     """
     low, high = bounds
+    if np.isnan([low, high]).any():
+        raise ValueError(
+            "theta has no finite scale: X (sim_gen), or theta of the generator sample, has values "
+            "near the limits of float64. Give both in units in which they are near one."
+        )
     start = np.clip(np.zeros_like(low), low, high)
     with np.errstate(invalid="ignore"):
         margin = _INSIDE * np.minimum(1.0, high - low)

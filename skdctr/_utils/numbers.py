@@ -5,14 +5,23 @@ from __future__ import annotations
 import numbers
 from typing import Any
 
+from skdctr._utils.arguments import shorten
+
 __all__ = ["check_count", "format_apart"]
 
+# The largest number of things that an array can have an index for.
+_MOST_THINGS = 2**63 - 1
 # Digits that numbers are shown with at the least, and those that tell all numbers apart.
 _LEAST_DIGITS, _MOST_DIGITS = 6, 17
 
 
 def check_count(
-    name: str, value: Any, *, least: int = 1, advice: str = "pass a whole number"
+    name: str,
+    value: Any,
+    *,
+    least: int = 1,
+    most: int = _MOST_THINGS,
+    advice: str = "pass a whole number",
 ) -> int:
     """Check a number of things, such as events, folds or bins.
 
@@ -24,6 +33,8 @@ def check_count(
         What the user gave.
     least : int, default=1
         The smallest number that makes sense.
+    most : int, default=2⁶³ − 1
+        The largest number that makes sense; there cannot be more of anything in memory.
     advice : str, default="pass a whole number"
         What the user can do about a value that is no whole number.
 
@@ -37,12 +48,14 @@ def check_count(
     TypeError
         If the value is no integer; True and False are none here.
     ValueError
-        If the number is too small.
+        If the number is too small or too large.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an int, got {value!r}; {advice}.")
+        raise TypeError(f"{name} must be an int, got {shorten(value)}; {advice}.")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}; pass a larger number.")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value}; pass a smaller number.")
     return int(value)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from typing import TypeVar
+from numbers import Integral
+from typing import Any, TypeVar
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 
+from skdctr._utils.arguments import shorten
 from skdctr._utils.process_lock import ProcessLock
 
 __all__ = ["run_jobs", "runs_here"]
@@ -20,13 +22,31 @@ T = TypeVar("T")
 _BUSY = ProcessLock()
 
 
+# More processes than any machine has cores.
+_MOST_JOBS = 10**5
+
+
 def _backend() -> str:
     """Return the name of the class of joblib's active backend."""
     return type(get_active_backend()[0]).__name__
 
 
+def _check_n_jobs(n_jobs: Any) -> None:
+    """Refuse what is no number of processes."""
+    if n_jobs is not None and (
+        isinstance(n_jobs, bool)
+        or not isinstance(n_jobs, Integral)
+        or not 0 < abs(n_jobs) <= _MOST_JOBS
+    ):
+        raise ValueError(
+            f"n_jobs={shorten(n_jobs)}; expected None, a number of processes from 1 to "
+            f"{_MOST_JOBS}, or a negative one, -1 for as many as there are cores."
+        )
+
+
 def runs_here(n_jobs: int | None) -> bool:
     """Say whether `run_jobs` would run one job after the other in this process."""
+    _check_n_jobs(n_jobs)
     name = _backend()
     return name == "SequentialBackend" or (name == "LokyBackend" and effective_n_jobs(n_jobs) == 1)
 

@@ -24,9 +24,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from skdctr import exceptions
+from skdctr._utils.arguments import as_path
 from skdctr._utils.atomic import file_sha256, refuse_link, replacing
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.fingerprint import describe
+from skdctr._utils.numbers import check_count
 from skdctr._utils.parallel import run_jobs, runs_here
 from skdctr._utils.record_file import RecordFile, claimed
 from skdctr._utils.warn import warn_user
@@ -132,8 +134,9 @@ def fit_ensemble(
     n = n_members(estimator)
     estimator._validate_params()
     arguments = bound_inputs(estimator, inputs, named)
+    check_count("verbose", verbose, least=0)
     settings = _settings(estimator, arguments)
-    directory = Path(path).resolve()
+    directory = as_path("path", path, is_file=False).resolve()
     refuse_link(directory / _MANIFEST)
     with claimed(directory / _MANIFEST):
         free = {"random_state"} if estimator.random_state is None else set()
@@ -178,7 +181,7 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     ValueError
         If the file is no manifest, or it is damaged.
     """
-    manifest = RecordFile.read(Path(path) / _MANIFEST, "member")
+    manifest = RecordFile.read(as_path("path", path, is_file=False) / _MANIFEST, "member")
     rows = [
         {key: value for key, value in row.items() if key != "versions"} | row["versions"]
         for _, row in sorted(manifest.rows.items())

@@ -254,7 +254,7 @@ def _check_samples(
 ) -> _ClosureSamples:
     """Check the samples as the user gave them, each by itself and against each other."""
     events = check_sample(nominal, name="nominal")
-    nominal_weight = check_weights(weight_nominal, len(events), name="weight_nominal")
+    nominal_weight = check_weights(weight_nominal, len(events), name="weight_nominal", of="nominal")
     level_name = "nominal" if nominal_reco is None else "nominal_reco"
     shown = nominal if nominal_reco is None else nominal_reco
     compared, passed = (
@@ -273,7 +273,9 @@ def _check_samples(
         compared=compared,
         nominal_weight=nominal_weight,
         target=target_events,
-        target_weight=check_weights(weight_target, len(target_events), name="weight_target"),
+        target_weight=check_weights(
+            weight_target, len(target_events), name="weight_target", of="target"
+        ),
         passed=np.ones(len(events), dtype=bool) if passed is None else passed,
         columns=None if holds_sets(compared) else column_labels(shown) or column_labels(target),
     )

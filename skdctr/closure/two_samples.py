@@ -174,8 +174,8 @@ def classifier_test(
     check_count("n_folds", n_folds, least=2)
     target_events, sample_events = _check_events(target, sample, n_folds)
     weights = (
-        check_weights(weight_target, len(target_events), name="weight_target"),
-        check_weights(weight_sample, len(sample_events), name="weight_sample"),
+        check_weights(weight_target, len(target_events), name="weight_target", of="target"),
+        check_weights(weight_sample, len(sample_events), name="weight_sample", of="sample"),
     )
     if n_permutations is not None:
         check_count("n_permutations", n_permutations)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from skdctr._utils.arguments import as_path
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.fingerprint import describe
 from skdctr._utils.record_file import RecordFile
@@ -46,6 +47,7 @@ def read_toys(path: str | Path) -> CoverageResult:
         If lines of the file are damaged, which are left out, or it was written by an earlier
         version, whose files have no checksums.
     """
+    path = as_path("path", path)
     file = RecordFile.read(path, "toy")
     if not file.rows:
         raise ValueError(f"{path} holds no toys yet.")

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from skdctr._utils.arguments import as_path, as_real_array, check_function
 from skdctr._utils.numbers import check_count
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.record_file import claimed
@@ -120,6 +121,10 @@ def run_toys(
     True
     """
     n_toys = check_count("n_toys", n_toys)
+    check_function("simulate", simulate, "(theta, random_state)")
+    check_function("fit", fit, "(sample, random_state)")
+    check_count("verbose", verbose, least=0)
+    path = None if path is None else as_path("path", path)
     seed = seed_of(random_state)
     functions = {} if path is None else described(simulate=simulate, fit=fit)
     with nullcontext() if path is None else claimed(path):
@@ -179,10 +184,11 @@ def _truths(theta: Any, n_toys: int, seed: int) -> tuple[list[FloatArray | None]
         if isinstance(theta, (Mapping, pd.Series)):
             names = [str(name) for name in theta.keys()]  # noqa: SIM118 - values of a Series
             theta = [theta[name] for name in names]
-        points = np.atleast_1d(np.asarray(theta, dtype=np.float64))
+        points = np.atleast_1d(as_real_array(theta, "theta", expected="(p,) or (n_toys, p)"))
+        points = points.astype(np.float64)
         if points.ndim == 1:
             points = np.tile(points, (n_toys, 1))
-    if points.ndim != 2 or len(points) != n_toys:
+    if points.ndim != 2 or len(points) != n_toys or not points.shape[1]:
         raise ValueError(
             f"theta has shape {np.shape(theta)}; expected (p,), one truth for all toys, or "
             f"({n_toys}, p), one for each."

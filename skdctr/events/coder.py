@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.arguments import as_real_array, shorten
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr.events.atoms import equals
@@ -109,7 +110,9 @@ class Coder:
         if not absolute.sum() > 0:
             absolute = np.ones(n)
         periods = _periods(periodic, names)
-        given = None if isinstance(categorical, str) else _positions(categorical, names)
+        given = (
+            None if isinstance(categorical, str) else _positions("categorical", categorical, names)
+        )
         both = sorted(set(periods) & set(given or {}))
         if both:
             raise ValueError(f"{names[both[0]]!r} is both periodic and categorical; give it once.")
@@ -358,8 +361,10 @@ def _draw(X: FloatArray, absolute: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _occurring(X: FloatArray, values: Iterable[float]) -> list[FloatArray]:
     """Find which of some numbers occur in each feature."""
-    wanted = np.unique(np.array([float(value) for value in values]))
-    wanted = wanted[~np.isnan(wanted)]
+    wanted = np.unique(as_real_array(values, "atoms", expected="'auto' or a list of numbers"))
+    if wanted.ndim != 1 or np.ndim(values) != 1 or np.isinf(wanted).any():
+        raise ValueError(f"atoms={shorten(values)}; expected 'auto' or a list of finite numbers.")
+    wanted = wanted[~np.isnan(wanted)].astype(np.float64)
     occurs = np.zeros((len(wanted), X.shape[1]), dtype=bool)
     for _, part in row_chunks(X):
         for k, value in enumerate(wanted):
@@ -367,19 +372,30 @@ def _occurring(X: FloatArray, values: Iterable[float]) -> list[FloatArray]:
     return [wanted[of_feature] for of_feature in occurs.T]
 
 
-def _positions(given: Iterable[str | int], names: Sequence[str]) -> dict[int, str | int]:
+def _positions(
+    argument: str, given: Iterable[str | int], names: Sequence[str]
+) -> dict[int, str | int]:
     """Find features that are given by name or position; one name may stand for a list."""
     found: dict[int, str | int] = {}
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{argument}={shorten(given)}; expected a list of features of {names}.")
     for column in [given] if isinstance(given, str) else given:
         if isinstance(column, str):
             if column not in names:
-                raise ValueError(f"{column!r} is no feature of X; {did_you_mean(column, names)}")
+                raise ValueError(
+                    f"{argument}: {column!r} is no feature of X; {did_you_mean(column, names)}"
+                )
             found[names.index(column)] = column
         else:
             if isinstance(column, bool) or not isinstance(column, Integral):
-                raise TypeError(f"{column!r} is no feature of X: give its name or its position.")
+                raise TypeError(
+                    f"{argument}: {shorten(column)} is no feature of X: give its name or its "
+                    "position."
+                )
             if not 0 <= column < len(names):
-                raise ValueError(f"X has no feature {column}; expected 0 to {len(names) - 1}.")
+                raise ValueError(
+                    f"{argument}: X has no feature {column}; expected 0 to {len(names) - 1}."
+                )
             found[int(column)] = column
     return found
 
@@ -388,11 +404,14 @@ def _periods(
     periodic: Iterable[str | int] | Mapping[str | int, float], names: Sequence[str]
 ) -> dict[int, float]:
     """Find the periods of the features that have one."""
-    found = _positions(periodic, names)
+    found = _positions("periodic", periodic, names)
     if not isinstance(periodic, Mapping):
         return dict.fromkeys(found, 2 * np.pi)
-    periods = {k: float(periodic[column]) for k, column in found.items()}
+    periods = {k: periodic[column] for k, column in found.items()}
     for k, period in periods.items():
-        if not 0 < period < np.inf:
-            raise ValueError(f"the period of {names[k]!r} is {period}; expected a positive number.")
-    return periods
+        if not isinstance(period, Real) or not 0 < period < np.inf:
+            raise ValueError(
+                f"periodic: the period of {names[k]!r} is {shorten(period)}; expected a positive "
+                "number."
+            )
+    return {k: float(period) for k, period in periods.items()}

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
+from skdctr._utils.arguments import check_real_dtype
 from skdctr._utils.optional import is_awkward
 
 __all__ = ["as_table", "column_labels", "is_flat_awkward"]
@@ -40,13 +41,18 @@ def as_table(X: Any, *, name: str) -> Any:
     TypeError
         If X has no rows yet: a Python generator, a lazy frame, a collection of Dask.
     ValueError
-        If columns differ in length or are no columns, or a structured array is masked.
+        If columns differ in length or are no columns, two have the same name or one holds no
+        numbers, or a structured array is masked.
     """
     if isinstance(X, np.ma.MaskedArray):
         return _unmasked(X, name)
     if isinstance(X, np.ndarray):
-        return X if X.dtype.names is None else _from_columns(_fields(X), name)
+        if X.dtype.names is not None:
+            return _from_columns(_fields(X), name)
+        check_real_dtype(X, name)
+        return X
     if isinstance(X, (pd.DataFrame, pd.Series)):
+        _refuse_no_numbers(X, name)
         return _without_nulls(X)
     if is_flat_awkward(X):
         return _from_awkward(X, name)
@@ -60,7 +66,9 @@ def as_table(X: Any, *, name: str) -> Any:
     if isinstance(frame, nw.LazyFrame):
         raise TypeError(f"{name} is a lazy frame, which has no rows yet: pass {name}.collect().")
     if isinstance(frame, (nw.DataFrame, nw.Series)):
-        return _without_nulls(frame.to_pandas())
+        table = frame.to_pandas()
+        _refuse_no_numbers(table, name)
+        return _without_nulls(table)
     return X
 
 
@@ -140,6 +148,7 @@ def _unmasked(X: np.ma.MaskedArray[Any, Any], name: str) -> np.ndarray[Any, Any]
     """Fill what is masked with NaN; of integers there is none."""
     if X.dtype.names is not None:
         raise ValueError(f"{name} is a masked structured array: give its columns as a dict.")
+    check_real_dtype(X.data, name)
     if not np.ma.getmaskarray(X).any():
         return np.asarray(X.data)
     values = np.array(X.data, dtype=np.float64)
@@ -174,6 +183,37 @@ def _without_nulls(X: Any) -> Any:
     return pd.DataFrame(
         {k: np.asarray(each) for k, each in enumerate(arrays)}, index=X.index
     ).set_axis(X.columns, axis=1)
+
+
+def _refuse_no_numbers(X: Any, name: str) -> None:
+    """Refuse frames without columns, with a name twice, or with columns that hold no numbers."""
+    if isinstance(X, pd.Series):
+        X = X.to_frame()
+    if not X.shape[1]:
+        raise ValueError(
+            f"{name} is a table without columns: Found array with 0 feature(s) "
+            f"(shape={X.shape}) while a minimum of 1 is required."
+        )
+    if not X.columns.is_unique:
+        twice = sorted({_label(column) for column in X.columns[X.columns.duplicated()]})
+        raise ValueError(
+            f"{name} has more than one column of the name {twice}, expected each name once: rename "
+            "or drop the others."
+        )
+    for k, (column, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
+        if getattr(dtype, "kind", "O") in "biuf":
+            continue
+        # Objects and categories may be numbers, and nullable columns are.
+        is_date = getattr(dtype, "kind", "O") in "cMm"
+        try:
+            good = not is_date and X.iloc[:, k].to_numpy(dtype=np.float64, na_value=np.nan).ndim > 0
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            raise ValueError(
+                f"{name} has the column {_label(column)!r} of type {dtype}, which could not convert"
+                " to numbers; expected numbers: code it, or leave it out."
+            )
 
 
 def _is_plain(dtype: Any) -> bool:

@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
+from skdctr._utils.arguments import as_real_array, check_finite, named, shorten
+from skdctr._utils.device import resolve_device
+from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import is_awkward
 from skdctr._utils.printable import printable
 from skdctr.events.chunks import row_chunks
@@ -120,6 +123,9 @@ class PackedEvents:
         """
         if isinstance(X, PackedEvents):
             return X
+        with named("dtype", "float32 or float64"):
+            if np.dtype(dtype).kind != "f":
+                raise ValueError(f"{np.dtype(dtype)} holds no features.")
         return cls(*flatten_events(X, particle_type=particle_type, dtype=dtype, name=name))
 
     @property
@@ -229,6 +235,8 @@ class PackedEvents:
             If the number of features differs, or their names where both have some, or if only one
             of the two has particle types.
         """
+        if not isinstance(known, PackedEvents):
+            raise TypeError(f"known is of type {type(known).__name__}, expected PackedEvents.")
         if self.n_features != known.n_features:
             raise ValueError(
                 f"{name} has {self.n_features} features of a particle, {known_name} has "
@@ -255,7 +263,13 @@ class PackedEvents:
         features : ndarray of shape (m, f)
             New features of all particles, of which there are as many as before.
         """
-        return self._with_particles(features, self.offsets, self.types)
+        values = as_real_array(features, "features", expected="numbers of shape (m, f)")
+        if values.ndim != 2 or len(values) != len(self.features):
+            raise ValueError(
+                f"features has shape {values.shape}, expected ({len(self.features)}, f): one row "
+                "for each particle."
+            )
+        return self._with_particles(values, self.offsets, self.types)
 
     @staticmethod
     def concatenate(events: Sequence[PackedEvents]) -> PackedEvents:
@@ -277,6 +291,10 @@ class PackedEvents:
             If there is no sample, the samples differ in their features, or only some of them have
             particle types.
         """
+        if not isinstance(events, Sequence) or not all(
+            isinstance(each, PackedEvents) for each in events
+        ):
+            raise TypeError(f"events={shorten(events)}; expected a sequence of PackedEvents.")
         if not events:
             raise ValueError("events is empty; expected at least one sample to concatenate.")
         first = events[0]
@@ -310,6 +328,15 @@ class PackedEvents:
         mean, scale : ndarray of shape (f,)
             The scale is 1 for a feature that is constant, and for events without any particle.
         """
+        if sample_weight is not None:
+            sample_weight = check_finite(
+                "sample_weight", sample_weight, (len(self),), expected="one weight for each event"
+            )
+            if (sample_weight < 0).any() or not sample_weight.any():
+                raise ValueError(
+                    "sample_weight has a negative weight, or none above zero; expected positive "
+                    "ones, such as the absolute values."
+                )
         weight = None if sample_weight is None else np.repeat(sample_weight, self.counts)
         total = self.n_particles if weight is None else weight.sum()
         if not total > 0:
@@ -341,7 +368,7 @@ class PackedEvents:
         """
         counts = self.counts
         largest = int(counts.max(initial=0))
-        room = largest if n_particles is None else n_particles
+        room = largest if n_particles is None else check_count("n_particles", n_particles)
         if room < largest:
             raise ValueError(
                 f"n_particles is {room}, but event {int(counts.argmax())} has {largest} "
@@ -367,6 +394,7 @@ class PackedEvents:
         PackedTensors
             The tensors are copies, so that changes of them leave the events alone.
         """
+        device = resolve_device(device)
         return PackedTensors(
             torch.tensor(self.features, device=device),
             torch.tensor(self.offsets, device=device),

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skdctr._utils.arguments import shorten
+from skdctr._utils.numbers import check_count
 from skdctr.events.chunks import particle_chunks
 
 __all__ = ["EventTensors", "PackedTensors", "event_chunks", "join_events", "set_chunks"]
@@ -91,11 +93,17 @@ class PackedTensors:
     def index_select(self, dim: int, rows: Tensor) -> PackedTensors:
         """Take events by indices, as from a tensor along its first dimension."""
         if dim != 0:
-            raise IndexError(f"dim is {dim}; expected 0: events are what is selected.")
-        return self[rows]
+            raise ValueError(f"dim is {dim}; expected 0: events are what is selected.")
+        if not isinstance(rows, Tensor) or rows.dtype not in (torch.int64, torch.int32):
+            raise TypeError(f"rows={shorten(rows)}; expected a Tensor of int, the events' numbers.")
+        try:
+            return self[rows]
+        except IndexError as error:
+            raise ValueError(f"rows has a number beyond the {len(self)} events.") from error
 
     def split(self, size: int) -> Iterator[PackedTensors]:
         """Cut into parts of so many events, the last one smaller; the parts are views."""
+        check_count("size", size)
         edges = [*range(0, len(self), size), len(self)]
         # They are read all at once: on a GPU each number that is asked for waits for the device.
         particles = self.offsets[edges].tolist()
@@ -120,12 +128,25 @@ class PackedTensors:
         Tensor of shape (n, k)
             Sums; those of events without particles are zero.
         """
+        if not isinstance(values, Tensor) or values.ndim != 2 or values.is_complex():
+            what = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise TypeError(f"values is {what}, expected a Tensor of shape (m, k): m particles.")
+        if len(values) != len(self.features):
+            raise ValueError(
+                f"values has {len(values)} rows, expected {len(self.features)}: one per particle."
+            )
         segments = self.segments if segments is None else segments
         return values.new_zeros(len(self), values.shape[1]).index_add(0, segments, values)
 
     @staticmethod
     def concatenate(parts: Sequence[PackedTensors]) -> PackedTensors:
         """Join events of the same features."""
+        if not isinstance(parts, Sequence) or not all(
+            isinstance(part, PackedTensors) for part in parts
+        ):
+            raise TypeError(f"parts={shorten(parts)}; expected a sequence of PackedTensors.")
+        if not parts:
+            raise ValueError("parts is empty; expected at least one sample to concatenate.")
         counts = torch.cat([part.counts for part in parts])
         types = [part.types for part in parts if part.types is not None]
         return PackedTensors(

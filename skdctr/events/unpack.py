@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from skdctr._utils.arguments import shorten
 from skdctr._utils.optional import is_awkward, require
 
 __all__ = ["TYPE_NAMES", "flatten_events", "is_awkward_rows", "join_rows"]
@@ -237,6 +239,11 @@ def _type_key(
                 "name of a field of an awkward array, or the position of a column."
             )
         return particle_type
+    if isinstance(particle_type, bool) or not isinstance(particle_type, Integral):
+        raise TypeError(
+            f"particle_type={shorten(particle_type)}; expected the name or the position of a "
+            "feature, 'auto' or None."
+        )
     if not -len(keys) <= particle_type < len(keys):
         raise ValueError(f"particle_type is {particle_type}, but {name} has {len(keys)} features.")
     key: str | int = keys[particle_type]

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.validation import assert_all_finite, check_array, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
+from skdctr._utils.arguments import named
 from skdctr._utils.typing import FloatArray
-from skdctr.events.chunks import is_mapped, row_chunks
+from skdctr.events.chunks import row_chunks
+from skdctr.events.finite import check_all_finite
 from skdctr.events.frames import as_table, column_labels
 from skdctr.events.kinds import Events, count_features, feature_table, holds_sets
 from skdctr.events.packed import PackedEvents, is_sets
@@ -32,6 +34,7 @@ __all__ = [
 # Types that are left as they are where the caller converts a part at a time; all others become the
 # first of them.
 _FLOATS = (np.float64, np.float32)
+_EXPECTED = "numbers of shape (n_events, n_features), one row per event"
 
 
 def check_events(
@@ -62,28 +65,29 @@ def check_events(
     ValueError
         If the sample is empty, not finite, not of that shape, or of another number of features.
     """
-    X = as_table(X, name=name)
-    if not isinstance(X, (pd.DataFrame, pd.Series)):
-        X = np.asarray(X)
-    if X.ndim == 1:
-        X = X.to_frame() if isinstance(X, pd.Series) else X.reshape(-1, 1)
-    if X.ndim > 2:
-        raise ValueError(
-            f"{name} has shape {X.shape}; expected (n_events, n_features): one row per event."
+    with named(name, _EXPECTED):
+        X = as_table(X, name=name)
+        if not isinstance(X, (pd.DataFrame, pd.Series)):
+            X = np.asarray(X)
+        if X.ndim == 1:
+            X = X.to_frame() if isinstance(X, pd.Series) else X.reshape(-1, 1)
+        if X.ndim > 2:
+            raise ValueError(
+                f"{name} has shape {X.shape}; expected (n_events, n_features): one row per event."
+            )
+        if X.shape[:1] == (0,):
+            raise ValueError(
+                f"{name} holds no events: 0 sample(s), while a minimum of 1 is required."
+            )
+        events: FloatArray = check_array(
+            X,
+            dtype=_FLOATS if keep_single else np.float64,
+            input_name=name,
+            ensure_min_features=1,
+            ensure_min_samples=1,
+            ensure_all_finite=False,
         )
-    if X.shape[:1] == (0,):
-        raise ValueError(f"{name} holds no events: 0 sample(s), while a minimum of 1 is required.")
-    mapped = keep_single and is_mapped(X)
-    events: FloatArray = check_array(
-        X,
-        dtype=_FLOATS if keep_single else np.float64,
-        input_name=name,
-        ensure_min_features=1,
-        ensure_min_samples=1,
-        ensure_all_finite=not mapped and ("allow-nan" if allow_nan else True),
-    )
-    if mapped:
-        _check_finite(events, name=name, allow_nan=allow_nan)
+    check_all_finite(events, name=name, allow_nan=allow_nan)
     if allow_nan:
         refuse_empty_events(events, name=name)
     if n_features is not None and events.shape[1] != n_features:
@@ -92,22 +96,6 @@ def check_events(
             "features, in the same order, as in the sample it is compared with."
         )
     return events
-
-
-def _check_finite(
-    X: FloatArray, *, name: str, estimator: Any = None, allow_nan: bool = False
-) -> None:
-    """Refuse NaN, unless it is allowed, and infinity as scikit-learn does, a part at a time."""
-    for _, part in row_chunks(X):
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = part.sum(dtype=np.float64)
-        if allow_nan:
-            total = np.where(np.isinf(part).any(), np.inf, 0.0)
-        if not np.isfinite(total):
-            # The sum may have overflowed; and scikit-learn says of the whole whether it has a NaN.
-            known = None if estimator is None else type(estimator).__name__
-            assert_all_finite(X, input_name=name, estimator_name=known, allow_nan=allow_nan)
-            return
 
 
 def refuse_empty_events(X: Events, *, name: str) -> None:
@@ -269,18 +257,16 @@ def check_estimator_events(
             )
         if reset:
             vars(estimator).pop("_fitted_sets", None)
-        X = as_table(X, name="X")
-        mapped = keep_single and is_mapped(X)
-        events: FloatArray = validate_data(
-            estimator,
-            X,
-            dtype=_FLOATS if keep_single else np.float64,
-            reset=reset,
-            ensure_min_samples=ensure_min_samples,
-            ensure_all_finite=not mapped and ("allow-nan" if allow_nan else True),
-        )
-        if mapped:
-            _check_finite(events, name="X", estimator=estimator, allow_nan=allow_nan)
+        with named("X", _EXPECTED):
+            events: FloatArray = validate_data(
+                estimator,
+                as_table(X, name="X"),
+                dtype=_FLOATS if keep_single else np.float64,
+                reset=reset,
+                ensure_min_samples=ensure_min_samples,
+                ensure_all_finite=False,
+            )
+        check_all_finite(events, name="X", allow_nan=allow_nan)
         return events
     packed = PackedEvents.from_events(X)
     if len(packed) < ensure_min_samples:
@@ -336,11 +322,20 @@ def check_same_rows(X: Any, reference: Any, *, name: str, reference_name: str) -
         )
 
 
-def check_weights(weights: Any, n_events: int, *, name: str) -> FloatArray:
+def check_weights(weights: Any, n_events: int, *, name: str, of: str = "X") -> FloatArray:
     """Check event weights and return them as float64 of shape (n_events,); None means ones.
 
     Weights may be negative, as next-to-leading-order generators make them, as long as their sum
     is positive.
+
+    Parameters
+    ----------
+    weights : array-like of shape (n_events,), or None
+        What the user gave.
+    n_events : int
+        How many events there are.
+    name, of : str
+        What the caller calls the weights, and their events, for messages.
 
     Raises
     ------
@@ -349,14 +344,29 @@ def check_weights(weights: Any, n_events: int, *, name: str) -> FloatArray:
     """
     if weights is None:
         return np.ones(n_events)
-    checked: FloatArray = check_array(
-        as_table(weights, name=name), dtype=np.float64, input_name=name, ensure_2d=False, copy=True
-    )
+    with named(name, f"numbers of shape ({n_events},), one weight per event of {of}"):
+        checked: FloatArray = check_array(
+            as_table(weights, name=name),
+            dtype=np.float64,
+            input_name=name,
+            ensure_2d=False,
+            copy=True,
+            ensure_all_finite=False,
+        )
     if checked.shape != (n_events,):
         raise ValueError(
-            f"{name} has shape {checked.shape}, expected ({n_events},): one weight per event."
+            f"{name} has shape {checked.shape}, expected ({n_events},): one weight per event of "
+            f"{of}."
         )
-    total = checked.sum()
+    check_all_finite(checked, name=name)
+    with np.errstate(over="ignore"):
+        total, squares = checked.sum(), np.square(checked).sum()
+    if not (np.isfinite(squares) and (squares > 0 or not checked.any())):
+        raise ValueError(
+            f"{name} has numbers up to {np.abs(checked).max():g}, whose squares leave the range of "
+            "float64, so that no error can be computed: divide them by their mean, which changes "
+            "nothing else."
+        )
     if not total > 0:
         hint = "at least one non-zero number" if not checked.any() else "a positive sum"
         raise ValueError(

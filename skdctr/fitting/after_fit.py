@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from skdctr._utils.arguments import check_number
 from skdctr._utils.linear import pseudo_inverse
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_once
 from skdctr.fitting.samples import Samples
 from skdctr.fitting.verdict import Quality, doubtful_weights
 from skdctr.inference.chi_square import ChiSquare
+from skdctr.inference.crossing import check_level
 from skdctr.observable.equation import EstimatingEquation
 from skdctr.observable.fit import reco_information
 from skdctr.observable.regression import RegressionOptions
@@ -101,6 +103,7 @@ class FitInferenceMixin:
             If there is no such parameter, `level` is not between 0 and 1, or the error of the
             learned weights is not known.
         """
+        check_level(level)
         if name is not None:
             return self.chi_square_.confidence_interval(name, level, method=method)
         table = self.chi_square_.confidence_interval(level=level, method=method)
@@ -137,8 +140,7 @@ class FitInferenceMixin:
             If few simulated events carry the weight at θ.
         """
         check_is_fitted(self)
-        if not (np.ndim(n_events) == 0 and n_events > 0):
-            raise ValueError(f"n_events={n_events!r}; expected a positive number of events.")
+        check_number("n_events", n_events, above=0)
         space = parameter_space(self.reweighter_)
         samples = self._samples.reconstructed()
         weights = self.reweighter_.bind(samples.sim_gen)

@@ -84,8 +84,8 @@ def _generator_events(
 ) -> list[GeneratorEvents]:
     """Give each part of a cross-fit the generator events that its networks have not seen."""
     events = check_sample(gen.events, name="gen")
-    rows = space.rows(gen.theta, len(events), name="theta")
-    weight = check_weights(gen.weight, len(events), name="gen_weight")
+    rows = space.rows(gen.theta, len(events), name="theta", of="gen")
+    weight = check_weights(gen.weight, len(events), name="gen_weight", of="gen")
     weight = without_lone_theta(rows, space.names, weight, keep=space.nominal)
     folds = np.zeros(len(events), dtype=np.intp)
     if n_parts > 1:

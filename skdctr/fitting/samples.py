@@ -277,10 +277,11 @@ def check_fit_samples(
         return closure.present().owned((X, y, sample_weight))
     check_same_columns(data, level, name="data", reference_name=level_name)
     events = check_sample(data, name="data")
-    check_like(events, sim, name="data", reference_name=level_name)
+    compared = f"{level_name}, with which data are compared as y is None"
+    check_like(events, sim, name="data", reference_name=compared if y is None else level_name)
     if len(events) < least_events:
         raise ValueError(f"data has {len(events)} events; the fit needs {least_events} at least.")
-    weight = check_weights(data_weight, len(events), name="data_weight")
+    weight = check_weights(data_weight, len(events), name="data_weight", of="data")
     columns = column_labels(level) or column_labels(data)
     if passed is not None and passed.sum() < least_events:
         raise ValueError(
@@ -367,7 +368,7 @@ def check_score_samples(
     if data is None:
         weight = fitted.data_weight
     else:
-        weight = check_weights(data_weight, len(events), name="data_weight")
+        weight = check_weights(data_weight, len(events), name="data_weight", of="data")
     columns, gen_columns = fitted.columns, fitted.gen_columns
     checked = Samples(sim_gen, sim, events, sim_weight, weight, columns, gen_columns, passed)
     return checked.present()

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.device import spawn_seeds
+from skdctr._utils.member_inputs import check_member, check_members
 from skdctr._utils.parallel import run_jobs
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.warn import warn_once
@@ -186,7 +187,11 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         "tol": [Interval(Real, 0, None, closed="neither")],
         "n_folds": [Interval(Integral, 2, None, closed="left")],
         "n_runs": [Interval(Integral, 1, None, closed="left")],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, None, -1, closed="right"),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
     }
 
     members_parameter = "n_runs"
@@ -339,11 +344,12 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         object
             One run, as :meth:`assemble` takes it; it can be pickled.
         """
+        check_member(number, seed, inputs, (*_SAMPLES, *_GENERATOR))
         # A clone would lose what the reweighter has learned.
         member = copy.copy(self).set_params(verbose=0)
         samples = member._check_samples(*(inputs.get(name) for name in _SAMPLES))
         gen = GeneratorInput(*(inputs.get(name) for name in _GENERATOR))
-        return member._run(samples, inputs.get("X"), gen, seed, number)
+        return member._run(samples, inputs.get("X"), gen, int(seed), number)
 
     def assemble(self, members: Sequence[Any], inputs: Mapping[str, Any]) -> Self:
         """Combine runs to the fitted estimator that `fit` would have made.
@@ -361,7 +367,7 @@ class SRGNFitter(FitInferenceMixin, PrefixedParametersMixin):
         """
         with all_or_nothing(self):
             samples = self._check_samples(*(inputs.get(name) for name in _SAMPLES))
-            self._keep(list(members), samples)
+            self._keep(check_members(members, Run), samples)
         return self
 
     def _check_samples(

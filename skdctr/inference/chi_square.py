@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skdctr._utils.numbers import format_apart
+from skdctr._utils.arguments import check_finite, check_instance, check_number, shorten
+from skdctr._utils.numbers import check_count, format_apart
 from skdctr._utils.printable import printable
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_once, warn_user
 from skdctr.exceptions import ConvergenceWarning, IdentifiabilityWarning
-from skdctr.inference.crossing import chi2_quantiles, closed_lines, crossing_distance
+from skdctr.inference.crossing import check_level, chi2_quantiles, closed_lines, crossing_distance
 from skdctr.inference.minuit import check_method, minos_contour, minos_interval
 from skdctr.inference.whitened import STEP, WhitenedEquations
 from skdctr.results.columns import profile_columns
@@ -25,6 +26,10 @@ from skdctr.results.covariance import sandwich
 from skdctr.results.fit_result import FitResult
 
 __all__ = ["ChiSquare"]
+
+
+# Bounds that are wider than this apart are none: their square leaves the range of float64.
+_WIDEST = 1e150
 
 
 class ChiSquare:
@@ -122,9 +127,13 @@ class ChiSquare:
         ValueError
             If the covariance is not finite.
         """
+        check_instance("result", result, FitResult, "a FitResult, such as fitter.result_")
         if not np.isfinite(result.covariance).all():
             reasons = "".join(f"; {message}" for message in result.messages)
-            raise ValueError(f"The covariance of the fit is not finite{reasons}.")
+            raise ValueError(
+                f"result: The covariance of the fit is not finite{reasons}. Expected a fit whose "
+                "errors are known."
+            )
         fitted = np.array(result.theta, dtype=np.float64)
         return cls(
             lambda theta: theta - fitted,
@@ -182,7 +191,7 @@ class ChiSquare:
         width = self._space.high - self._space.low
         # A parameter without bounds may move by ten thousand times the error that it has where
         # all others are known.
-        width = np.where(np.isfinite(width), width, 1e4 * self._equations.scales())
+        width = np.where(width < _WIDEST, width, 1e4 * self._equations.scales())
         scaled = curvature * np.outer(width, width)
         sources, messages = sandwich(scaled, {"total": scaled}, width, self.names)
         for message in messages:
@@ -235,7 +244,8 @@ class ChiSquare:
 
     def _interval(self, name: str, level: float, method: str) -> tuple[float, float]:
         """Find the interval of one parameter."""
-        k, quantile = self._index(name), chi2_quantiles(level, 1)[0]
+        k = self._index("name", name)
+        quantile = chi2_quantiles(check_level(level), 1)[0]
         check_method(method)
         theta, _ = self.minimum()
         if method == "minuit":
@@ -288,14 +298,20 @@ class ChiSquare:
             A row for each value, in increasing order: all parameters, ``chi2``, ``delta_chi2``. A
             name that a parameter has already gets an underscore.
         """
-        k = self._index(name)
+        k = self._index("name", name)
+        check_count("n_points", n_points)
+        check_number("n_sigma", n_sigma, above=0)
         theta, _ = self.minimum()
         low, high = self._space.low[k], self._space.high[k]
         if values is None:
             reach = n_sigma * math.sqrt(self._guessed_covariance([k])[0, 0])
             grid = np.linspace(max(theta[k] - reach, low), min(theta[k] + reach, high), n_points)
         else:
-            grid = np.sort(np.asarray(values, dtype=np.float64).ravel())
+            grid = np.sort(check_finite("values", values, expected=f"values of {name!r}").ravel())
+            if not len(grid) or np.ndim(values) > 1:
+                raise ValueError(
+                    f"values has shape {np.shape(values)}; expected (n,), one value at least."
+                )
             if not (np.isfinite(grid) & (grid >= low) & (grid <= high)).all():
                 worst = grid[np.argmax(np.maximum(low - grid, grid - high))]
                 value, least, most = format_apart(worst, low, high)
@@ -347,9 +363,12 @@ class ChiSquare:
         list of ndarray of shape (n, 2)
             One closed line for each level: the last point is the first.
         """
-        index = [self._index(name_x), self._index(name_y)]
+        index = [self._index("name_x", name_x), self._index("name_y", name_y)]
         if index[0] == index[1]:
-            raise ValueError(f"A contour needs two parameters, not {name_x!r} twice.")
+            raise ValueError(
+                f"name_x and name_y are both {name_x!r}; expected two of {self.names}."
+            )
+        check_count("n_points", n_points, least=4)
         check_method(method)
         quantiles = chi2_quantiles(level, 2)
         if method == "minuit":
@@ -400,15 +419,17 @@ class ChiSquare:
         """Number of calls of the residual so far."""
         return self._equations.n_calls
 
-    def _index(self, name: str) -> int:
+    def _index(self, argument: str, name: str) -> int:
         """Return the place of a parameter, or say which name may have been meant."""
         if not isinstance(name, str):
             raise ValueError(
-                f"name={name!r}: expected the name of a parameter, of {self.names}; a level is "
-                "given by its keyword, level=0.95."
+                f"{argument}={shorten(name)}: expected the name of a parameter, of {self.names}; a "
+                "level is given by its keyword, level=0.95."
             )
         if name not in self.names:
-            raise ValueError(f"There is no parameter {name!r}; {did_you_mean(name, self.names)}")
+            raise ValueError(
+                f"{argument}: There is no parameter {name!r}; {did_you_mean(name, self.names)}"
+            )
         return self.names.index(name)
 
     def _hessian(self) -> FloatArray:

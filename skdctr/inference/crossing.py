@@ -4,20 +4,51 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 
+from skdctr._utils.arguments import as_real_array, check_number, shorten
 from skdctr._utils.typing import FloatArray
 
-__all__ = ["chi2_quantiles", "closed_lines", "crossing_distance"]
+__all__ = ["check_level", "check_levels", "chi2_quantiles", "closed_lines", "crossing_distance"]
 
 _DOUBLINGS = 60
 # Neighbours get a point between them where gap and bend exceed those on a circle by this factor.
 _ROUGH = 1.5
 # An angle is not divided below this share of the angle between the first rays.
 _NARROW = 0.05
+
+
+def check_level(level: Any) -> float:
+    """Check one confidence level.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no probability between 0 and 1.
+    """
+    number = check_number("level", level)
+    if not 0 < number < 1:
+        raise ValueError(f"level={number:g}: expected probabilities between 0 and 1.")
+    return number
+
+
+def check_levels(name: str, levels: Any) -> list[float]:
+    """Check one confidence level or several.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no probability between 0 and 1, or there is none.
+    """
+    array = np.atleast_1d(as_real_array(levels, name, expected="probabilities"))
+    if array.ndim > 1 or not len(array) or not ((array > 0) & (array < 1)).all():
+        raise ValueError(f"{name}={shorten(levels)}: expected probabilities between 0 and 1.")
+    checked: list[float] = array.tolist()
+    return checked
 
 
 def chi2_quantiles(level: float | Sequence[float], n_parameters: int) -> FloatArray:
@@ -40,10 +71,7 @@ def chi2_quantiles(level: float | Sequence[float], n_parameters: int) -> FloatAr
     ValueError
         If a level is not a probability between 0 and 1.
     """
-    levels = np.atleast_1d(np.asarray(level, dtype=np.float64))
-    if levels.ndim > 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
-        raise ValueError(f"level={level!r}: expected probabilities between 0 and 1.")
-    quantiles: FloatArray = stats.chi2.ppf(levels, n_parameters)
+    quantiles: FloatArray = stats.chi2.ppf(check_levels("level", level), n_parameters)
     return quantiles
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skdctr._utils.arguments import check_choice
 from skdctr._utils.optional import require
-from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.exceptions import ConvergenceWarning
@@ -29,8 +29,7 @@ def check_method(method: str) -> None:
     ValueError
         If it is neither "profile" nor "minuit".
     """
-    if method not in _METHODS:
-        raise ValueError(f"method={method!r}: {did_you_mean(method, _METHODS)}")
+    check_choice("method", method, _METHODS)
 
 
 def _minimised(

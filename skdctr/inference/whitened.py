@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import least_squares
 
+from skdctr._utils.arguments import as_real_array, check_function, check_names, shorten
 from skdctr._utils.typing import FloatArray
 from skdctr._utils.warn import warn_user
 from skdctr.exceptions import ConvergenceWarning
@@ -50,7 +51,7 @@ class WhitenedEquations:
         high: ArrayLike | None,
         constraints: Mapping[str, tuple[float, float]] | None,
     ) -> None:
-        self._residual = residual
+        self._residual = check_function("residual", residual, "theta, of shape (p,)")
         self.space = _parameter_space(names, theta, low, high)
         self.n_calls = 0
         self._kept: dict[bytes, FloatArray] = {}
@@ -58,7 +59,7 @@ class WhitenedEquations:
         self.constrained = [self.space.names.index(name) for name in known]
         self._mean, self._sigma = np.reshape(list(known.values()), (-1, 2)).astype(np.float64).T
         start = self.space.nominal
-        first = np.asarray(residual(start.copy()), dtype=np.float64)
+        first = self._equations_at(start)
         if first.ndim != 1:
             raise ValueError(f"residual(theta) has shape {first.shape}; expected (k,).")
         if len(first) + len(self._mean) < len(start):
@@ -80,7 +81,12 @@ class WhitenedEquations:
         kept = self._kept.get(theta.tobytes())
         if kept is not None:
             return kept
-        return self._keep(theta, np.asarray(self._residual(theta.copy()), dtype=np.float64))
+        return self._keep(theta, self._equations_at(theta))
+
+    def _equations_at(self, theta: FloatArray) -> FloatArray:
+        """Call the user's function, and check that it returns real numbers."""
+        values = as_real_array(self._residual(theta.copy()), "residual(theta)", expected="U, (k,)")
+        return values.astype(np.float64)
 
     def _keep(self, theta: FloatArray, residual: FloatArray) -> FloatArray:
         """Whiten U, append the pulls of the constraints, and keep the vector for later calls."""
@@ -91,7 +97,15 @@ class WhitenedEquations:
             self._root = _cholesky_factor(self._covariance(theta.copy()), len(residual))
         white = solve_triangular(self._root, residual, lower=True)
         pulls = (theta[self.constrained] - self._mean) / self._sigma
-        self._kept[theta.tobytes()] = whitened = np.concatenate([white, pulls])
+        whitened = np.concatenate([white, pulls])
+        with np.errstate(over="ignore"):
+            chi2 = whitened @ whitened
+        if not np.isfinite(chi2):
+            raise ValueError(
+                f"χ² is not finite at {self._by_name(theta)}: the residual is too large for its "
+                "covariance. Stay nearer to the best fit."
+            )
+        self._kept[theta.tobytes()] = whitened
         return whitened
 
     def _by_name(self, theta: FloatArray) -> dict[str, float]:
@@ -235,17 +249,23 @@ def _parameter_space(
     names: Sequence[str], theta: ArrayLike, low: ArrayLike | None, high: ArrayLike | None
 ) -> ParameterSpace:
     """Check names, best fit and bounds; a fit that rounding left just outside is moved to them."""
-    if isinstance(names, str) or len(set(names)) != len(names):
-        raise ValueError(f"names={names!r}: expected a list of different names.")
+    names = check_names("names", names)
     p = len(names)
-    arrays = {
-        "theta": np.array(theta, dtype=np.float64),
-        "low": np.full(p, -np.inf) if low is None else np.array(low, dtype=np.float64),
-        "high": np.full(p, np.inf) if high is None else np.array(high, dtype=np.float64),
-    }
-    for key, values in arrays.items():
+    given = {"theta": theta, "low": low, "high": high}
+    unlimited = {"low": np.full(p, -np.inf), "high": np.full(p, np.inf)}
+    arrays = {}
+    for key, value in given.items():
+        if value is None and key in unlimited:
+            arrays[key] = unlimited[key]
+            continue
+        values = as_real_array(value, key, expected=f"one number for each of {names}")
         if values.shape != (p,):
-            raise ValueError(f"{key} has shape {values.shape}, expected ({p},) for {list(names)}.")
+            raise ValueError(
+                f"{key} has shape {values.shape}, expected ({p},) for the names {names}."
+            )
+        if np.isnan(values).any():
+            raise ValueError(f"{key}={shorten(value)} is not finite; expected one number for each.")
+        arrays[key] = values.astype(np.float64)
     best, least, most = arrays.values()
     if not np.isfinite(best).all():
         raise ValueError(f"theta={best} is not finite.")
@@ -259,10 +279,12 @@ def _parameter_space(
 
 def _cholesky_factor(covariance: ArrayLike, k: int) -> FloatArray:
     """Check a covariance and return its Cholesky factor, (k, k)."""
-    matrix = np.asarray(covariance, dtype=np.float64)
+    matrix = as_real_array(covariance, "covariance", expected=f"numbers of shape ({k}, {k})")
+    matrix = matrix.astype(np.float64)
     if matrix.shape != (k, k):
         raise ValueError(
-            f"covariance has shape {matrix.shape}, expected ({k}, {k}) for {k} equations."
+            f"covariance has shape {matrix.shape}, expected ({k}, {k}) for the {k} equations of "
+            "residual."
         )
     if not np.isfinite(matrix).all() or not np.allclose(
         matrix, matrix.T, atol=1e-8 * np.abs(matrix).max()

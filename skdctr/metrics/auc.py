@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skdctr._utils.arguments import check_flag
 from skdctr._utils.typing import FloatArray
 from skdctr.metrics.checks import check_positive_sum, check_vector, check_weight
 
@@ -209,7 +210,7 @@ def weighted_auc(
     positive, negative = _check_classes(
         score_positive, score_negative, weight_positive, weight_negative
     )
-    if not return_error:
+    if not check_flag("return_error", return_error):
         return _mean(_fraction_below(positive, negative), positive.weight)
     auc, placement_positive, placement_negative = _placements(positive, negative)
     error = np.hypot(

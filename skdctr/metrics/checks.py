@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skdctr._utils.arguments import as_real_array
 from skdctr._utils.typing import FloatArray
 
 __all__ = ["check_positive_sum", "check_vector", "check_weight"]
@@ -37,14 +37,7 @@ def check_vector(name: str, value: ArrayLike, *, keep_float32: bool = False) -> 
     ValueError
         If it is empty, not one-dimensional or not finite.
     """
-    array = np.asarray(value)
-    if array.dtype.kind == "O":
-        with contextlib.suppress(TypeError, ValueError):
-            array = array.astype(np.float64)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} must hold real numbers, got dtype {array.dtype}; convert it to float."
-        )
+    array = as_real_array(value, name, expected="one number per event, (n,)")
     if array.ndim != 1:
         raise ValueError(
             f"{name} must be one-dimensional, got shape {array.shape}; pass a single column, "

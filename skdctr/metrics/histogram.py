@@ -132,7 +132,7 @@ def histogram_chi2(
     x_sample = check_vector("sample", sample)
     w_sample = check_weight("weight_sample", weight_sample, "sample", x_sample)
 
-    if np.ndim(bins) == 0:
+    if isinstance(bins, (str, bytes)) or not hasattr(bins, "__len__"):
         n_bins = check_count(
             "bins", bins, least=2, advice="pass a number of bins, such as 20, or an array of edges"
         )

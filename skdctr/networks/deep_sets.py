@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skdctr._utils.arguments import check_choice, check_flag
 from skdctr.events.core import core_edges, most_outliers
 from skdctr.events.tensors import PackedTensors, set_chunks
+from skdctr.networks.checks import check_inputs, check_rows, check_sets, check_sizes
 from skdctr.networks.layers import ACTIVATIONS, fully_connected
 from skdctr.networks.separable import SeparableNetwork
 
@@ -61,6 +64,19 @@ class SetEncoder(nn.Module):
         plain_sums: bool = True,
     ) -> None:
         super().__init__()
+        phi_sizes = check_sizes(
+            "phi_sizes",
+            phi_sizes,
+            activation,
+            n_features=(n_features, 1),
+            n_parameters=(n_parameters, 0),
+            n_types=(n_types, 0),
+            embedding_size=(embedding_size, 1),
+        )
+        if not phi_sizes:
+            raise ValueError("phi_sizes is empty; expected one layer at least, e.g. (32, 32).")
+        check_flag("plain_sums", plain_sums)
+        self.n_parameters = n_parameters
         self.n_features, self.n_types = n_features, n_types
         self.n_sums = n_features + max(n_types, 1) if plain_sums else 0
         self.n_outputs = self.n_sums + phi_sizes[-1]
@@ -102,8 +118,17 @@ class SetEncoder(nn.Module):
             inputs.append(theta.index_select(0, segments))
         return x.sum_particles(self.phi(torch.cat(inputs, dim=1)), segments)
 
+    def _check(self, x: Any, theta: Any) -> None:
+        """Refuse what are no sets of the network's features, or no θ of each of them."""
+        check_sets(x, self.n_features)
+        if self.n_parameters and theta is not None:
+            check_rows("theta", theta, self.n_parameters)
+            if len(theta) != len(x):
+                raise ValueError(f"theta has {len(theta)} rows for {len(x)} events; one for each.")
+
     def _sums(self, x: PackedTensors, theta: Tensor | None) -> Tensor:
         """Put the plain sums, where there are some, before those of Φ: n sets to (n, n_outputs)."""
+        self._check(x, theta)
         segments = x.segments
         latent = self._latent_sums(x, segments, theta)
         return torch.cat([self._plain_sums(x, segments), latent], dim=1) if self.n_sums else latent
@@ -124,6 +149,7 @@ class SetEncoder(nn.Module):
         theta : Tensor of shape (n, p), optional
             Parameters of each event, which are needed if Φ has θ as inputs.
         """
+        self._check(x, theta)
         # The events are taken from all over the sample, which may be in the order of θ.
         n_some = min(len(x), _LATENT_EVENTS)
         some = torch.linspace(0, len(x) - 1, n_some, dtype=torch.float64, device=x.device).long()
@@ -206,8 +232,14 @@ class DeepSets(nn.Module):
         n_outputs: int | None = None,
     ) -> None:
         super().__init__()
-        if theta_input not in {"event", "particle"}:
-            raise ValueError(f"theta_input={theta_input!r}; expected 'event' or 'particle'.")
+        check_choice("theta_input", theta_input, ("event", "particle"))
+        nodes = check_sizes(
+            "hidden_layer_sizes",
+            hidden_layer_sizes,
+            activation,
+            n_parameters=(n_parameters, 0),
+            n_outputs=(1 if n_outputs is None else n_outputs, 1),
+        )
         # If Φ does not have θ as input, the sums serve any θ.
         self.has_event_functions = theta_input == "event" and n_parameters > 0
         self.theta_per_particle = theta_input == "particle" and n_parameters > 0
@@ -222,7 +254,7 @@ class DeepSets(nn.Module):
             plain_sums,
         )
         n_inputs = self.encoder.n_outputs + (n_parameters if self.has_event_functions else 0)
-        self.layers = fully_connected((n_inputs, *hidden_layer_sizes, n_outputs or 1), activation)
+        self.layers = fully_connected((n_inputs, *nodes, n_outputs or 1), activation)
 
     def standardise(self, x: PackedTensors, theta: Tensor | None = None) -> None:
         """Take the scale of the sums from a sample; see `SetEncoder.standardise`."""
@@ -235,6 +267,7 @@ class DeepSets(nn.Module):
 
     def from_functions(self, functions: Tensor, theta: Tensor | None = None) -> Tensor:
         """Apply F to sums (n, k) and θ (n, p)."""
+        check_inputs(functions, theta, self.layers, name="functions")
         inputs = functions if theta is None else torch.cat([functions, theta], dim=1)
         values: Tensor = self.layers(inputs)
         return values.squeeze(1) if self.n_outputs is None else values

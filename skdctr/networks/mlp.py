@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from skdctr.networks.checks import check_inputs, check_sizes
 from skdctr.networks.layers import fully_connected
 
 __all__ = ["MLP"]
@@ -40,13 +41,22 @@ class MLP(nn.Module):
         n_outputs: int | None = None,
     ) -> None:
         super().__init__()
+        nodes = check_sizes(
+            "hidden_layer_sizes",
+            hidden_layer_sizes,
+            activation,
+            n_features=(n_features, 1),
+            n_parameters=(n_parameters, 0),
+            n_outputs=(1 if n_outputs is None else n_outputs, 1),
+        )
         self.n_outputs = n_outputs
         self.layers = fully_connected(
-            (n_features + n_parameters, *hidden_layer_sizes, n_outputs or 1), activation
+            (n_features + n_parameters, *nodes, n_outputs or 1), activation
         )
 
     def forward(self, x: Tensor, theta: Tensor | None = None) -> Tensor:
         """Map x (n, f) and θ (n, p) to one logit per event, (n,), or to values, (n, n_outputs)."""
+        check_inputs(x, theta, self.layers)
         inputs = x if theta is None else torch.cat([x, theta], dim=1)
         values: Tensor = self.layers(inputs)
         return values.squeeze(1) if self.n_outputs is None else values

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from skdctr._utils.arguments import check_finite, check_flag
+from skdctr.networks.checks import check_inputs, check_rows, check_sizes, check_terms
 from skdctr.networks.layers import fully_connected
 
 __all__ = [
@@ -216,19 +218,27 @@ class SeparableNetwork(nn.Module):
         free_reference: bool = False,
     ) -> None:
         super().__init__()
-        self.feature_terms = tuple(feature_terms)
-        self.parameter_terms = tuple(parameter_terms)
-        self.further_parameter_terms = tuple(further_parameter_terms)
-        self.rank = rank
-        self.b: nn.Module = fully_connected((n_features, *hidden_layer_sizes, rank), activation)
-        self.a = fully_connected((n_parameters, *hidden_layer_sizes, rank + 1), activation)
-        self.g = (
-            fully_connected((n_features, *hidden_layer_sizes, 1), activation)
-            if free_reference
-            else None
+        nodes = check_sizes(
+            "hidden_layer_sizes",
+            hidden_layer_sizes,
+            activation,
+            n_features=(n_features, 1),
+            n_parameters=(n_parameters, 1),
+            rank=(rank, 1),
         )
+        check_flag("free_reference", free_reference)
+        nominal = check_finite("theta_nominal", theta_nominal, (n_parameters,))
+        self.feature_terms = check_terms("feature_terms", feature_terms, n_features)
+        self.parameter_terms = check_terms("parameter_terms", parameter_terms, n_parameters)
+        self.further_parameter_terms = check_terms(
+            "further_parameter_terms", further_parameter_terms, n_parameters
+        )
+        self.rank = rank
+        self.b: nn.Module = fully_connected((n_features, *nodes, rank), activation)
+        self.a = fully_connected((n_parameters, *nodes, rank + 1), activation)
+        self.g = fully_connected((n_features, *nodes, 1), activation) if free_reference else None
         self.theta_nominal: Tensor
-        self.register_buffer("theta_nominal", torch.as_tensor([tuple(theta_nominal)]).float())
+        self.register_buffer("theta_nominal", torch.as_tensor(nominal[None]).float())
         n_polynomials = len(self.polynomials)
         coupling = torch.zeros(1 + len(self.feature_terms) + rank, n_polynomials + rank + 1)
         # Each learned b meets its own a; the constant meets the last a, which normalises.
@@ -265,6 +275,8 @@ class SeparableNetwork(nn.Module):
 
     def encode(self, x: Any) -> Tensor:
         """Turn events into the features that all functions of x see."""
+        if isinstance(self.b, nn.Sequential):
+            check_inputs(x, None, self.b)
         features: Tensor = x
         return features
 
@@ -293,6 +305,7 @@ class SeparableNetwork(nn.Module):
         -------
         Tensor of shape (m, terms + rank + 1), or (m, terms)
         """
+        check_inputs(theta, None, self.a, name="theta")
         both = torch.cat([theta, self.theta_nominal])
         parts = [_chebyshev(both, self.polynomials)] if self.polynomials else []
         if learned:
@@ -306,6 +319,8 @@ class SeparableNetwork(nn.Module):
 
     def from_functions(self, functions: Tensor, theta: Tensor) -> Tensor:
         """Compute log w, (n,), from B(x) (n, k) and θ (n, p)."""
+        check_rows("functions", functions, self.coupling.shape[0])
+        check_rows("theta", theta, n_rows=len(functions), of="x (or functions)")
         return (functions * self.event_coefficients(theta)).sum(dim=1)
 
     def log_ratio(self, x: Any, theta: Tensor) -> Tensor:

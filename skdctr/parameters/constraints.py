@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skdctr._utils.arguments import shorten
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr.parameters.space import numbers_of
@@ -34,6 +35,11 @@ class Constraints(dict[str, tuple[float, float]]):
             If a name is unknown, or a value is not a finite mean with a positive finite σ.
         """
         checked = cls()
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(
+                f"constraints={shorten(given)}; expected a dict of (mean, σ) by the name of the "
+                "parameter, or None."
+            )
         for name, pair in (given or {}).items():
             if name not in names:
                 raise ValueError(
@@ -42,8 +48,8 @@ class Constraints(dict[str, tuple[float, float]]):
             values = numbers_of(pair)
             if values.shape != (2,) or not np.isfinite(values).all() or not values[1] > 0:
                 raise ValueError(
-                    f"constraints[{name!r}]={pair!r}; expected (mean, σ), both finite, the latter "
-                    "positive."
+                    f"constraints[{name!r}]={shorten(pair)}; expected (mean, σ), both "
+                    "finite, the latter positive."
                 )
             checked[name] = (float(values[0]), float(values[1]))
         return checked

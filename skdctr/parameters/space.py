@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skdctr._utils.arguments import shorten
 from skdctr._utils.numbers import format_apart
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
@@ -33,7 +34,7 @@ def _has_words(values: Any) -> bool:
 
 
 def check_theta_rows(
-    theta: Any, n_events: int, *, name: str, keep_single: bool = False
+    theta: Any, n_events: int, *, name: str, of: str = "X", keep_single: bool = False
 ) -> tuple[FloatArray, list[str]]:
     """Check the parameters of every event; return shape (n, p) and the parameter names."""
     names = column_labels(theta)
@@ -45,8 +46,8 @@ def check_theta_rows(
     rows = check_events(theta, name=name, keep_single=keep_single)
     if len(rows) != n_events:
         raise ValueError(
-            f"{name} has {len(rows)} rows for {n_events} events: give the parameters that each "
-            "event was generated with, one row per event."
+            f"{name} has {len(rows)} rows for {n_events} events of {of}: give the parameters "
+            "that each event was generated with, one row per event."
         )
     if names is None:
         names = [f"theta_{k}" for k in range(rows.shape[1])] if rows.shape[1] > 1 else ["theta"]
@@ -152,8 +153,8 @@ class ParameterSpace:
             values = numbers_of(pair)
             if values.shape != (2,) or not np.isfinite(values).all() or not values[0] < values[1]:
                 raise ValueError(
-                    f"{argument}[{name!r}]={pair!r}; expected two finite numbers (low, high), "
-                    "low < high."
+                    f"{argument}[{name!r}]={shorten(pair)}; expected two finite numbers "
+                    "(low, high), low < high."
                 )
             k = self.names.index(name)
             low[k], high[k] = values
@@ -171,7 +172,7 @@ class ParameterSpace:
             rows = rows.reshape(1, 2)
         if rows.shape != (len(self), 2):
             raise ValueError(
-                f"{argument}={bounds!r} has shape {rows.shape}, expected numbers of shape "
+                f"{argument}={shorten(bounds)} has shape {rows.shape}, expected numbers of shape "
                 f"({len(self)}, 2): one (low, high) per "
                 f"parameter in the order {list(self.names)}, or a dict by name."
             )
@@ -208,7 +209,10 @@ class ParameterSpace:
                 raise ValueError("a string is no number")
             values = np.array(theta, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{name}={theta!r} is not numeric.") from error
+            raise ValueError(
+                f"{name}={shorten(theta)} is not numeric; expected numbers for the parameters "
+                f"{list(self.names)}."
+            ) from error
         if values.ndim == 0:
             values = values.reshape(1)
         p = len(self.names)
@@ -227,9 +231,9 @@ class ParameterSpace:
             raise ValueError(f"{name} contains NaN or infinity; parameters must be finite.")
         return values
 
-    def rows(self, theta: Any, n_events: int, *, name: str) -> FloatArray:
+    def rows(self, theta: Any, n_events: int, *, name: str, of: str = "X") -> FloatArray:
         """Read one θ per event, (n_events, p); by name where it has names, in any order."""
-        values, _ = check_theta_rows(theta, n_events, name=name)
+        values, _ = check_theta_rows(theta, n_events, name=name, of=of)
         names = column_labels(theta)
         given = values if names is None else pd.DataFrame(values, columns=names)
         return self.point(given, n_events=n_events, name=name)

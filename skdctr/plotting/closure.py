@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdctr._utils.arguments import as_real_array, check_finite
 from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
+from skdctr.events.frames import as_table
 from skdctr.events.validation import check_same_columns
+from skdctr.plotting.fit import check_reweighter, check_texts
 from skdctr.plotting.style import COLORS, MARKERS, axes
 
 if TYPE_CHECKING:
@@ -21,12 +24,15 @@ __all__ = ["ClosureDisplay"]
 
 # A histogram without edges leaves out this share of the events at either end.
 _TAIL = 0.001
+_EXPECTED = "one number per event, (n,), or (n, f)"
 
 
 def _column(values: ArrayLike, name: str, feature: int = 0) -> FloatArray:
     """Take one observable, (n,), out of an array of shape (n,) or (n, f)."""
-    array = np.asarray(values, dtype=np.float64)
+    array = as_real_array(as_table(values, name=name), name, expected=_EXPECTED)
+    array = array.astype(np.float64)
     if array.ndim == 2:
+        check_count("feature", feature, least=0)
         if not 0 <= feature < array.shape[1]:
             raise ValueError(
                 f"feature={feature!r}: {name} has {array.shape[1]} columns; expected 0 to "
@@ -35,7 +41,7 @@ def _column(values: ArrayLike, name: str, feature: int = 0) -> FloatArray:
         array = array[:, feature]
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(
-            f"{name} has shape {np.shape(values)}: expected one value per event, (n,), or (n, f)."
+            f"{name} has shape {array.shape}, expected {_EXPECTED}, and one event at least."
         )
     n_bad = int((~np.isfinite(array)).sum())
     if n_bad:
@@ -48,9 +54,9 @@ def _column(values: ArrayLike, name: str, feature: int = 0) -> FloatArray:
 
 def _edges(bins: int | ArrayLike, samples: Sequence[FloatArray]) -> FloatArray:
     """Return edges that were given, or divide the range of the samples without their tails."""
-    if isinstance(bins, str) or np.ndim(bins) > 1:
+    if isinstance(bins, (str, bytes)):
         raise ValueError(f"bins={bins!r}; expected a number of bins, or their edges.")
-    if np.ndim(bins) == 0:
+    if not hasattr(bins, "__len__"):
         number = check_count("bins", bins, advice="pass a number of bins, or their edges")
         ends = [np.quantile(values, [_TAIL, 1 - _TAIL]) for values in samples]
         low, high = np.min(ends), np.max(ends)
@@ -62,10 +68,17 @@ def _edges(bins: int | ArrayLike, samples: Sequence[FloatArray]) -> FloatArray:
 
 
 def _histogram(
-    values: FloatArray, weight: FloatArray, edges: FloatArray
+    values: FloatArray, weight: FloatArray, edges: FloatArray, name: str
 ) -> tuple[FloatArray, FloatArray]:
     """Return the fraction of the events in each bin, and its statistical error."""
-    total = weight.sum()
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+        squares = np.square(weight).sum()
+    if not (total > 0 and np.isfinite(squares) and squares > 0):
+        raise ValueError(
+            f"{name} sums to {total:g}, expected a positive sum, and squares within the range of "
+            "float64: a sample needs a positive total to be a histogram of fractions."
+        )
     content, _ = np.histogram(values, edges, weights=weight)
     square, _ = np.histogram(values, edges, weights=weight**2)
     return content / total, np.sqrt(square) / total
@@ -166,6 +179,7 @@ class ClosureDisplay:
         -------
         display : ClosureDisplay
         """
+        check_reweighter(reweighter)
         weights = reweighter.predict_weights(X, theta)
         return cls.from_predictions(
             X if observable is None else observable,
@@ -230,13 +244,20 @@ class ClosureDisplay:
         for name, values in {"sample_weight": own, **factors}.items():
             if len(values) != len(x):
                 raise ValueError(
-                    f"{name}: {len(values)} weights for {len(x)} nominal events; one per event."
+                    f"weights ({name}): {len(values)} weights for {len(x)} nominal events; one "
+                    "per event."
                 )
         if len(other) != len(y):
             raise ValueError(f"target_weight has {len(other)} entries, target has {len(y)}.")
         edges = _edges(bins, (x, y))
-        made = {name: _histogram(x, own * factor, edges) for name, factor in factors.items()}
-        fraction, error = _histogram(y, other, edges)
+        check_texts(target_name=target_name, xlabel=xlabel)
+        made = {
+            name: _histogram(
+                x, own * factor, edges, "sample_weight" if name == "Nominal" else "weights"
+            )
+            for name, factor in factors.items()
+        }
+        fraction, error = _histogram(y, other, edges, "target_weight")
         display = cls(
             edges=edges,
             fractions={name: pair[0] for name, pair in made.items()},
@@ -264,6 +285,11 @@ class ClosureDisplay:
         -------
         self : ClosureDisplay
         """
+        low, high = check_finite(
+            "ratio_range", ratio_range, (2,), expected="two numbers (low, high)"
+        )
+        if not low < high:
+            raise ValueError(f"ratio_range={ratio_range!r}; expected (low, high) with low < high.")
         parent, self.figure_ = axes(ax, (6.4, 5.2))
         spec = parent.get_subplotspec()
         if spec is None:
@@ -305,7 +331,7 @@ class ClosureDisplay:
         upper.set_ylim(0, 1.35 * highest)
         upper.legend(loc="upper center", ncols=2, frameon=False, fontsize="small")
         upper.tick_params(labelbottom=False)
-        lower.set_ylim(*ratio_range)
+        lower.set_ylim(low, high)
         lower.set_xlim(edges[0], edges[-1])
         lower.set_ylabel("Ratio to\ntarget")
         lower.set_xlabel(self.xlabel)

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdctr._utils.arguments import check_finite
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.inference.chi_square import ChiSquare
-from skdctr.plotting.fit import fitted_chi_square
+from skdctr.inference.crossing import check_levels
+from skdctr.plotting.fit import (
+    check_chi_square,
+    check_labels,
+    check_texts,
+    chosen_parameters,
+    fitted_chi_square,
+)
 from skdctr.plotting.style import DASHES, axes, next_style
 
 if TYPE_CHECKING:
@@ -146,16 +155,18 @@ class ContourDisplay:
         ValueError
             If `parameters` are not two of those of `chi_square`.
         """
-        chosen = list(chi_square.names[:2] if parameters is None else parameters)
-        if len(set(chosen)) != 2 or not set(chosen) <= set(chi_square.names):
-            raise ValueError(f"parameters={chosen}: expected two of {chi_square.names}.")
-        levels = np.atleast_1d(levels).tolist()
+        check_chi_square(chi_square)
+        chosen = chosen_parameters("parameters", parameters, chi_square.names, 2)
+        check_labels(labels, chosen)
+        check_texts(label=label)
+        check_count("n_points", n_points, least=4)
+        levels = check_levels("levels", levels)
         index = [chi_square.names.index(name) for name in chosen]
         display = cls(
             contours=chi_square.contour(chosen[0], chosen[1], levels, n_points=n_points),
             levels=levels,
             fitted=chi_square.minimum()[0][index],
-            truth=None if truth is None else np.asarray(truth, dtype=np.float64),
+            truth=None if truth is None else check_finite("truth", truth, (2,)),
             names=chosen if labels is None else labels,
             label=label,
         )

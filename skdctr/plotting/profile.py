@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy import stats
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.inference.chi_square import ChiSquare
-from skdctr.plotting.fit import fitted_chi_square
+from skdctr.inference.crossing import check_levels
+from skdctr.plotting.fit import check_chi_square, check_texts, chosen_parameters, fitted_chi_square
 from skdctr.plotting.style import GREY, axes, next_style
 from skdctr.results.columns import profile_columns
 
@@ -139,10 +141,14 @@ class ProfileDisplay:
         -------
         display : ProfileDisplay
         """
-        name = chi_square.names[0] if parameter is None else parameter
+        check_chi_square(chi_square)
+        chosen = None if parameter is None else [parameter]
+        (name,) = chosen_parameters("parameter", chosen, chi_square.names, 1)
+        check_texts(xlabel=xlabel, label=label)
+        check_count("n_points", n_points, least=2)
         intervals = {
-            float(level): chi_square.confidence_interval(name, float(level))
-            for level in np.atleast_1d(levels)
+            level: chi_square.confidence_interval(name, level)
+            for level in check_levels("levels", levels)
         }
         k = chi_square.names.index(name)
         fitted = float(chi_square.minimum()[0][k])

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skdctr._utils.spelling import did_you_mean
+from skdctr._utils.arguments import check_instance, check_names
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.coverage.result import CoverageResult
-from skdctr.plotting.style import COLORS, axes
+from skdctr.plotting.fit import check_labels
+from skdctr.plotting.style import COLORS, axes, check_color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,15 +78,14 @@ class PullDisplay:
         ValueError
             If a parameter is unknown, or the number of labels or axes is wrong.
         """
-        chosen = list(result.names if parameters is None else parameters)
-        for name in chosen:
-            if name not in result.names:
-                raise ValueError(
-                    f"There is no parameter {name!r}; {did_you_mean(name, result.names)}"
-                )
+        check_instance("result", result, CoverageResult, "a CoverageResult, as run_toys returns it")
+        chosen = check_names(
+            "parameters", result.names if parameters is None else parameters, result.names
+        )
+        check_labels(labels, chosen)
         titles = chosen if labels is None else list(labels)
-        if len(titles) != len(chosen):
-            raise ValueError(f"{len(titles)} labels for the {len(chosen)} parameters {chosen}.")
+        if bins is not None:
+            check_count("bins", bins)
         pulls = {title: result.pulls(name) for title, name in zip(titles, chosen, strict=True)}
         if bins is None:
             most = max((len(values) for values in pulls.values()), default=0)
@@ -105,6 +106,7 @@ class PullDisplay:
         -------
         self : PullDisplay
         """
+        check_color(color)
         self.axes_, self.figure_ = _panels(ax, len(self.pulls))
         width = self.edges[1] - self.edges[0]
         fine = np.linspace(self.edges[0], self.edges[-1], 300)
@@ -143,6 +145,8 @@ def _panels(ax: Any, n: int) -> tuple[list[Any], Any]:
     """Return n axes, made side by side where there are none, and their figure."""
     if ax is not None:
         panels = list(np.ravel(np.asarray(ax, dtype=object)))
+        for panel in panels:
+            axes(panel, (0, 0))
         if len(panels) != n:
             raise ValueError(f"ax holds {len(panels)} axes for {n} parameters; one for each.")
         return panels, panels[0].figure if panels else None

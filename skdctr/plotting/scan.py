@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skdctr._utils.arguments import check_choice
 from skdctr._utils.typing import FloatArray
-from skdctr.plotting.fit import marked_fit
+from skdctr.plotting.fit import SRGN, check_texts, marked_fit
 from skdctr.plotting.style import GREY, axes, next_style
 from skdctr.results.columns import scan_columns
 from skdctr.results.fit_result import FitResult, round_to_error
@@ -104,9 +105,9 @@ class ScanDisplay:
         display : ScanDisplay
         """
         chosen = None if parameter is None else [parameter]
-        (parameter,), theta, covariance = marked_fit(fitter, chosen, 1, result)
-        if quantity not in ("auc", "loss"):
-            raise ValueError(f"quantity={quantity!r}: expected 'auc' or 'loss'.")
+        (parameter,), theta, covariance = marked_fit(fitter, SRGN, "parameter", chosen, 1, result)
+        check_choice("quantity", quantity, ("auc", "loss"))
+        check_texts(xlabel=xlabel, label=label)
         table, column = fitter.scan_.sort_values(parameter), scan_columns(fitter.theta_names_)
         error = table[column["auc_error"]].to_numpy() if quantity == "auc" else np.zeros(len(table))
         display = cls(

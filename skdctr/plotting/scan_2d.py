@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdctr._utils.arguments import check_finite, check_number
 from skdctr._utils.typing import FloatArray
-from skdctr.plotting.fit import marked_fit
+from skdctr.plotting.fit import SRGN, check_labels, marked_fit
 from skdctr.plotting.style import COLORS, axes
 from skdctr.results.columns import scan_columns
 from skdctr.results.fit_result import FitResult
@@ -101,9 +102,8 @@ class Scan2DDisplay:
         -------
         display : Scan2DDisplay
         """
-        chosen, fitted, covariance = marked_fit(
-            fitter, None if parameters is None else list(parameters), 2, result
-        )
+        chosen, fitted, covariance = marked_fit(fitter, SRGN, "parameters", parameters, 2, result)
+        check_labels(labels, chosen)
         order = [fitter.theta_names_.index(name) for name in chosen]
         display = cls(
             theta=fitter.scan_[chosen].to_numpy(),
@@ -111,7 +111,7 @@ class Scan2DDisplay:
             fitted=fitted,
             covariance=covariance,
             nominal=fitter.reweighter_.theta_nominal_[order],
-            truth=None if truth is None else np.asarray(truth, dtype=np.float64),
+            truth=None if truth is None else check_finite("truth", truth, (2,)),
             names=chosen if labels is None else labels,
         )
         return display.plot(ax=ax)
@@ -131,6 +131,8 @@ class Scan2DDisplay:
         -------
         self : Scan2DDisplay
         """
+        if zoom is not None:
+            check_number("zoom", zoom, above=0)
         self.ax_, self.figure_ = axes(ax, (6.4, 4.8))
         errors = np.sqrt(np.diag(self.covariance))
         known = bool(np.isfinite(self.covariance).all())

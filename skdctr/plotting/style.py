@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from skdctr._utils.arguments import check_instance, shorten
 from skdctr._utils.optional import require
 
 __all__ = ["COLORS", "DASHES", "GREY", "MARKERS", "DrawingStyle", "axes", "next_style"]
@@ -56,13 +57,33 @@ def axes(ax: Any, figsize: tuple[float, float]) -> tuple[Any, Any]:
     ------
     ImportError
         If matplotlib is not installed.
+    TypeError
+        If what the user gave is no Axes.
     """
     require("matplotlib")
     import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
 
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
+    check_instance("ax", ax, Axes, "matplotlib Axes, e.g. of plt.subplots(), or None")
     return ax, ax.figure
+
+
+def check_color(color: Any) -> None:
+    """Refuse what is no colour of matplotlib, before anything is drawn.
+
+    Raises
+    ------
+    ValueError
+        If matplotlib does not know it.
+    """
+    from matplotlib.colors import is_color_like
+
+    if color is not None and not is_color_like(color):
+        raise ValueError(
+            f"color={shorten(color)} is no color of matplotlib; pass e.g. 'red' or '#0072B2'."
+        )
 
 
 def next_style(ax: Any, kind: str, *, color: Any = None, label: str | None = None) -> DrawingStyle:
@@ -83,6 +104,7 @@ def next_style(ax: Any, kind: str, *, color: Any = None, label: str | None = Non
     -------
     DrawingStyle
     """
+    check_color(color)
     if not ax.has_data():
         # Axes that were cleared start anew.
         ax._skdctr_drawn = {}

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdctr._utils.arguments import as_real_array, check_finite, check_function
 from skdctr._utils.typing import FloatArray
+from skdctr.plotting.fit import check_reweighter
 from skdctr.plotting.style import COLORS, axes
 
 if TYPE_CHECKING:
@@ -71,8 +73,16 @@ class WeightDisplay:
         -------
         display : WeightDisplay
         """
+        check_reweighter(reweighter)
+        check_function("log_weight", log_weight, "(X, theta)")
         learned = reweighter.predict_log_weights(X, theta)
-        exact = np.asarray(log_weight(np.asarray(X), np.atleast_1d(theta)), dtype=np.float64)
+        point = np.atleast_1d(as_real_array(theta, "theta"))
+        exact = check_finite(
+            "log_weight(X, theta)",
+            log_weight(np.asarray(X), point),
+            learned.shape,
+            expected="one finite log-weight for each event of X",
+        )
         weight = np.exp(exact - exact.max())
         rms = float(np.sqrt(np.average((learned - exact) ** 2, weights=weight)))
         return cls(exact=exact, learned=learned, rms=rms).plot(ax=ax)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from skdctr._utils.arguments import check_names
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.warn import warn_user
 from skdctr.events.coder import Coder
@@ -188,6 +189,8 @@ class FeatureCoder(TransformerMixin, BaseEstimator):
             ``x missing`` and ``x = 211``, ``x = other`` for categories.
         """
         check_is_fitted(self)
+        if input_features is not None:
+            input_features = np.asarray(check_names("input_features", input_features), dtype=object)
         names = list(_check_feature_names_in(self, input_features))
         return np.array(self._coder.rename(names), dtype=object)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdctr._utils.arguments import check_names, shorten
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr.events.chunks import particle_chunks
@@ -62,6 +64,8 @@ class ParticleTransformer(  # type: ignore[call-arg]
         """
         self._check_parameters()
         packed = pack_events(X)
+        if not len(packed):
+            raise ValueError("X holds no events (0 samples); expected one at least.")
         self._find_columns(packed.feature_names, packed.n_features)
         self.n_features_in_ = packed.n_features
         if packed.feature_names is not None:
@@ -93,7 +97,7 @@ class ParticleTransformer(  # type: ignore[call-arg]
             if known is not None:
                 return np.asarray(known)
             return np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
-        names = np.asarray(input_features, dtype=object)
+        names = np.asarray(check_names("input_features", input_features), dtype=object)
         if len(names) != self.n_features_in_:
             raise ValueError(
                 f"input_features has {len(names)} names, expected {self.n_features_in_}."
@@ -117,8 +121,12 @@ class ParticleTransformer(  # type: ignore[call-arg]
             {"pt": self.pt, "eta": self.eta, "phi": self.phi}.items()
         ):
             column: int
+            if isinstance(given, bool) or not isinstance(given, (str, Integral)):
+                raise TypeError(
+                    f"{argument}={shorten(given)}; expected the name or the position of a feature."
+                )
             if not isinstance(given, str):
-                column = given
+                column = int(given)
             elif names is not None and given in names:
                 column = names.index(given)
             elif names is None and given == argument:

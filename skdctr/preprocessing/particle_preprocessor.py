@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skdctr._utils.arguments import check_flag
 from skdctr._utils.optional import is_awkward, require
 from skdctr._utils.typing import FloatArray
 from skdctr.events.packed import PackedEvents
@@ -91,6 +92,8 @@ class ParticlePreprocessor(ParticleTransformer, auto_wrap_output_keys=None):  # 
         self.align = align
 
     def _check_parameters(self) -> None:
+        for name in ("pt_fraction", "center", "align"):
+            check_flag(name, getattr(self, name))
         if self.align and not self.center:
             raise ValueError(
                 "align=True turns each jet about its axis, which center=False leaves where it is; "

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 import math
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
+from skdctr._utils.arguments import shorten
 from skdctr._utils.printable import printable
 from skdctr._utils.typing import FloatArray
 from skdctr.exceptions import ExtrapolationWarning, ModelMismatchWarning, SupportWarning
@@ -35,6 +37,11 @@ def round_to_error(value: float, error: float) -> tuple[str, str]:
         Both with the same number of decimals. Where there is no finite positive error it is "?",
         and the value has four digits.
     """
+    for name, number in (("value", value), ("error", error)):
+        if isinstance(number, np.ndarray) and number.ndim == 0:
+            continue
+        if not isinstance(number, Real):
+            raise TypeError(f"{name} must be a real number, got {shorten(number)}; pass a float.")
     if not (math.isfinite(error) and error > 0):
         return f"{value:.4g}", "?"
     # The exponent after rounding: 0.0999 is 0.10, not 0.100.

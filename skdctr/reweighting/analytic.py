@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.typing import FloatArray
 from skdctr.events.coder import Coder
-from skdctr.events.frames import column_labels
+from skdctr.events.frames import as_table, column_labels
 from skdctr.events.kinds import Events, feature_table, holds_sets
 from skdctr.events.validation import check_weights
 from skdctr.parameters.interpolation import smooth_values
@@ -193,6 +193,8 @@ class AnalyticReweighter(BaseReweighter):
         """Make the names, the nominal values and the range of θ, and check them."""
         is_tilt = self.log_weight is None
         nominal = self.theta_nominal
+        if not isinstance(nominal, Mapping):
+            nominal = as_table(nominal, name="theta_nominal")
         if isinstance(nominal, Mapping):
             names = list(nominal)
         elif is_tilt:

@@ -11,7 +11,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from skdctr._utils.arguments import check_flag, check_instance
 from skdctr._utils.typing import FloatArray
+from skdctr._utils.warn import warn_user
 from skdctr.events.chunks import release, row_chunks
 from skdctr.events.kinds import Events, event_parts
 from skdctr.events.outliers import without_outliers
@@ -25,6 +27,7 @@ from skdctr.events.validation import (
     has_missing,
     refuse_empty_events,
 )
+from skdctr.exceptions import ExtrapolationWarning
 from skdctr.parameters.space import ParameterSpace, check_theta_rows, warn_if_outside
 from skdctr.parameters.trained_range import without_lone_theta
 from skdctr.weights.error import some_rows
@@ -262,7 +265,14 @@ class BaseReweighter(BaseEstimator):
         return self._bind(X)
 
     def _check_form(self, X: Events, name: str) -> None:
-        """Refuse sets of particles for rows of features, and another number of features."""
+        """Refuse what is not checked, sets for rows of features, and another number of features."""
+        expected = f"checked events: a NumPy array of shape (n, f), as {type(self).__name__}."
+        expected += "predict_weights makes of what it is given, or PackedEvents"
+        check_instance(name, X, (np.ndarray, PackedEvents), expected)
+        if isinstance(X, np.ndarray) and (X.ndim != 2 or X.dtype.kind != "f"):
+            raise ValueError(
+                f"{name} has shape {X.shape} and dtype {X.dtype}; expected {expected}."
+            )
         n_features = getattr(self, "n_features_in_", None)
         if isinstance(X, PackedEvents):
             if self._fitted_sets is not None:
@@ -302,6 +312,7 @@ class BaseReweighter(BaseEstimator):
         ndarray of int of shape (n,), or None
             None where there are no parts, or these are not the events of the fit.
         """
+        self._check_form(X, "X")
         return None
 
     def unsupported(self, theta: FloatArray) -> str:
@@ -318,6 +329,8 @@ class BaseReweighter(BaseEstimator):
             A clause such as "of the events near theta = 1.2, 8% lie where the nominal sample has
             no events"; empty where nothing is missing, or it is not known, as here.
         """
+        check_is_fitted(self)
+        self._space.point(theta)
         return ""
 
     def _check_events(self, X: Any) -> Events:
@@ -481,6 +494,7 @@ class BaseReweighter(BaseEstimator):
             If a weight overflows; it is never replaced in silence. Else as for
             :meth:`predict_log_weights`.
         """
+        check_flag("normalize", normalize)
         weights = self.predict_log_weights(X, theta, out=out, out_of_fold=out_of_fold)
         exponentiate(weights)
         if normalize:
@@ -503,10 +517,23 @@ class BaseReweighter(BaseEstimator):
         -------
         ndarray of shape (n, p)
             The gradient, per unit of each parameter.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If it is not finite for some events, where the density vanishes.
         """
         events = self._check_events(X)
         point = self._check_theta(theta, len(events))
-        return self._evaluate(events, point, lambda weights, at: weights.gradient(at))
+        gradient = self._evaluate(events, point, lambda weights, at: weights.gradient(at))
+        n_bad = int((~np.isfinite(gradient)).any(axis=1).sum())
+        if n_bad:
+            warn_user(
+                f"The gradient is not finite for {n_bad} of {len(gradient)} events of X, whose "
+                "density vanishes or whose features are extreme: leave them out.",
+                ExtrapolationWarning,
+            )
+        return gradient
 
     def expected_auc(
         self, X: ArrayLike, theta: Any = None, sample_weight: ArrayLike | None = None

@@ -13,8 +13,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from skdctr._utils.device import resolve_device, spawn_seeds
+from skdctr._utils.member_inputs import check_member, check_members
 from skdctr._utils.rollback import all_or_nothing
 from skdctr._utils.torch_state import default_torch
 from skdctr._utils.typing import FloatArray
@@ -333,9 +335,10 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         DCTRReweighter
             A fitted reweighter of one network for each part of a cross-fit.
         """
+        check_member(number, seed, inputs, ("X", "y", "sample_weight"))
         member = copy.copy(self).set_params(verbose=0, n_estimators=1)
         given = (inputs.get("X"), inputs.get("y"), inputs.get("sample_weight"))
-        member._fit(*given, [seed], first_number=number, step=self.n_estimators)
+        member._fit(*given, [int(seed)], first_number=number, step=self.n_estimators)
         return member
 
     def assemble(self, members: Sequence[Self], inputs: Mapping[str, Any]) -> Self:
@@ -352,6 +355,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         -------
         self : DCTRReweighter
         """
+        members = check_members(members, type(self))
         first = members[0]
         learned = vars(first).keys() - first.get_params(deep=False).keys()
         for name in learned:
@@ -438,7 +442,9 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         str
             Empty where nothing is missing, and where there was no nominal sample in training.
         """
-        return "" if self._support is None else self._support.at(self._parameters(theta))
+        check_is_fitted(self)
+        point = self._space.point(theta)
+        return "" if self._support is None else self._support.at(self._parameters(point))
 
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, device: torch.device
@@ -581,6 +587,7 @@ class DCTRReweighter(PrefixedParametersMixin, BaseReweighter):
         ValueError
             If they are those of the fit in another order.
         """
+        self._check_form(X, "X")
         if self.folds_ is None or len(X) != len(self.folds_) or not are_seen(X, self._seen_sums):
             return None
         return self.folds_

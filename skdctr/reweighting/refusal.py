@@ -22,8 +22,10 @@ def refuse_other(given: Any, *, needed: str) -> None:
     TypeError
         If it lacks the method.
     """
-    if hasattr(given, needed):
+    is_class = isinstance(given, type)
+    if hasattr(given, needed) and not is_class:
         return
+    what = f"the class {given.__name__}" if is_class else type(given).__name__
     way_out = ""
     if hasattr(given, "steps"):
         way_out = (
@@ -33,6 +35,6 @@ def refuse_other(given: Any, *, needed: str) -> None:
     elif hasattr(given, "estimator"):
         way_out = " Fit the search first, and give its best_estimator_."
     raise TypeError(
-        f"reweighter: {type(given).__name__} is not a reweighter: expected DCTRReweighter, "
+        f"reweighter: {what} is not a reweighter: expected DCTRReweighter, "
         f"AnalyticReweighter, another BaseReweighter, or a FrozenEstimator around one.{way_out}"
     )

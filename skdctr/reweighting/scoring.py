@@ -73,7 +73,7 @@ def check_scored(
         if nominal is not None:
             which = "nominal" if classes[0] else "varied"
         raise ValueError(
-            f"All {len(theta)} events to be scored are {which}: of one class alone the "
+            f"y: All {len(theta)} events to be scored are {which}: of one class alone the "
             f"cross-entropy does not tell how well the two are told apart. {_CURE}"
         )
     for k, n_outside in FeatureRange(space.low, space.high, n_trained).beyond_chance(theta):

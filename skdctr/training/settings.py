@@ -12,6 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdctr._utils.numbers import check_count
 from skdctr._utils.spelling import did_you_mean
 from skdctr.networks import ACTIVATIONS
 from skdctr.training.callbacks import check_callbacks
@@ -40,6 +41,8 @@ NETWORK_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
+# A layer of a million nodes would take terabytes.
+_MOST_NODES = 10**6
 PREFIXES = ("module__", "optimizer__", "callbacks__")
 
 
@@ -215,7 +218,8 @@ def _known_optimizer(optimizer: Any) -> Any:
 def _layer_sizes(given: Any) -> tuple[int, ...] | None:
     if given is None:
         return None
-    sizes = (int(given),) if isinstance(given, Integral) else tuple(int(size) for size in given)
-    if not all(size > 0 for size in sizes):
-        raise ValueError(f"hidden_layer_sizes={given!r}: every layer needs at least one node.")
-    return sizes
+    sizes = (given,) if isinstance(given, Integral) else tuple(given)
+    return tuple(
+        check_count("hidden_layer_sizes", size, most=_MOST_NODES, advice="pass e.g. (64, 64)")
+        for size in sizes
+    )

@@ -102,6 +102,6 @@ def exponentiate(log_weights: FloatArray) -> None:
     if n_bad:
         raise ValueError(
             f"{n_bad} of {len(log_weights)} weights are not finite (largest log-weight "
-            f"{largest:g}): θ is too far from the nominal parameters for these "
-            "events. Take θ closer to nominal, or work with predict_log_weights."
+            f"{largest:g}): theta is too far from the nominal parameters for these events, or X "
+            "has extreme ones. Take theta closer to nominal, or work with predict_log_weights."
         )

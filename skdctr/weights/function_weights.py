@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.arguments import as_real_array, shorten
 from skdctr._utils.typing import FloatArray
 from skdctr.events.kinds import Events
 from skdctr.parameters.derivatives import central_differences, positive_steps
@@ -66,7 +67,8 @@ class FunctionWeights(EventWeights):
         ValueError
             If the function returns another shape, or NaN, or +inf.
         """
-        values = np.asarray(self.function(self.X, theta), dtype=np.float64)
+        returned = as_real_array(self.function(self.X, theta), f"{self.name}(X, theta)")
+        values = returned.astype(np.float64, copy=False)
         n_events = len(self.X)
         if values.shape != (n_events,):
             raise ValueError(
@@ -75,8 +77,9 @@ class FunctionWeights(EventWeights):
             )
         if np.isnan(values).any() or (values == np.inf).any():
             raise ValueError(
-                f"{self.name} returned NaN or +inf at θ = {np.asarray(theta).tolist()}: it must "
-                "be finite, or -inf where the density vanishes."
+                f"{self.name} returned NaN or +inf at θ = {shorten(np.asarray(theta).tolist())}: "
+                "it must be finite, or -inf where the density vanishes. Look at its values for "
+                "extreme or missing features of X."
             )
         return values
 

@@ -419,7 +419,7 @@ def test_wrong_calls_are_refused():
         chi_square.confidence_interval("a", 68)
     with pytest.raises(ValueError, match="known are"):
         chi_square.confidence_interval("a", method="minos")
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="name_x and name_y are both"):
         chi_square.contour("a", "a")
     with pytest.raises(ValueError, match="expected"):
         chi_square([1.0])

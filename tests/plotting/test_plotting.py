@@ -209,9 +209,9 @@ def test_scan_without_an_error_draws():
 
 
 def test_scan_refuses_unknown_names(scan):
-    with pytest.raises(ValueError, match="expected one of"):
+    with pytest.raises(ValueError, match="parameter: there is no 'nu'"):
         ScanDisplay.from_estimator(scan, parameter="nu")
-    with pytest.raises(ValueError, match="'auc' or 'loss'"):
+    with pytest.raises(ValueError, match="quantity='aic' is unknown; did you mean 'auc'"):
         ScanDisplay.from_estimator(scan, quantity="aic")
 
 

@@ -112,7 +112,9 @@ def test_contours_of_a_fit(bent):
 
 @pytest.mark.parametrize("parameters", [["mu"], ["mu", "mu"], ["mu", "tau"]])
 def test_contours_need_two_parameters(bent, parameters):
-    with pytest.raises(ValueError, match="expected two of"):
+    with pytest.raises(
+        ValueError, match=r"parameters.*(expected two of|a name twice|there is no 'tau')"
+    ):
         ContourDisplay.from_chi_square(bent, parameters=parameters)
 
 
@@ -174,7 +176,7 @@ def test_pulls_take_axes_and_may_be_empty(coverage):
 
 
 def test_pulls_refuse_what_does_not_fit(coverage):
-    with pytest.raises(ValueError, match="no parameter 'm'; did you mean 'mu'"):
+    with pytest.raises(ValueError, match="there is no 'm'; did you mean 'mu'"):
         PullDisplay.from_coverage(coverage, parameters=["m"])
     with pytest.raises(ValueError, match="1 labels for the 2"):
         PullDisplay.from_coverage(coverage, labels=["μ"])

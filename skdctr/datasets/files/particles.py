@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skdctr._utils.arguments import check_choice
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
@@ -91,8 +92,7 @@ def check_request(
     """
     if n_events is not None:
         n_events = check_count("n_events", n_events, advice="pass a number of events, or None")
-    if form not in _FORMS:
-        raise ValueError(f"form={form!r}; expected one of {list(_FORMS)}.")
+    check_choice("form", form, _FORMS)
     if status is not None:
         codes = [status] if np.ndim(status) == 0 else list(status)
         if not codes or not all(isinstance(c, (int, np.integer)) for c in codes):

@@ -222,6 +222,8 @@ def _check_columns_asked(columns: Any) -> list[str] | None:
         return None
     if isinstance(columns, (set, frozenset)):
         raise TypeError("columns is a set, which has no order; pass a list.")
+    if not isinstance(columns, Iterable):
+        raise TypeError(f"columns={columns!r}; expected a list of names, a dict or None.")
     names = [columns] if isinstance(columns, str) else list(columns)
     wrong = [name for name in names if not isinstance(name, str)]
     if wrong:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import unquote
 
+from skdctr._utils.arguments import shorten
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
 
@@ -119,6 +120,8 @@ def find_tables(path: Paths, tree: str | None = None) -> list[Source]:
     TypeError, ValueError, FileNotFoundError
         If something is no path, or stands for no file, or for one that is no table.
     """
+    if tree is not None and not isinstance(tree, str):
+        raise TypeError(f"tree={shorten(tree)}; expected the name of a tree, or None.")
     found: list[Source] = []
     expanded: list[Source] = []
     for each, its_tree in _entries(path):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from skdctr._utils.arguments import as_path, named
 from skdctr._utils.atomic import refuse_link, replacing
 from skdctr._utils.numbers import check_count
 from skdctr._utils.warn import warn_user
@@ -130,11 +130,14 @@ def events_to_npy(
     >>> table = events_to_npy("gen.root", "gen.npy", ["pt", "eta", "alpha_s"])  # doctest: +SKIP
     >>> DCTRReweighter().fit(table[:, :2], table[:, 2])  # doctest: +SKIP
     """
-    target = Path(output).expanduser()
+    target = as_path("output", output)
     if target.suffix != ".npy":
         raise ValueError(f"output ends in {target.suffix!r}, expected '.npy': {target}.")
     refuse_link(target)
-    kind = np.dtype(dtype)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"output is to be in {target.parent}, which is no folder: make it.")
+    with named("dtype", "float32 or float64"):
+        kind = np.dtype(dtype)
     if kind not in (np.float32, np.float64):
         raise ValueError(f"dtype={dtype!r}; expected float32 or float64.")
     chunk_size = check_count("chunk_size", chunk_size, advice="pass a number of events")

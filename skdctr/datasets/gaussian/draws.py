@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 
+from skdctr._utils.device import checked_random_state
 from skdctr._utils.typing import FloatArray
 
 __all__ = ["draw_samples", "gaussian_detector"]
@@ -69,7 +70,7 @@ def draw_samples(
     true = np.array([theta_true[name] for name in names])
     limits = np.array([bounds[name] for name in names])
 
-    entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32)
+    entropy = checked_random_state(random_state).randint(2**32, size=4, dtype=np.uint32)
     streams = np.random.SeedSequence(entropy.tolist()).spawn(3)
     rng_gen, rng_sim, rng_data = (np.random.default_rng(stream) for stream in streams)
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 
+from skdctr._utils.device import checked_random_state
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr.datasets.files.cache import RequestCache, cache_directory
@@ -189,7 +190,7 @@ def make_parton_shower(
     }
     ak = require("awkward")
     varied = [name for name, (low, high) in ranges.items() if low < high]
-    entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
+    entropy = checked_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
     settings = {
         **pythia.versions(),
         "commands": list(pythia.COMMANDS),

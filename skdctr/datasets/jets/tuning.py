@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 
+from skdctr._utils.device import checked_random_state
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr.datasets.generator.parameters import (
@@ -137,7 +138,7 @@ def make_parton_shower_tuning(
     names = check_vary(vary)
     limits, true = _check_ranges(names, bounds, target)
     # Each sample has a seed of its own, an int that allows caching where the user gave one.
-    entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
+    entropy = checked_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
     cacheable = isinstance(random_state, numbers.Integral)
 
     def sample(seed: int, n: int, values: Mapping[str, Any]) -> Bunch:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 
+from skdctr._utils.device import checked_random_state
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr.datasets.files.cache import RequestCache, cache_directory
@@ -153,7 +154,7 @@ def make_top_mass_events(
     limits = check_mass_or_range("mt", mt)
     chosen = _check_detector(detector)
     require("awkward")
-    entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
+    entropy = checked_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
     varies = limits[0] < limits[1]
     settings = {
         **pythia.versions(),
@@ -296,7 +297,7 @@ def make_top_mass(
     if chosen is None:
         raise ValueError("detector=False leaves nothing to fit; pass a ParametricDetector.")
     # Each sample has a seed of its own, an int that allows caching where the user gave one.
-    entropy = check_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
+    entropy = checked_random_state(random_state).randint(2**32, size=4, dtype=np.uint32).tolist()
     cacheable = isinstance(random_state, numbers.Integral)
 
     def sample(seed: int, n: int, mass: Any, seen: ParametricDetector | bool) -> Bunch:

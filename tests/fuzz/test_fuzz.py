@@ -1,0 +1,57 @@
+"""Malformed inputs of every public callable: right, or an error that says how to mend them."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from fuzz.run import AREAS, table, verdicts
+from fuzz.tables import LEFT_OUT, covered
+from fuzz.verdict import CLEAR, NAMELESS, RIGHT, UNCLEAR, UNTOLD
+
+pytest.importorskip("awkward")
+pytest.importorskip("matplotlib")
+pytest.importorskip("polars")
+pytest.importorskip("uproot")
+pytest.importorskip("pyhepmc")
+
+API = Path(__file__).parents[1] / "public_api.txt"
+# The share of errors that may come without the argument's name.
+MOST_NAMELESS = 0.02
+# One of so many cases is tried in the default tier, of the areas whose calls take milliseconds.
+EVERY, QUICK = 61, ("estimators", "others", "sets")
+
+
+def public_callables():
+    lines = API.read_text(encoding="utf-8").splitlines()
+    classes = {line.partition("(")[0][6:] for line in lines if line.startswith("class ")}
+    names = [line.partition("(")[0] for line in lines if "(" in line]
+    return [name[6:] + ".__init__" if name[6:] in classes else name for name in names]
+
+
+def test_every_public_callable_has_its_cases():
+    known = covered() | LEFT_OUT.keys()
+    missing = [name for name in public_callables() if name not in known]
+    assert missing == []
+    assert LEFT_OUT.keys() <= set(public_callables())
+
+
+@pytest.mark.parametrize("area", QUICK)
+def test_some_cases(area):
+    pairs = [(entry, argument, kind) for entry in AREAS[area]() for argument, kind in entry.cases()]
+    judge = importlib.import_module("fuzz.verdict").judge
+    found = [judge(*pair) for pair in pairs[:: EVERY * len(pairs) // 2000]]
+    bad = [str(each) for each in found if each.verdict in (UNCLEAR, UNTOLD)]
+    assert bad == []
+    assert {RIGHT, CLEAR} <= {each.verdict for each in found}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("area", AREAS)
+def test_all_cases(area, record_property):
+    found = list(verdicts(AREAS[area]()))
+    record_property("table", table(found))
+    bad = [str(each) for each in found if each.verdict in (UNCLEAR, UNTOLD)]
+    assert bad == [], "\n".join(bad)
+    nameless = [each for each in found if each.verdict == NAMELESS]
+    assert len(nameless) <= MOST_NAMELESS * len(found), "\n".join(map(str, nameless))
