@@ -44,7 +44,7 @@ def check_levels(name: str, levels: Any) -> list[float]:
     TypeError, ValueError
         If one is no probability between 0 and 1, or there is none.
     """
-    array = np.atleast_1d(as_real_array(levels, name, expected="probabilities"))
+    array = np.atleast_1d(as_real_array(levels, name, expected="probabilities")).astype(np.float64)
     if array.ndim > 1 or not len(array) or not ((array > 0) & (array < 1)).all():
         raise ValueError(f"{name}={shorten(levels)}: expected probabilities between 0 and 1.")
     checked: list[float] = array.tolist()

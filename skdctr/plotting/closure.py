@@ -52,6 +52,14 @@ def _column(values: ArrayLike, name: str, feature: int = 0) -> FloatArray:
     return array
 
 
+def _weights(values: ArrayLike, name: str) -> FloatArray:
+    """Take one weight for each event, (n,)."""
+    weights = _column(values, name)
+    if np.ndim(as_table(values, name=name)) != 1:
+        raise ValueError(f"{name} has two dimensions, expected one weight per event, (n,).")
+    return weights
+
+
 def _edges(bins: int | ArrayLike, samples: Sequence[FloatArray]) -> FloatArray:
     """Return edges that were given, or divide the range of the samples without their tails."""
     if isinstance(bins, (str, bytes)):
@@ -77,7 +85,7 @@ def _histogram(
     if not (total > 0 and np.isfinite(squares) and squares > 0):
         raise ValueError(
             f"{name} sums to {total:g}, expected a positive sum, and squares within the range of "
-            "float64: a sample needs a positive total to be a histogram of fractions."
+            "float64, which weights at a theta far from nominal may not have."
         )
     content, _ = np.histogram(values, edges, weights=weight)
     square, _ = np.histogram(values, edges, weights=weight**2)
@@ -181,6 +189,11 @@ class ClosureDisplay:
         """
         check_reweighter(reweighter)
         weights = reweighter.predict_weights(X, theta)
+        shown = X if observable is None else _column(observable, "observable", feature)
+        if len(shown) != len(weights):
+            raise ValueError(
+                f"observable has {len(shown)} events, X has {len(weights)}: give the same events."
+            )
         return cls.from_predictions(
             X if observable is None else observable,
             target,
@@ -234,13 +247,13 @@ class ClosureDisplay:
         """
         check_same_columns(target, nominal, name="target", reference_name="nominal")
         x, y = _column(nominal, "nominal", feature), _column(target, "target", feature)
-        own = np.ones(len(x)) if sample_weight is None else _column(sample_weight, "sample_weight")
+        own = np.ones(len(x)) if sample_weight is None else _weights(sample_weight, "sample_weight")
         other = (
-            np.ones(len(y)) if target_weight is None else _column(target_weight, "target_weight")
+            np.ones(len(y)) if target_weight is None else _weights(target_weight, "target_weight")
         )
         named = weights if isinstance(weights, Mapping) else {"Reweighted": weights}
         factors = {"Nominal": np.ones(len(x))}
-        factors |= {name: _column(values, "weights") for name, values in named.items()}
+        factors |= {name: _weights(values, "weights") for name, values in named.items()}
         for name, values in {"sample_weight": own, **factors}.items():
             if len(values) != len(x):
                 raise ValueError(

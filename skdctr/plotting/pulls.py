@@ -12,7 +12,7 @@ from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.coverage.result import CoverageResult
 from skdctr.plotting.fit import check_labels
-from skdctr.plotting.style import COLORS, axes, check_color
+from skdctr.plotting.style import COLORS, axes, check_axes, check_color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -146,7 +146,7 @@ def _panels(ax: Any, n: int) -> tuple[list[Any], Any]:
     if ax is not None:
         panels = list(np.ravel(np.asarray(ax, dtype=object)))
         for panel in panels:
-            axes(panel, (0, 0))
+            check_axes(panel)
         if len(panels) != n:
             raise ValueError(f"ax holds {len(panels)} axes for {n} parameters; one for each.")
         return panels, panels[0].figure if panels else None

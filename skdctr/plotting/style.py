@@ -62,12 +62,24 @@ def axes(ax: Any, figsize: tuple[float, float]) -> tuple[Any, Any]:
     """
     require("matplotlib")
     import matplotlib.pyplot as plt
-    from matplotlib.axes import Axes
 
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
-    check_instance("ax", ax, Axes, "matplotlib Axes, e.g. of plt.subplots(), or None")
+    check_axes(ax)
     return ax, ax.figure
+
+
+def check_axes(ax: Any) -> None:
+    """Refuse what is no Axes.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    from matplotlib.axes import Axes
+
+    check_instance("ax", ax, Axes, "matplotlib Axes, e.g. of plt.subplots(), or None")
 
 
 def check_color(color: Any) -> None:

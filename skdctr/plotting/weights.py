@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from skdctr._utils.arguments import as_real_array, check_finite, check_function
 from skdctr._utils.typing import FloatArray
+from skdctr.events.frames import as_table
 from skdctr.plotting.fit import check_reweighter
 from skdctr.plotting.style import COLORS, axes
 
@@ -79,7 +80,7 @@ class WeightDisplay:
         point = np.atleast_1d(as_real_array(theta, "theta"))
         exact = check_finite(
             "log_weight(X, theta)",
-            log_weight(np.asarray(X), point),
+            log_weight(np.asarray(as_table(X, name="X")), point),
             learned.shape,
             expected="one finite log-weight for each event of X",
         )

@@ -239,10 +239,21 @@ def _reweighter_methods() -> Iterator[Entry]:
             {"X": kinds.instance(SIM).without("the class")},
         )
         yield Entry(f"skdctr.{name}.unsupported", call("unsupported"), {"theta": near})
+    for name, make, parameter, method in (
+        ("DCTRReweighter", learned, "theta", "predict_log_weight_spread"),
+        ("AnalyticReweighter", exact, "mu", "predict_log_weight_spread"),
+        ("DCTRReweighter", learned, "theta", "network_inputs"),
+    ):
+        theta = kinds.point(np.array([0.5]), parameter)
+        yield Entry(
+            f"skdctr.{name}.{method}",
+            lambda make=make, method=method, **given: getattr(make(), method)(**given),
+            {"X": kinds.known_events(SIM), "theta": theta},
+        )
     yield Entry(
-        "skdctr.DCTRReweighter.predict_log_weight_spread",
-        lambda **given: learned().predict_log_weight_spread(**given),
-        {"X": kinds.known_events(SIM), "theta": kinds.point(np.array([0.5]), "theta")},
+        "skdctr.DCTRReweighter.predict_log_weights out_of_fold",
+        lambda **given: learned().predict_log_weights(GEN, 0.5, **given),
+        {"out_of_fold": kinds.flag(False)},
     )
     yield Entry(
         "skdctr.DCTRReweighter.score",
@@ -414,11 +425,17 @@ def _fitter_methods() -> Iterator[Entry]:
         level.value,
         {**level.kinds, "one": (kinds.REFUSED, lambda x: 1.0), "two": (kinds.REFUSED, lambda x: 2)},
     )
+    names = Given("mu", {**kinds.names(["mu"]).kinds, **kinds.choice("mu", optional=True).kinds})
+    names = names.without("an array", "misspelt", "upper case")
     for objective in ("auc", "optimal_observable"):
         yield Entry(
             f"skdctr.SRGNFitter.confidence_interval {objective}",
             lambda objective=objective, **given: fitted(objective).confidence_interval(**given),
-            {"level": level.refusing("huge")},
+            {
+                "name": names.without("twice", "one unknown", "of None", "nested"),
+                "level": level.refusing("huge"),
+                "method": kinds.choice("profile"),
+            },
         )
     yield Entry(
         "skdctr.SRGNFitter.expected_covariance",

@@ -149,9 +149,7 @@ def _pythia() -> Iterator[Entry]:
         {
             **common,
             "mt": mass,
-            "bounds": kinds.vector(np.array([170.0, 176.0])).refusing(
-                "huge", "tiny", "zeros", "booleans", "constant", "one row"
-            ),
+            "bounds": _pair((170.0, 176.0)),
             "level": kinds.choice("paired"),
             "jet_scale": kinds.number(1.01).without("huge", "tiny"),
             "detector": detector,
@@ -160,6 +158,27 @@ def _pythia() -> Iterator[Entry]:
             "n_data": size,
         },
     )
+
+
+def _pair(value: tuple[float, float]) -> Given:
+    refused = {
+        "an object": lambda x: Unknown(),
+        "a string": lambda x: "abc",
+        "None": lambda x: None,
+        "a number": lambda x: 172.0,
+        "one end": lambda x: x[:1],
+        "three ends": lambda x: (*x, x[1]),
+        "reversed": lambda x: x[::-1],
+        "equal": lambda x: (x[0], x[0]),
+        "of NaN": lambda x: (float("nan"), x[1]),
+        "of infinity": lambda x: (x[0], float("inf")),
+        "of strings": lambda x: ("abc", "def"),
+        "of None": lambda x: (None, x[1]),
+        "negative": lambda x: (-x[1], -x[0]),
+        "a dict": lambda x: {"mt": x},
+    }
+    kinds_: Kinds = {kind: (REFUSED, make) for kind, make in refused.items()}
+    return Given(value, {**kinds_, "a list": (kinds.SAME, list)})
 
 
 def _targets(value: dict[str, float]) -> Given:
