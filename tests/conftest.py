@@ -35,6 +35,20 @@ def pytest_itemcollected(item):
         item.add_marker("slow")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Print the tables that tests have recorded, such as the counts of the fuzz tier."""
+    reports = [each for name in ("passed", "failed") for each in terminalreporter.getreports(name)]
+    tables = [
+        value
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "table"
+    ]
+    for table in tables:
+        terminalreporter.section("verdicts on malformed inputs")
+        terminalreporter.write_line(table)
+
+
 def _torch_state():
     import torch
 

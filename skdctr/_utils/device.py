@@ -119,7 +119,7 @@ def checked_random_state(random_state: object) -> np.random.RandomState:
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
-            f"random_state={shorten(random_state)} cannot be a seed; pass an int from 0 to "
+            f"random_state={shorten(random_state)} cannot be used to seed; pass an int from 0 to "
             "4294967295, a numpy RandomState, or None."
         ) from error
     return generator

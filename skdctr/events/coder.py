@@ -410,8 +410,8 @@ def _periods(
     periods = {k: periodic[column] for k, column in found.items()}
     for k, period in periods.items():
         if not isinstance(period, Real) or not 0 < period < np.inf:
+            shown = float(period) if isinstance(period, Real) else shorten(period)
             raise ValueError(
-                f"periodic: the period of {names[k]!r} is {shorten(period)}; expected a positive "
-                "number."
+                f"periodic: the period of {names[k]!r} is {shown}; expected a positive number."
             )
     return {k: float(period) for k, period in periods.items()}

@@ -332,10 +332,10 @@ class PackedEvents:
             sample_weight = check_finite(
                 "sample_weight", sample_weight, (len(self),), expected="one weight for each event"
             )
-            if (sample_weight < 0).any() or not sample_weight.any():
+            if (sample_weight < 0).any():
                 raise ValueError(
-                    "sample_weight has a negative weight, or none above zero; expected positive "
-                    "ones, such as the absolute values."
+                    "sample_weight has a negative weight; expected none below zero, such as the "
+                    "absolute values."
                 )
         weight = None if sample_weight is None else np.repeat(sample_weight, self.counts)
         total = self.n_particles if weight is None else weight.sum()

@@ -189,11 +189,12 @@ class ClosureDisplay:
         """
         check_reweighter(reweighter)
         weights = reweighter.predict_weights(X, theta)
-        shown = X if observable is None else _column(observable, "observable", feature)
-        if len(shown) != len(weights):
-            raise ValueError(
-                f"observable has {len(shown)} events, X has {len(weights)}: give the same events."
-            )
+        if observable is not None:
+            n_shown = len(_column(observable, "observable", feature))
+            if n_shown != len(weights):
+                raise ValueError(
+                    f"observable has {n_shown} events, X has {len(weights)}: give the same events."
+                )
         return cls.from_predictions(
             X if observable is None else observable,
             target,

@@ -292,7 +292,7 @@ def test_lhe_without_events(lhe):
 
 def test_arguments(lhe, hepmc, tmp_path):
     for read, file in ((read_lhe, lhe), (read_hepmc, hepmc)):
-        with pytest.raises(ValueError, match=r"form='set'; expected one of"):
+        with pytest.raises(ValueError, match=r"form='set' is unknown; did you mean 'sets'"):
             read(file, form="set")
         with pytest.raises(ValueError, match=r"fields names 'pti', .* did you mean 'pt'"):
             read(file, fields=["pti"])

@@ -199,7 +199,7 @@ def _reweighter_methods() -> Iterator[Entry]:
         near = theta.allowing("huge", "far away")
 
         def call(method: str, make: Any = make) -> Callable[..., Any]:
-            return lambda **given: getattr(make(), method)(**given)
+            return getattr(make(), method)
 
         for method in ("predict_log_weights", "predict_weights", "log_weight_gradient"):
             yield Entry(f"skdctr.{name}.{method}", call(method), {"X": X, "theta": theta})
@@ -492,7 +492,7 @@ def _members() -> Iterator[Entry]:
         def assemble(
             members: Any, make: Any = make, given: Any = given, fit_member: Any = fit_member
         ) -> Any:
-            made = members if not members == "made" else [fit_member()]
+            made = members if members != "made" else [fit_member()]
             return make().assemble(made, given)
 
         yield Entry(

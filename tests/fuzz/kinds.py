@@ -7,8 +7,8 @@ right, and one that is not finite has to be told.
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable, Iterator, Sequence
+import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ _NO_ARRAY: Kinds = {
     "a set": (REFUSED, lambda x: {1.0, 2.0}),
     "a generator": (REFUSED, lambda x: (row for row in x)),
     "bytes": (REFUSED, lambda x: b"abc"),
-    "a date": (REFUSED, lambda x: datetime.datetime(2020, 1, 1)),
+    "a date": (REFUSED, lambda x: dt.datetime(2020, 1, 1)),
     "an empty list": (REFUSED, lambda x: []),
     "an empty array": (REFUSED, lambda x: x[:0]),
     "strings": (REFUSED, lambda x: np.full(x.shape, "abc")),
@@ -325,7 +325,7 @@ def _scalars(value: Any) -> Kinds:
         "infinite": (REFUSED, lambda x: float("inf")),
         "minus infinite": (REFUSED, lambda x: float("-inf")),
         "a function": (REFUSED, lambda x: len),
-        "a date": (REFUSED, lambda x: datetime.datetime(2020, 1, 1)),
+        "a date": (REFUSED, lambda x: dt.datetime(2020, 1, 1)),
     }
 
 
@@ -644,11 +644,6 @@ def tensor(value: torch.Tensor) -> Given:
         "non-contiguous": (SAME, lambda x: x.repeat_interleave(2, dim=0)[::2]),
     }
     return Given(value, kinds)
-
-
-def cases(given: Given) -> Iterator[str]:
-    """Go through the names of the kinds of an argument."""
-    yield from given.kinds
 
 
 def sizes(value: Sequence[int]) -> Given:

@@ -218,7 +218,7 @@ def _inference() -> Iterator[Entry]:
         )
     yield Entry(
         "skdctr.inference.ChiSquare.__call__",
-        lambda theta: chi_square()(theta),
+        chi_square(),
         {"theta": kinds.point(np.array([1.0, 2.5]), "a").without("huge", "far away")},
     )
 

@@ -1,13 +1,10 @@
-"""All cases or some of them, and the table of their verdicts."""
+"""The cases of some entries, and the table of their verdicts."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from fuzz.tables import AREAS, entries
 from fuzz.verdict import VERDICTS, Entry, Verdict, judge
 
 
@@ -30,28 +27,3 @@ def table(found: Iterable[Verdict]) -> str:
         cells = [str(row.total()), *(str(row[verdict]) for verdict in VERDICTS)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def main(arguments: list[str]) -> None:
-    """Print all that is neither right nor clear, and the table; take areas or name prefixes."""
-    areas = [area for area in arguments if area in AREAS]
-    prefixes = tuple(each for each in arguments if each not in AREAS)
-    chosen = [e for area in areas for e in AREAS[area]()] if areas else list(entries())
-    if prefixes:
-        chosen = [entry for entry in chosen if entry.name.startswith(prefixes)]
-    start, found = time.process_time(), []
-    for entry in chosen:
-        before = time.process_time()
-        found += verdicts([entry])
-        taken = time.process_time() - before
-        if taken > 5:
-            print(f"# {entry.name}: {taken:.1f} s")
-    for each in found:
-        if each.verdict not in VERDICTS[:2]:
-            print(each)
-    print(table(found))
-    print(f"{len(found)} cases, {time.process_time() - start:.0f} s of one core")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

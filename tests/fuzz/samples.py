@@ -275,7 +275,7 @@ def _observables() -> Iterator[Entry]:
                     "an object": (REFUSED, lambda x: Unknown()),
                     "None": (REFUSED, lambda x: None),
                     "an array": (REFUSED, lambda x: x.to_numpy()),
-                    "a dict": (REFUSED, lambda x: dict(x)),
+                    "a dict": (REFUSED, dict),
                     "a column missing": (REFUSED, lambda x: x.iloc[:, 1:]),
                     "strings": (REFUSED, lambda x: x.assign(m_b1munu="abc")),
                     "duplicate names": (REFUSED, lambda x: pd.concat([x, x], axis=1)),

@@ -190,7 +190,11 @@ def _packed() -> Iterator[Entry]:
     yield Entry(
         f"{name}.mean_and_scale",
         packed.mean_and_scale,
-        {"sample_weight": kinds.weights(np.ones(len(packed))).refusing("one negative")},
+        {
+            "sample_weight": kinds.weights(np.ones(len(packed)))
+            .refusing("one negative")
+            .allowing("zeros")
+        },
     )
     others = {
         "an object": (REFUSED, lambda x: Unknown()),
