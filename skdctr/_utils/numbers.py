@@ -52,11 +52,12 @@ def check_count(
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an int, got {shorten(value)}; {advice}.")
+    value = int(value)
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}; pass a larger number.")
     if value > most:
         raise ValueError(f"{name} must be at most {most}, got {value}; pass a smaller number.")
-    return int(value)
+    return value
 
 
 def format_apart(*values: float) -> list[str]:

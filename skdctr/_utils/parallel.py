@@ -36,7 +36,7 @@ def _check_n_jobs(n_jobs: Any) -> None:
     if n_jobs is not None and (
         isinstance(n_jobs, bool)
         or not isinstance(n_jobs, Integral)
-        or not 0 < abs(n_jobs) <= _MOST_JOBS
+        or not 0 < abs(int(n_jobs)) <= _MOST_JOBS
     ):
         raise ValueError(
             f"n_jobs={shorten(n_jobs)}; expected None, a number of processes from 1 to "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -359,7 +359,7 @@ def _draw(X: FloatArray, absolute: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.concatenate(parts), absolute[chosen]
 
 
-def _occurring(X: FloatArray, values: Iterable[float]) -> list[FloatArray]:
+def _occurring(X: FloatArray, values: Any) -> list[FloatArray]:
     """Find which of some numbers occur in each feature."""
     wanted = np.unique(as_real_array(values, "atoms", expected="'auto' or a list of numbers"))
     if wanted.ndim != 1 or np.ndim(values) != 1 or np.isinf(wanted).any():
@@ -409,7 +409,7 @@ def _periods(
         return dict.fromkeys(found, 2 * np.pi)
     periods = {k: periodic[column] for k, column in found.items()}
     for k, period in periods.items():
-        if not isinstance(period, Real) or not 0 < period < np.inf:
+        if not isinstance(period, Real) or not 0 < float(period) < np.inf:
             shown = float(period) if isinstance(period, Real) else shorten(period)
             raise ValueError(
                 f"periodic: the period of {names[k]!r} is {shown}; expected a positive number."
