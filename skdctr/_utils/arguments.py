@@ -124,6 +124,8 @@ def as_real_array(value: Any, name: str, *, expected: str = "real numbers") -> N
     TypeError, ValueError
         If it is ragged, sparse, or does not hold real numbers.
     """
+    if value is None:
+        raise TypeError(f"{name} is None, expected {expected}.")
     if issparse(value):
         raise TypeError(f"{name} is a sparse matrix, expected {expected}: pass {name}.toarray().")
     if isinstance(value, np.ma.MaskedArray):

@@ -13,7 +13,7 @@ from joblib.parallel import get_active_backend
 from skdctr._utils.arguments import shorten
 from skdctr._utils.process_lock import ProcessLock
 
-__all__ = ["run_jobs", "runs_here"]
+__all__ = ["check_n_jobs", "run_jobs", "runs_here"]
 
 T = TypeVar("T")
 
@@ -31,8 +31,14 @@ def _backend() -> str:
     return type(get_active_backend()[0]).__name__
 
 
-def _check_n_jobs(n_jobs: Any) -> None:
-    """Refuse what is no number of processes."""
+def check_n_jobs(n_jobs: Any) -> None:
+    """Refuse what is no number of processes.
+
+    Raises
+    ------
+    ValueError
+        If it is neither None nor an int, or is zero.
+    """
     if n_jobs is not None and (
         isinstance(n_jobs, bool)
         or not isinstance(n_jobs, Integral)
@@ -46,7 +52,7 @@ def _check_n_jobs(n_jobs: Any) -> None:
 
 def runs_here(n_jobs: int | None) -> bool:
     """Say whether `run_jobs` would run one job after the other in this process."""
-    _check_n_jobs(n_jobs)
+    check_n_jobs(n_jobs)
     name = _backend()
     return name == "SequentialBackend" or (name == "LokyBackend" and effective_n_jobs(n_jobs) == 1)
 

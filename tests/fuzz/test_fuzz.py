@@ -7,9 +7,10 @@ import pytest
 for package in ("awkward", "matplotlib", "polars", "uproot", "pyhepmc", "pythia8mc"):
     pytest.importorskip(package)
 
-from fuzz.run import table, verdicts
-from fuzz.tables import AREAS, LEFT_OUT, covered
-from fuzz.verdict import CLEAR, NAMELESS, RIGHT, UNCLEAR, UNTOLD, judge
+# The table makes arguments of all kinds, and cannot even be imported without these packages.
+from fuzz.run import table, verdicts  # noqa: E402
+from fuzz.tables import AREAS, LEFT_OUT, covered  # noqa: E402
+from fuzz.verdict import CLEAR, NAMELESS, RIGHT, UNCLEAR, UNTOLD, judge  # noqa: E402
 
 API = Path(__file__).parents[1] / "public_api.txt"
 # The share of errors that may come without the argument's name.

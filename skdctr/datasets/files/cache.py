@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.arguments import as_path
 from skdctr._utils.atomic import replacing
 from skdctr._utils.warn import warn_user
 from skdctr.datasets.files.archives import open_npz, read_array
@@ -45,6 +46,8 @@ def cache_directory(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     Path
         The directory, which need not exist.
     """
+    if cache_dir is not None:
+        as_path("data_home or cache_dir", cache_dir, is_file=False)
     chosen = cache_dir or os.environ.get("SKDCTR_DATA")
     if chosen:
         return Path(chosen).expanduser()

@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from skdctr._utils.arguments import check_number
 from skdctr._utils.numbers import check_count
 
 __all__ = ["check_bounds", "check_number", "check_sizes"]
-
-
-def check_number(
-    name: str, value: Any, *, low: float | None = None, above: float | None = None
-) -> float:
-    """Check a finite real number.
-
-    Parameters
-    ----------
-    name : str
-        The argument, as the message calls it.
-    value : object
-        What the user gave.
-    low : float, default=None
-        The smallest value that is allowed.
-    above : float, default=None
-        The value that it must exceed.
-
-    Returns
-    -------
-    float
-        The number.
-
-    Raises
-    ------
-    TypeError
-        If it is not a real number.
-    ValueError
-        If it is not finite, or too small.
-    """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a real number, got {value!r}; pass a float.")
-    number = float(value)
-    if not np.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {number}; pass a finite number.")
-    if low is not None and number < low:
-        raise ValueError(f"{name} must be at least {low:g}, got {number:g}; pass a larger value.")
-    if above is not None and number <= above:
-        raise ValueError(f"{name} must be above {above:g}, got {number:g}; pass a larger value.")
-    return number
 
 
 def check_sizes(n_events: Any, **sizes: Any) -> tuple[int, int, int]:

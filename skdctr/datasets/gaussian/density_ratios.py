@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     from torch import Tensor
+from skdctr._utils.arguments import as_real_array
 
 __all__ = [
     "OMEGA_0",
@@ -178,6 +179,8 @@ def _prepare(
         If a shape does not fit.
     """
     x, t = _same_kind(X, theta)
+    if hasattr(x, "is_complex") and (x.is_complex() or t.is_complex()):
+        raise TypeError("X and theta must be real; take the real part of a complex tensor.")
     if x.ndim != 2 or x.shape[1] not in n_features:
         columns = " or ".join(str(number) for number in n_features)
         raise ValueError(
@@ -206,11 +209,12 @@ def _same_kind(X: ArrayLike | Tensor, theta: ArrayLike | Tensor) -> tuple[Any, A
             x, t = (
                 value
                 if isinstance(value, torch.Tensor)
-                else torch.tensor(np.asarray(value), **kind)
-                for value in (X, theta)
+                else torch.tensor(as_real_array(value, name), **kind)
+                for name, value in (("X", X), ("theta", theta))
             )
             return x, t
-    return np.asarray(X, dtype=np.float64), np.asarray(theta, dtype=np.float64)
+    x, t = as_real_array(X, "X"), as_real_array(theta, "theta", expected="θ as numbers in order")
+    return x.astype(np.float64, copy=False), t.astype(np.float64, copy=False)
 
 
 def _log(value: Any) -> Any:

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import Bunch
 
+from skdctr._utils.arguments import check_number
 from skdctr._utils.typing import FloatArray
-from skdctr.datasets.gaussian.checks import check_bounds, check_number, check_sizes
+from skdctr.datasets.gaussian.checks import check_bounds, check_sizes
 from skdctr.datasets.gaussian.density_ratios import (
     OMEGA_0,
     OMEGA_1,
@@ -26,6 +27,10 @@ from skdctr.datasets.gaussian.density_ratios import (
 from skdctr.datasets.gaussian.draws import draw_samples, gaussian_detector
 
 __all__ = ["make_dependent_detector", "make_gaussian", "make_gaussian_2d"]
+
+
+# The square of a larger number may leave the range of float64.
+_LARGEST = 1e150
 
 
 def make_gaussian(
@@ -122,7 +127,7 @@ def make_gaussian(
     array([[0.8]])
     """
     mu = check_number("mu", mu)
-    epsilon = check_number("epsilon", epsilon, low=0.0)
+    epsilon = check_number("epsilon", epsilon, low=0.0, high=_LARGEST)
 
     def events(rng: np.random.Generator, theta: FloatArray) -> FloatArray:
         return theta + rng.standard_normal(theta.shape)
@@ -218,8 +223,8 @@ def make_gaussian_2d(
     (['mu', 'sigma'], (2000, 2))
     """
     mu = check_number("mu", mu)
-    sigma = check_number("sigma", sigma, above=0.0)
-    epsilon = check_number("epsilon", epsilon, low=0.0)
+    sigma = check_number("sigma", sigma, above=0.0, high=_LARGEST)
+    epsilon = check_number("epsilon", epsilon, low=0.0, high=_LARGEST)
     if bounds is None:
         bounds = {"mu": (-2.0, 2.0), "sigma": (0.25, 4.0)}
 
@@ -316,7 +321,7 @@ def make_dependent_detector(
     ((1000, 2), (1000, 1))
     """
     low = -OMEGA_0 / OMEGA_1
-    mu = check_number("mu", mu, above=low)
+    mu = check_number("mu", mu, above=low, high=_LARGEST)
 
     def events(rng: np.random.Generator, theta: FloatArray) -> FloatArray:
         x = rng.standard_normal((len(theta), 2))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from skdctr._utils.arguments import check_flag
+from skdctr._utils.numbers import check_count
+from skdctr._utils.parallel import check_n_jobs
 from skdctr.datasets.generator import pythia
 from skdctr.datasets.generator.parameters import PARAMETERS
 
@@ -67,6 +71,27 @@ def plan_blocks(
             blocks.append(pythia.Block(n, settings, pythia_seed))
             left -= n
     return theta, blocks
+
+
+def check_run(n_jobs: Any, verbose: Any, **flags: Any) -> None:
+    """Check how events are to be generated.
+
+    Parameters
+    ----------
+    n_jobs, verbose
+        As `run_blocks` takes them.
+    **flags : object
+        Arguments that have to be True or False.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is something else.
+    """
+    check_n_jobs(n_jobs)
+    check_count("verbose", verbose, least=0)
+    for name, value in flags.items():
+        check_flag(name, value)
 
 
 def run_blocks(

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skdctr._utils.optional import require
+from skdctr._utils.parallel import check_n_jobs
 from skdctr._utils.spelling import did_you_mean
 from skdctr.datasets.generator.pythia import KAONS, silence_banner
 from skdctr.events.packed import PackedEvents
@@ -105,6 +106,7 @@ def jet_observables(
        multiplicity  n_kaons
     0             2        1
     """
+    check_n_jobs(n_jobs)
     chosen = list(OBSERVABLES) if names is None else check_observables("names", names)
     particles = _pack(constituents, with_pid=not _WITH_PID.isdisjoint(chosen))
     if not _WITH_FASTJET.isdisjoint(chosen):
@@ -201,6 +203,11 @@ def _pack(constituents: Any, *, with_pid: bool) -> PackedEvents:
     packed = PackedEvents.from_events(
         constituents, particle_type=kind, dtype=np.float64, name="constituents"
     )
+    if packed.feature_names is None and packed.n_features > 3:
+        raise ValueError(
+            f"constituents has {packed.n_features} features beside the particle type, without "
+            "names; expected pt, eta, phi and pid, in this order."
+        )
     names = packed.feature_names or ("pt", "eta", "phi")[: packed.n_features]
     missing = {"pt", "eta", "phi"} - set(names)
     if missing:

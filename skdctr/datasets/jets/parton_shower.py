@@ -21,7 +21,7 @@ from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr.datasets.files.cache import RequestCache, cache_directory
 from skdctr.datasets.generator import pythia
-from skdctr.datasets.generator.blocks import plan_blocks, run_blocks
+from skdctr.datasets.generator.blocks import check_run, plan_blocks, run_blocks
 from skdctr.datasets.generator.parameters import check_value_or_range
 from skdctr.datasets.jets.observables import OBSERVABLES, check_observables, jet_observables
 
@@ -180,6 +180,7 @@ def make_parton_shower(
     ((1000, 1), (1000, 2))
     """
     n_events = check_count("n_events", n_events)
+    check_run(n_jobs, verbose, cache=cache, constituents=constituents)
     if check_count("jets_per_event", jets_per_event) > 2:
         raise ValueError(f"jets_per_event must be 1 or 2, got {jets_per_event}; these are dijets.")
     events_per_theta = check_count("events_per_theta", events_per_theta)

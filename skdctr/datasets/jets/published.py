@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from skdctr._utils.arguments import check_flag, shorten
 from skdctr._utils.atomic import default_mode, file_sha256, replacing
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
@@ -137,8 +138,10 @@ def fetch_published(
         ("record", record, list(RECORDS)),
         ("form", form, ["awkward", "padded"]),
     ):
-        if value not in known:
-            raise ValueError(f"{argument} is {value!r}; {did_you_mean(value, known)}")
+        if not isinstance(value, str) or value not in known:
+            raise ValueError(f"{argument} is {shorten(value)}; {did_you_mean(value, known)}")
+    check_flag("download_if_missing", download_if_missing)
+    check_count("verbose", verbose, least=0)
     given: Any = file
     if not isinstance(given, str) or not given or Path(given).name != given:
         raise ValueError(f"file is {file!r}; expected the name of a file, e.g. '1D_alphaS_train'.")

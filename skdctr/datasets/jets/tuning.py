@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 from skdctr._utils.device import checked_random_state
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
+from skdctr.datasets.generator.blocks import check_run
 from skdctr.datasets.generator.parameters import (
     PARAMETERS,
     check_mapping,
@@ -133,6 +134,7 @@ def make_parton_shower_tuning(
     ((2000, 2), (2000, 1), (1000, 2))
     """
     n_events = check_count("n_events", n_events)
+    check_run(n_jobs, verbose, cache=cache, constituents=constituents)
     sizes = {"n_gen": n_gen, "n_sim": n_sim, "n_data": n_data}
     size = {n: n_events if v is None else check_count(n, v) for n, v in sizes.items()}
     names = check_vary(vary)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skdctr._utils.arguments import check_finite, check_instance, check_number
 from skdctr._utils.typing import FloatArray
 
 __all__ = ["ParametricDetector", "TrueEvents"]
@@ -88,6 +89,19 @@ class ParametricDetector:
     max_isolation: float = 0.25
     soft_stochastic: float = 0.6
 
+    def __post_init__(self) -> None:
+        """Refuse what is no resolution or acceptance."""
+        for name in ("jet_stochastic", "jet_constant", "soft_stochastic", "max_isolation"):
+            check_number(name, getattr(self, name), low=0)
+        check_number("max_jet_eta", self.max_jet_eta, above=0)
+        check_number("min_muon_pt", self.min_muon_pt, low=0)
+        check_number("muon_efficiency", self.muon_efficiency, low=0, high=1)
+        for name in ("muon_eta", "muon_constant", "muon_slope"):
+            expected = "three numbers that are not negative, one for each region"
+            values = check_finite(name, getattr(self, name), (3,), expected=expected)
+            if (values < 0).any() or (name == "muon_eta" and (np.diff(values) <= 0).any()):
+                raise ValueError(f"{name}={getattr(self, name)!r}; expected {expected}, in order.")
+
     def _smeared_jets(
         self, events: TrueEvents, rng: np.random.Generator
     ) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -137,6 +151,7 @@ class ParametricDetector:
         missing : ndarray of shape (2, n)
             The rows are pt (GeV) and phi of the missing momentum.
         """
+        check_instance("events", events, TrueEvents, "TrueEvents")
         # With a stream for each purpose the first events stay the same where more follow.
         jet_rng, muon_rng, soft_rng = rng.spawn(3)
         jets, seen = self._smeared_jets(events, jet_rng)

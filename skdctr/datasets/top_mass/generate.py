@@ -17,12 +17,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from skdctr._utils.arguments import check_number
 from skdctr._utils.device import checked_random_state
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr.datasets.files.cache import RequestCache, cache_directory
 from skdctr.datasets.generator import pythia
-from skdctr.datasets.generator.blocks import plan_blocks, run_blocks
+from skdctr.datasets.generator.blocks import check_run, plan_blocks, run_blocks
 from skdctr.datasets.generator.parameters import check_mass, check_mass_or_range
 from skdctr.datasets.top_mass import events
 from skdctr.datasets.top_mass.detector import ParametricDetector
@@ -150,6 +151,7 @@ def make_top_mass_events(
     >>> scaled = top_mass_observables(jets, events.reco_muon, missing)  # doctest: +SKIP
     """
     n_events = check_count("n_events", n_events)
+    check_run(n_jobs, verbose, cache=cache)
     events_per_theta = check_count("events_per_theta", events_per_theta)
     limits = check_mass_or_range("mt", mt)
     chosen = _check_detector(detector)
@@ -283,9 +285,11 @@ def make_top_mass(
     True
     """
     n_events = check_count("n_events", n_events)
+    check_run(n_jobs, verbose, cache=cache)
     sizes = {"n_gen": n_gen, "n_sim": n_sim, "n_data": n_data}
     size = {n: n_events if v is None else check_count(n, v) for n, v in sizes.items()}
     check_level(level)
+    check_number("jet_scale", jet_scale, above=0)
     limits, true = check_mass_or_range("bounds", bounds), check_mass("mt", mt)
     if not limits[0] < limits[1]:
         raise ValueError(f"bounds must be a pair (low, high), got {bounds!r}.")

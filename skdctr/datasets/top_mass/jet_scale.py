@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skdctr._utils.arguments import as_real_array, check_instance, check_number
 from skdctr._utils.optional import require
-from skdctr.datasets.top_mass.observables import OBSERVABLES, W_MASS, check_fields
+from skdctr.datasets.top_mass.observables import OBSERVABLES, W_MASS, check_fields, check_records
+from skdctr.events.frames import as_table
 
 __all__ = ["scale_jets", "scale_observables"]
 
@@ -50,9 +52,13 @@ def scale_jets(jets: Any, missing: Any, factor: ArrayLike) -> tuple[Any, Any]:
     scale_observables : An approximation where only the four masses are at hand.
     """
     ak = require("awkward")
-    check_fields(ak.fields(jets), "jets", ("pt", "phi", "mass"))
-    check_fields(ak.fields(missing), "missing", ("pt", "phi"))
-    scale = np.asarray(factor, dtype=np.float64)
+    check_records(jets, "jets", ("pt", "phi", "mass"))
+    check_records(missing, "missing", ("pt", "phi"))
+    if len(jets) != len(missing):
+        raise ValueError(
+            f"missing has {len(missing)} events, jets has {len(jets)}: give the same events."
+        )
+    scale = as_real_array(factor, "factor").astype(np.float64)
     if scale.shape not in {(), (len(jets),)}:
         raise ValueError(
             f"factor has shape {scale.shape}, expected a number or ({len(jets)},): one per event."
@@ -105,9 +111,18 @@ def scale_observables(
     --------
     scale_jets : Exact, on the jets.
     """
+    expected = "a DataFrame, as top_mass_observables returns it"
+    check_instance("observables", observables, pd.DataFrame, expected)
     check_fields([str(column) for column in observables.columns], "observables", OBSERVABLES)
-    scale = np.asarray(factor, dtype=np.float64)
-    if scale.shape not in {(), (len(observables),)} or not (scale > 0).all():
+    given = as_real_array(
+        as_table(observables[list(OBSERVABLES)], name="observables"), "observables"
+    )
+    if np.isinf(given).any():
+        raise ValueError("observables has infinite masses; expected finite ones, or rows of NaN.")
+    check_number("w_mass", w_mass, above=0)
+    scale = as_real_array(factor, "factor").astype(np.float64)
+    is_good = np.isfinite(scale) & (scale > 0)
+    if scale.shape not in {(), (len(observables),)} or not is_good.all():
         raise ValueError(
             f"factor must be a positive number or one per event, ({len(observables)},), got "
             f"{factor!r}; pass 1.01 for a scale that is 1% higher."

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skdctr._utils.optional import require
+from skdctr._utils.arguments import as_real_array, check_number, shorten
+from skdctr._utils.optional import is_awkward, require
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
 from skdctr.datasets.files.units import warn_if_mev
@@ -18,6 +19,7 @@ __all__ = [
     "OBSERVABLES",
     "W_MASS",
     "check_fields",
+    "check_records",
     "neutrino_pz",
     "top_mass_observables",
 ]
@@ -69,10 +71,10 @@ def neutrino_pz(
     >>> neutrino_pz([40.0, 40.0], 1.0, 0.0, [30.0, 50.0], np.pi).round(1)
     array([-3.5,  nan])
     """
-    pt, eta, phi, missing, missing_phi = (
-        np.asarray(value, dtype=np.float64)
-        for value in (muon_pt, muon_eta, muon_phi, missing_pt, missing_phi)
-    )
+    check_number("w_mass", w_mass, above=0)
+    given = {"muon_pt": muon_pt, "muon_eta": muon_eta, "muon_phi": muon_phi}
+    given |= {"missing_pt": missing_pt, "missing_phi": missing_phi}
+    pt, eta, phi, missing, missing_phi = _momenta(given)
     pz = pt * np.sinh(eta)
     transverse2 = pt**2 + MUON_MASS**2
     energy = np.sqrt(transverse2 + pz**2)
@@ -151,8 +153,13 @@ def top_mass_observables(
     ----------
     A. Andreassen et al. (SRGN), arXiv:2010.03569, Sec. III.C and its footnotes.
     """
+    check_number("min_jet_pt", min_jet_pt)
+    check_number("max_b_eta", max_b_eta, above=0)
+    check_number("overlap", overlap, low=0)
+    check_number("w_mass", w_mass, above=0)
     n, event, jet, btag = _flat_jets(jets)
     leptons = _one_per_event(muon, "muon", n, ("pt", "eta", "phi"))
+    check_records(neutrino, "neutrino", ("pt", "phi"))
     fields = ("pt", "phi", *(["eta"] if "eta" in require("awkward").fields(neutrino) else []))
     missing = _one_per_event(neutrino, "neutrino", n, fields)
     warn_if_mev(jet[0], "pt of jets")
@@ -225,6 +232,53 @@ def check_fields(fields: list[str], name: str, wanted: tuple[str, ...]) -> None:
             )
 
 
+def check_records(records: Any, name: str, wanted: tuple[str, ...]) -> None:
+    """Refuse what are no records of awkward with finite numbers in some fields.
+
+    Parameters
+    ----------
+    records : object
+        What the user gave.
+    name : str
+        What the message calls them.
+    wanted : tuple of str
+        The fields that they need; None and NaN may stand for what is not there.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are something else, lack a field, or hold no numbers or infinite ones.
+    """
+    ak = require("awkward")
+    if not is_awkward(records):
+        raise TypeError(
+            f"{name} is of type {type(records).__name__}, expected an awkward array of records "
+            f"with {list(wanted)}: make it with ak.zip."
+        )
+    check_fields(ak.fields(records), name, wanted)
+    for field in wanted:
+        values = ak.to_numpy(ak.flatten(ak.drop_none(records[field], axis=None), axis=None))
+        if values.dtype.kind not in "biuf":
+            raise TypeError(f"{name} has {field!r} of {values.dtype}, expected real numbers.")
+        if np.isinf(values).any():
+            raise ValueError(f"{name} has an infinite {field!r}: mend it, or drop the event.")
+
+
+def _momenta(given: dict[str, Any]) -> list[FloatArray]:
+    """Read numbers of events by the names of their arguments: real, not infinite, as many."""
+    arrays = {name: as_real_array(value, name).astype(np.float64) for name, value in given.items()}
+    for name, values in arrays.items():
+        if values.ndim > 1 or not values.size or np.isinf(values).any():
+            raise ValueError(
+                f"{name} has shape {values.shape}, expected (n,) or one number, not infinite: "
+                f"{shorten(given[name])}."
+            )
+    sizes = {name: values.size for name, values in arrays.items() if values.size > 1}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"The numbers of events differ: {sizes}; expected as many in all of them.")
+    return list(arrays.values())
+
+
 def _flat_jets(jets: Any) -> tuple[int, NDArray[np.int64], FloatArray, NDArray[np.bool_]]:
     """Check lists of jets and put them into flat arrays, without their padding.
 
@@ -245,7 +299,7 @@ def _flat_jets(jets: Any) -> tuple[int, NDArray[np.int64], FloatArray, NDArray[n
         If a field is missing, or there is no list for each event.
     """
     ak = require("awkward")
-    check_fields(ak.fields(jets), "jets", ("pt", "eta", "phi", "mass", "btag"))
+    check_records(jets, "jets", ("pt", "eta", "phi", "mass", "btag"))
     if jets.ndim != 2:
         raise ValueError(
             f"jets has {jets.ndim} dimension(s), expected 2: a list of jets for each event."
@@ -275,7 +329,7 @@ def _one_per_event(
         If a field is missing, or there are not n events.
     """
     ak = require("awkward")
-    check_fields(ak.fields(records), name, fields)
+    check_records(records, name, fields)
     if len(records) != n:
         raise ValueError(f"{name} has {len(records)} events, jets has {n}: give the same events.")
     if records.ndim == 2:

@@ -200,7 +200,7 @@ def fetch_top_mass(
         for path in directory.glob(f"data_*_{level}.parquet")
         if (match := re.fullmatch(rf"data_(.+)_{level}\.parquet", path.name))
     )
-    if data not in known:
+    if not isinstance(data, str) or data not in known:
         raise ValueError(f"data={data!r} is no sample in {directory}; {did_you_mean(data, known)}")
 
     def read(file: str, columns: list[str]) -> pd.DataFrame:
@@ -237,7 +237,7 @@ def check_level(level: Any) -> None:
     ValueError
         If it is neither "paired" nor "either".
     """
-    if level not in ("paired", "either"):
+    if not isinstance(level, str) or level not in ("paired", "either"):
         raise ValueError(
             f"level must be 'paired' (events that pass at both levels) or 'either', got {level!r}."
         )
