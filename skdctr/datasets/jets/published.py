@@ -134,10 +134,11 @@ def fetch_published(
     >>> bunch.theta.columns.tolist()  # doctest: +SKIP
     ['alphaS', 'aLund', 'probStoUD']
     """
-    for argument, value, known in (
+    choices: list[tuple[str, Any, list[str]]] = [
         ("record", record, list(RECORDS)),
         ("form", form, ["awkward", "padded"]),
-    ):
+    ]
+    for argument, value, known in choices:
         if not isinstance(value, str) or value not in known:
             raise ValueError(f"{argument} is {shorten(value)}; {did_you_mean(value, known)}")
     check_flag("download_if_missing", download_if_missing)

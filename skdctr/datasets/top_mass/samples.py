@@ -200,7 +200,8 @@ def fetch_top_mass(
         for path in directory.glob(f"data_*_{level}.parquet")
         if (match := re.fullmatch(rf"data_(.+)_{level}\.parquet", path.name))
     )
-    if not isinstance(data, str) or data not in known:
+    given: Any = data
+    if not isinstance(given, str) or given not in known:
         raise ValueError(f"data={data!r} is no sample in {directory}; {did_you_mean(data, known)}")
 
     def read(file: str, columns: list[str]) -> pd.DataFrame:
