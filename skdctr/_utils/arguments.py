@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = [
     "check_number",
     "check_real_dtype",
     "check_text",
+    "holds_all",
     "named",
     "shorten",
 ]
@@ -394,3 +395,8 @@ def check_instance(name: str, value: Any, kind: type | tuple[type, ...], expecte
     if not isinstance(value, kind):
         what = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
         raise TypeError(f"{name} is of type {what}, expected {expected}.")
+
+
+def holds_all(values: Any, kind: type) -> bool:
+    """Say whether something is a sequence of objects of one class."""
+    return isinstance(values, Sequence) and all(isinstance(value, kind) for value in values)

@@ -52,12 +52,12 @@ def check_count(
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an int, got {shorten(value)}; {advice}.")
-    number = int(value)
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, got {number}; pass a larger number.")
-    if number > most:
-        raise ValueError(f"{name} must be at most {most}, got {number}; pass a smaller number.")
-    return number
+    value = int(value)
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}; pass a larger number.")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value}; pass a smaller number.")
+    return value
 
 
 def format_apart(*values: float) -> list[str]:

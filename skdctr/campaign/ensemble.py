@@ -7,8 +7,6 @@ on any backend of joblib. After an interruption the same call trains those that 
 from __future__ import annotations
 
 import builtins
-import hashlib
-import pickle
 import platform
 import time
 import warnings
@@ -27,13 +25,20 @@ from tqdm import tqdm
 
 from skdctr import exceptions
 from skdctr._utils.arguments import as_path
-from skdctr._utils.atomic import replacing
+from skdctr._utils.atomic import file_sha256, refuse_link, replacing
 from skdctr._utils.device import spawn_seeds
 from skdctr._utils.fingerprint import describe
 from skdctr._utils.numbers import check_count
 from skdctr._utils.parallel import run_jobs, runs_here
 from skdctr._utils.record_file import RecordFile, claimed
 from skdctr._utils.warn import warn_user
+from skdctr.campaign.member_files import (
+    intact_members,
+    keep_member,
+    pack_member,
+    refuse_pickles,
+    unpack_members,
+)
 from skdctr.campaign.members import bound_inputs, n_members, settings_of, unique_warnings
 
 __all__ = ["fit_ensemble", "read_manifest"]
@@ -50,6 +55,7 @@ def fit_ensemble(
     *inputs: Any,
     path: str | Path,
     n_jobs: int | None = None,
+    allow_pickle: bool = False,
     verbose: int = 0,
     **named: Any,
 ) -> Any:
@@ -72,6 +78,9 @@ def fit_ensemble(
     n_jobs : int, default=None
         Members at a time, each in a process of one thread; -1 takes as many as there are cores.
         None is one, or the backend of ``joblib.parallel_config``, such as a Dask cluster.
+    allow_pickle : bool, default=False
+        Whether members that an earlier call has left in `path` may be read. They are pickles,
+        which can run anything: allow them only where you trust whoever may write there.
     verbose : int, default=0
         1 shows a progress bar.
     **named : array-like
@@ -85,22 +94,28 @@ def fit_ensemble(
     Raises
     ------
     ValueError
-        If the directory holds members of other settings, data or seed. Where the estimator has no
-        `random_state`, that of the directory counts.
+        If the directory holds members of other settings, data or seed, or members at all without
+        `allow_pickle`, or its manifest names files that are not its own. Where the estimator has
+        no `random_state`, that of the directory counts.
     TypeError
-        If the estimator has no members, or its `fit` does not take the inputs.
+        If the estimator has no members, its `fit` does not take the inputs, or one of its
+        settings or inputs has something in it whose contents cannot be compared.
     RuntimeError
         If another call is at work in the directory.
+    OSError
+        If a file of the campaign cannot be written, or is a link.
 
     Warns
     -----
     UserWarning
-        If the file of a member is missing or damaged, which is then trained again.
+        If the file of a member or its line of the manifest is missing or damaged, which is then
+        trained again, or the manifest was written by an earlier version, whose fingerprints of
+        data cannot be compared.
 
     Notes
     -----
-    Members are read by pickle: go on only with directories that you trust. Modules and callbacks
-    are known by their names and arguments; choose another directory after changing their code.
+    A member that raises an exception ends the call, and the next call trains it again. Modules,
+    callbacks and functions of your own count by their code and state, as in `run_toys`.
 
     Examples
     --------
@@ -120,10 +135,21 @@ def fit_ensemble(
     estimator._validate_params()
     arguments = bound_inputs(estimator, inputs, named)
     check_count("verbose", verbose, least=0)
+    settings = _settings(estimator, arguments)
     directory = as_path("path", path, is_file=False).resolve()
+    refuse_link(directory / _MANIFEST)
     with claimed(directory / _MANIFEST):
-        rows = _train(estimator, arguments, directory, n, n_jobs=n_jobs, verbose=verbose)
-    members = [pickle.loads((directory / row["file"]).read_bytes()) for row in rows]
+        free = {"random_state"} if estimator.random_state is None else set()
+        manifest = RecordFile(directory / _MANIFEST, "member", settings, free=free)
+        # What a kill left half-written belongs to nobody while the directory is claimed.
+        for draft in directory.glob("*.part"):
+            draft.unlink()
+        intact = intact_members(directory, manifest.rows, n)
+        refuse_pickles(directory, intact, allow_pickle)
+        missing = [k for k in range(n) if k not in intact]
+        _train(estimator, arguments, manifest, missing, n, n_jobs=n_jobs, verbose=verbose)
+        rows = [manifest.rows[k] for k in range(n)]
+        members = unpack_members(directory, rows)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator.assemble(members, arguments)
@@ -169,69 +195,45 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
 def _train(
     estimator: Any,
     arguments: dict[str, Any],
-    directory: Path,
+    manifest: RecordFile,
+    missing: list[int],
     n: int,
     *,
     n_jobs: int | None,
     verbose: int,
-) -> list[dict[str, Any]]:
-    """Train the members that the directory lacks, and return the manifest's lines of all."""
-    manifest = _open(directory, estimator, arguments)
+) -> None:
+    """Train the members that the directory lacks, and add them to the manifest."""
+    directory = manifest.path.parent
     seeds = spawn_seeds(manifest.settings["random_state"], n)
-    missing = _missing(directory, manifest, n)
     bar = tqdm(desc="members", total=n, initial=n - len(missing), disable=not verbose)
     with bar, _handed_over(arguments, directory, n_jobs) as inputs:
         jobs = (partial(_member, estimator, k, seeds[k], inputs) for k in missing)
         # A batch is one member, so that nothing else is lost with a process.
         with run_jobs(jobs, n_jobs, batch_size=1) as results:
             for record, content in results:
-                with replacing(directory / record["file"]) as draft:
-                    draft.write_bytes(content)
+                keep_member(directory, record, content)
                 manifest.append(record)
                 bar.update()
-    return [manifest.rows[k] for k in range(n)]
 
 
-def _open(directory: Path, estimator: Any, arguments: Mapping[str, Any]) -> RecordFile:
-    """Open the manifest of the given settings and data.
-
-    The seed is the estimator's; where it has none, that of the file, or a fresh one.
-    """
+def _settings(estimator: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe the settings and data, and the estimator's seed; where it has none, a fresh one."""
     given = estimator.random_state
     if isinstance(given, (int, np.integer)):
         seed = int(given)
     else:
         (seed,) = spawn_seeds(given, 1)
-    settings = {"estimator": type(estimator).__name__, "random_state": seed}
-    settings |= {name: describe(value) for name, value in settings_of(estimator).items()}
-    settings |= {name: describe(value) for name, value in arguments.items()}
-    free = {"random_state"} if given is None else set()
-    return RecordFile(directory / _MANIFEST, "member", settings, free=free)
-
-
-def _missing(directory: Path, manifest: RecordFile, n: int) -> list[int]:
-    """List the members without an intact file, and warn of those that once had one."""
-    missing = []
-    for k in range(n):
-        row = manifest.rows.get(k)
-        if row is not None:
-            file = directory / row["file"]
-            if file.exists() and _sha256(file.read_bytes()) == row["sha256"]:
-                continue
-            warn_user(f"{file} is missing or damaged: member {k} is trained again.", UserWarning)
-        missing.append(k)
-    return missing
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    kind = describe(type(estimator), "estimator").rpartition(".")[2]
+    values = settings_of(estimator) | dict(arguments)
+    described = {name: describe(value, name) for name, value in values.items()}
+    return {"estimator": kind, "random_state": seed} | described
 
 
 @contextmanager
 def _handed_over(
     arguments: dict[str, Any], directory: Path, n_jobs: int | None
-) -> Iterator[dict[str, Any] | Path]:
-    """Give the inputs as they are or, for other processes, the path of a file that holds them.
+) -> Iterator[dict[str, Any] | tuple[Path, str]]:
+    """Give the inputs as they are or, for other processes, a file that holds them and its checksum.
 
     A file is safer than the memory of a cluster, which is lost with the worker that holds it.
     """
@@ -244,43 +246,54 @@ def _handed_over(
     with replacing(file) as draft:
         joblib.dump(arguments, draft)
     try:
-        yield file
+        yield file, file_sha256(file)
     finally:
         file.unlink(missing_ok=True)
 
 
 def _member(
-    estimator: Any, member: int, seed: int, inputs: dict[str, Any] | Path
+    estimator: Any, member: int, seed: int, inputs: dict[str, Any] | tuple[Path, str]
 ) -> tuple[dict[str, Any], bytes]:
     """Train a member, and return its line of the manifest and the content of its file."""
     start = time.perf_counter()
-    if isinstance(inputs, Path):
-        if not inputs.exists():
-            raise FileNotFoundError(
-                f"There is no {inputs} on {platform.node()}: the path of a campaign must be on a "
-                "file system that all of its workers see."
-            )
-        arguments = joblib.load(inputs, mmap_mode="r")
-    else:
-        arguments = inputs
+    arguments = inputs if isinstance(inputs, dict) else _received(*inputs)
     with warnings.catch_warnings(record=True) as caught:
         # The filters of the process do not count, as they differ with `n_jobs`.
         warnings.simplefilter("always")
         trained = estimator.fit_member(member, seed, arguments)
-    # Classes are pickled by value, so that another script can read what the user's script defines.
-    content = pickle.dumps(joblib.wrap_non_picklable_objects(trained, keep_wrapper=False))
+    of_file, content = pack_member(member, trained)
     record = {
         "member": member,
         "seed": seed,
-        "file": f"member-{member:04d}.pickle",
-        "sha256": _sha256(content),
-        "seconds": round(time.perf_counter() - start, 3),
+        **of_file,
+        "seconds": round(max(0.0, time.perf_counter() - start), 3),
         "end": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": platform.node(),
         "warnings": unique_warnings(caught),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in _PACKAGES},
     }
     return record, content
+
+
+def _received(file: Path, sha256: str) -> dict[str, Any]:
+    """Read the inputs that another process has written for this one.
+
+    Raises
+    ------
+    FileNotFoundError
+        If they are not there.
+    RuntimeError
+        If they are not what was written.
+    """
+    if not file.exists():
+        raise FileNotFoundError(
+            f"There is no {file} on {platform.node()}: the path of a campaign must be on a file "
+            "system that all of its workers see."
+        )
+    if file_sha256(file) != sha256:
+        raise RuntimeError(f"{file} is damaged on {platform.node()}: call again.")
+    arguments: dict[str, Any] = joblib.load(file, mmap_mode="r")
+    return arguments
 
 
 def _category(name: str) -> type[Warning]:

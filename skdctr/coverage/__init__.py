@@ -5,6 +5,7 @@ is imported here: a fit is whatever has a θ and a covariance.
 """
 
 from skdctr.coverage.result import CoverageResult
-from skdctr.coverage.toys import read_toys, run_toys
+from skdctr.coverage.toy_file import read_toys
+from skdctr.coverage.toys import run_toys
 
 __all__ = ["CoverageResult", "read_toys", "run_toys"]

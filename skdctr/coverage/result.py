@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from skdctr._utils.arguments import shorten
+from skdctr._utils.arguments import holds_all, shorten
 from skdctr._utils.printable import printable
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.typing import FloatArray
@@ -75,10 +75,7 @@ class CoverageResult:
         ValueError
             If toys differ in the names of their parameters.
         """
-        given: Any = rows
-        if not isinstance(given, Sequence) or not all(
-            isinstance(row, dict) and "toy" in row for row in given
-        ):
+        if not holds_all(rows, dict) or not all("toy" in row for row in rows):
             raise TypeError(f"rows={shorten(rows)}; expected a list of rows as toys write them.")
         rows = sorted(rows, key=lambda row: row["toy"])
         fitted = [row for row in rows if not row["failure"]]

@@ -1,7 +1,7 @@
 """Toys: samples with a known truth, drawn and fitted many times, in parallel and resumable.
 
 `run_toys` draws a sample, fits it, and does so again with other random numbers; bias, spread, pulls
-and coverage are in the `CoverageResult`.
+and coverage are in the `CoverageResult`. The file that it keeps them in is that of `toy_file`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from skdctr._utils.arguments import as_path, as_real_array, check_function
-from skdctr._utils.device import spawn_seeds
 from skdctr._utils.numbers import check_count
 from skdctr._utils.parallel import run_jobs
-from skdctr._utils.record_file import RecordFile, claimed
+from skdctr._utils.record_file import claimed
 from skdctr._utils.typing import FloatArray
 from skdctr.coverage.result import CoverageResult
+from skdctr.coverage.toy_file import described, finished_toys, open_toys, seed_of
 from skdctr.events.frames import column_labels
 
-__all__ = ["read_toys", "run_toys"]
+__all__ = ["run_toys"]
 
 
 def run_toys(
@@ -39,6 +39,7 @@ def run_toys(
     n_jobs: int | None = None,
     random_state: Any = None,
     path: str | Path | None = None,
+    retry_failed: bool = False,
     verbose: int = 0,
 ) -> CoverageResult:
     """Simulate and fit many times, and compare the fits with the truth.
@@ -68,6 +69,9 @@ def run_toys(
     path : str or Path, default=None
         File to which every finished toy is added at once. Where it exists, only the toys that it
         lacks are made: after an interruption, call again.
+    retry_failed : bool, default=False
+        Whether toys of the file that ended with an exception are made again. Where all have, a
+        `simulate` and a `fit` that were mended may take the place of those in the file.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -81,16 +85,27 @@ def run_toys(
     ValueError
         If `n_toys` is below 1, shapes do not fit together, or `path` holds toys of other settings.
     TypeError
-        If `n_toys` is no integer, what `fit` returns is no fit, or there is no truth.
+        If `n_toys` is no integer, what `fit` returns is no fit, there is no truth, or `simulate`
+        or `fit` has something in it whose contents cannot be compared with those of the file.
     RuntimeError
-        If another call is adding toys to `path`.
+        If another call is adding toys to `path`, or all toys failed; the message has the first
+        failure.
+
+    Warns
+    -----
+    UserWarning
+        If the file is damaged, where what was lost is made again, or was written by an earlier
+        version, which kept no more of `simulate` and `fit` than their names.
 
     Notes
     -----
     A toy whose simulation or fit raises an exception is recorded with its text, counted and
-    shown, and the others go on; warnings are recorded too. A file knows `simulate` and `fit` by
-    their names and the arguments of `functools.partial` only: choose another path after changing
-    the code in them.
+    shown, and the others go on; warnings are recorded too.
+
+    The file has fingerprints of `simulate` and `fit`, and other ones are refused. They cover the
+    bytecode, and therefore the version of Python, the values of defaults, closures and
+    `functools.partial`, an object's state, and the globals that are used; not functions of
+    installed packages, nor files that are read. An object decides by ``__getstate__`` what counts.
 
     Examples
     --------
@@ -110,11 +125,16 @@ def run_toys(
     check_function("fit", fit, "(sample, random_state)")
     check_count("verbose", verbose, least=0)
     path = None if path is None else as_path("path", path)
+    seed = seed_of(random_state)
+    functions = {} if path is None else described(simulate=simulate, fit=fit)
     with nullcontext() if path is None else claimed(path):
-        settings = {"simulate": _describe(simulate), "fit": _describe(fit)}
-        file, seed = _open_record_file(path, settings, random_state)
+        file = None
+        if path is not None:
+            free = {"seed"} if random_state is None else set()
+            file = open_toys(path, seed, functions, free=free, retry_failed=retry_failed)
+            seed = file.settings["seed"]
         truths, names = _truths(theta, n_toys, seed)
-        rows = _finished_toys(file, truths, path)
+        rows = {} if file is None else finished_toys(file, truths, retry_failed=retry_failed)
         missing = [toy for toy in range(n_toys) if toy not in rows]
         jobs = (partial(_run_toy, simulate, fit, toy, seed, truths[toy], names) for toy in missing)
         bar = tqdm(desc="toys", total=n_toys, initial=len(rows), disable=not verbose, unit="toy")
@@ -126,73 +146,19 @@ def run_toys(
                 n_failed = sum(bool(other["failure"]) for other in rows.values())
                 bar.set_postfix_str(f"{n_failed} failed" if n_failed else "", refresh=False)
                 bar.update()
+    _refuse_failure(rows, path)
     return CoverageResult.from_rows(list(rows.values()), seed)
 
 
-def read_toys(path: str | Path) -> CoverageResult:
-    """Read the finished toys of a file, also while `run_toys` is adding to it.
-
-    Parameters
-    ----------
-    path : str or Path
-        File that `run_toys` was given.
-
-    Returns
-    -------
-    CoverageResult
-        The toys that were finished when the file was read.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is not a file of toys, or has none yet.
-    """
-    path = as_path("path", path)
-    file = RecordFile.read(path, "toy")
-    if not file.rows:
-        raise ValueError(f"{path} holds no toys yet.")
-    return CoverageResult.from_rows(list(file.rows.values()), file.settings["seed"])
-
-
-def _open_record_file(
-    path: str | Path | None, settings: dict[str, Any], random_state: Any
-) -> tuple[RecordFile | None, int]:
-    """Open the file, if there is to be one, and decide on the seed.
-
-    Returns
-    -------
-    file : RecordFile or None
-        The file of toys.
-    seed : int
-        The seed that was given, or else that of the file, or else a fresh one.
-    """
-    if random_state is None:
-        # The file is JSON, of which every reader keeps 53 bits.
-        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(11))
-    elif isinstance(random_state, (int, np.integer)):
-        if random_state < 0:
-            raise ValueError(f"random_state={random_state}: a seed is not negative.")
-        seed = int(random_state)
-    else:
-        (seed,) = spawn_seeds(random_state, 1)
-    if path is None:
-        return None, seed
-    free = {"seed"} if random_state is None else set()
-    file = RecordFile(path, "toy", {"seed": seed, **settings}, free=free)
-    return file, file.settings["seed"]
-
-
-def _describe(function: Callable[..., Any]) -> str:
-    """Name a function, with what `functools.partial` binds."""
-    if isinstance(function, partial):
-        bound = [repr(value) for value in function.args]
-        bound += [f"{key}={value!r}" for key, value in sorted(function.keywords.items())]
-        # The address in a repr differs from one process to the next.
-        bound = [text.partition(" at 0x")[0] for text in bound]
-        return f"{_describe(function.func)}({', '.join(bound)})"
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
+def _refuse_failure(rows: Mapping[int, Mapping[str, Any]], path: Any) -> None:
+    """Raise if no toy has a fit, with the reason that the first one has."""
+    if all(row["failure"] for row in rows.values()):
+        first = min(rows)
+        kept = "" if path is None else f", and call again with retry_failed=True to go on in {path}"
+        raise RuntimeError(
+            f"All {len(rows)} toys failed, toy {first} with {rows[first]['failure']!r}: mend "
+            f"simulate or fit{kept}."
+        )
 
 
 def _truths(theta: Any, n_toys: int, seed: int) -> tuple[list[FloatArray | None], list[str] | None]:
@@ -230,27 +196,6 @@ def _truths(theta: Any, n_toys: int, seed: int) -> tuple[list[FloatArray | None]
     if not np.isfinite(points).all():
         raise ValueError("theta contains NaN or infinity; parameters must be finite.")
     return list(points), names
-
-
-def _finished_toys(
-    file: RecordFile | None, truths: list[FloatArray | None], path: Any
-) -> dict[int, dict[str, Any]]:
-    """Return the toys of the file that are asked for, by their numbers.
-
-    Raises
-    ------
-    ValueError
-        If one of them has another truth than is asked for.
-    """
-    rows = {} if file is None else {k: row for k, row in file.rows.items() if k < len(truths)}
-    for toy, row in rows.items():
-        truth = truths[toy]
-        if truth is not None and row["truth"] != truth.tolist():
-            raise ValueError(
-                f"{path} holds toy {toy} with theta={row['truth']}, not {truth.tolist()}: go on "
-                "with the same theta, or choose another path."
-            )
-    return rows
 
 
 def _seed_sequence(seed: int, toy: int, use: int) -> np.random.SeedSequence:
@@ -296,7 +241,7 @@ def _recording(row: dict[str, Any]) -> Iterator[None]:
             yield
         except Exception as error:
             row["failure"] = f"{type(error).__name__}: {error}".replace("\n", " ")
-    row["seconds"] += time.perf_counter() - start
+    row["seconds"] += max(0.0, time.perf_counter() - start)
     row["warnings"] += [str(one.message).replace("\n", " ") for one in caught]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -359,7 +359,7 @@ def _draw(X: FloatArray, absolute: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.concatenate(parts), absolute[chosen]
 
 
-def _occurring(X: FloatArray, values: Iterable[float]) -> list[FloatArray]:
+def _occurring(X: FloatArray, values: Any) -> list[FloatArray]:
     """Find which of some numbers occur in each feature."""
     given = as_real_array(values, "atoms", expected="'auto' or a list of numbers")
     wanted = np.unique(given)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
-from skdctr._utils.arguments import as_real_array, check_finite, named, shorten
+from skdctr._utils.arguments import as_real_array, check_finite, holds_all, named, shorten
 from skdctr._utils.device import resolve_device
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import is_awkward
@@ -291,10 +291,7 @@ class PackedEvents:
             If there is no sample, the samples differ in their features, or only some of them have
             particle types.
         """
-        given: Any = events
-        if not isinstance(given, Sequence) or not all(
-            isinstance(each, PackedEvents) for each in given
-        ):
+        if not holds_all(events, PackedEvents):
             raise TypeError(f"events={shorten(events)}; expected a sequence of PackedEvents.")
         if not events:
             raise ValueError("events is empty; expected at least one sample to concatenate.")

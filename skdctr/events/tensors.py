@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skdctr._utils.arguments import shorten
+from skdctr._utils.arguments import holds_all, shorten
 from skdctr._utils.numbers import check_count
 from skdctr.events.chunks import particle_chunks
 
@@ -90,7 +90,7 @@ class PackedTensors:
         offsets = self.offsets[start : stop + 1] - first
         return PackedTensors(self.features[first:last], offsets, types, self.n_types)
 
-    def index_select(self, dim: int, rows: Tensor) -> PackedTensors:
+    def index_select(self, dim: int, rows: Any) -> PackedTensors:
         """Take events by indices, as from a tensor along its first dimension."""
         if dim != 0:
             raise ValueError(f"dim is {dim}; expected 0: events are what is selected.")
@@ -111,7 +111,7 @@ class PackedTensors:
         for k in range(len(edges) - 1):
             yield self._slice(edges[k], edges[k + 1], particles[k], particles[k + 1])
 
-    def sum_particles(self, values: Tensor, segments: Tensor | None = None) -> Tensor:
+    def sum_particles(self, values: Any, segments: Tensor | None = None) -> Tensor:
         """Sum values of particles over each event.
 
         A processor adds them one after the other in the order of the particles, so that the bits
@@ -143,10 +143,7 @@ class PackedTensors:
     @staticmethod
     def concatenate(parts: Sequence[PackedTensors]) -> PackedTensors:
         """Join events of the same features."""
-        given: Any = parts
-        if not isinstance(given, Sequence) or not all(
-            isinstance(part, PackedTensors) for part in given
-        ):
+        if not holds_all(parts, PackedTensors):
             raise TypeError(f"parts={shorten(parts)}; expected a sequence of PackedTensors.")
         if not parts:
             raise ValueError("parts is empty; expected at least one sample to concatenate.")

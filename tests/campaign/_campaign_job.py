@@ -89,7 +89,7 @@ def campaign(address):
     with Client(address), parallel_config("dask"):
         reweighter = ensemble(callbacks=[Diary(str(here / "diary"))])
         x, theta = generator_sample()
-        fit_ensemble(reweighter, x, theta, path="members")
+        fit_ensemble(reweighter, x, theta, path="members", allow_pickle=True)
         np.save("log_weights.npy", reweighter.predict_log_weights(x, 1.0))
         replicas(here / "deadly", "replicas.jsonl")
         scan().to_pickle("scan.pickle")

@@ -39,16 +39,30 @@ TINY = {
 }
 
 
-class Trained(Callback):
-    """Count the trainings of this process, and end one with an exception."""
+# The campaigns of these tests are their own.
+train = partial(fit_ensemble, allow_pickle=True)
+
+
+class Tally:
+    """How many trainings this process has begun, and which one is to fail; no part of a setting."""
 
     count = 0
     stop_at = None
 
+    def __getstate__(self):
+        return {}
+
+
+TALLY = Tally()
+
+
+class Trained(Callback):
+    """Count the trainings of this process, and end one with an exception."""
+
     def on_train_begin(self, net, **kwargs):
-        if Trained.count == Trained.stop_at:
+        if TALLY.count == TALLY.stop_at:
             raise RuntimeError("disk full")
-        Trained.count += 1
+        TALLY.count += 1
 
 
 class KillsItself(Callback):
@@ -65,7 +79,7 @@ class KillsItself(Callback):
 
 @pytest.fixture(autouse=True)
 def _start_at_zero():
-    Trained.count, Trained.stop_at = 0, None
+    TALLY.count, TALLY.stop_at = 0, None
 
 
 @pytest.fixture(scope="module")
@@ -106,20 +120,18 @@ def contents(path):
 
 def test_members_make_the_ensemble_of_one_fit(tmp_path, sample, expected):
     reweighter = ensemble()
-    assert fit_ensemble(reweighter, *sample, path=tmp_path / "a" / "b") is reweighter
+    assert train(reweighter, *sample, path=tmp_path / "a" / "b") is reweighter
     same(reweighter, expected)
     assert vars(reweighter).keys() == vars(expected).keys()
     np.testing.assert_array_equal(reweighter.theta_bounds_, expected.theta_bounds_)
     spread = reweighter.predict_log_weight_spread(sample[0], 1.0)
     assert (spread > 0).all()
-    by_name = fit_ensemble(
-        ensemble(), X=sample[0], y=sample[1], sample_weight=None, path=tmp_path / "c"
-    )
+    by_name = train(ensemble(), X=sample[0], y=sample[1], sample_weight=None, path=tmp_path / "c")
     same(by_name, expected)
 
 
 def test_manifest_says_what_was_trained(tmp_path, sample):
-    fit_ensemble(ensemble(), *sample, path=tmp_path)
+    train(ensemble(), *sample, path=tmp_path)
     manifest = read_manifest(tmp_path)
     assert manifest.index.tolist() == list(range(N_MEMBERS))
     assert manifest["seed"].tolist() == spawn_seeds(1, N_MEMBERS)
@@ -138,28 +150,28 @@ def test_manifest_says_what_was_trained(tmp_path, sample):
 
 
 def test_an_interrupted_campaign_trains_what_is_missing(tmp_path, sample, expected):
-    Trained.stop_at = 2
+    TALLY.stop_at = 2
     with pytest.raises(RuntimeError, match="disk full"):
-        fit_ensemble(ensemble(), *sample, path=tmp_path)
+        train(ensemble(), *sample, path=tmp_path)
     assert read_manifest(tmp_path).index.tolist() == [0, 1]
     kept = contents(tmp_path)
-    Trained.stop_at = None
-    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
-    assert Trained.count == N_MEMBERS
+    TALLY.stop_at = None
+    same(train(ensemble(), *sample, path=tmp_path), expected)
+    assert TALLY.count == N_MEMBERS
     now = contents(tmp_path)
     assert now["manifest.jsonl"].startswith(kept.pop("manifest.jsonl"))
     assert kept.items() <= now.items()
-    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
-    assert Trained.count == N_MEMBERS
+    same(train(ensemble(), *sample, path=tmp_path), expected)
+    assert TALLY.count == N_MEMBERS
 
 
 def test_a_larger_ensemble_keeps_its_members(tmp_path, sample, expected):
-    smaller = fit_ensemble(ensemble(n_estimators=2), *sample, path=tmp_path)
-    assert Trained.count == len(smaller.nets_) == 2
-    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
-    assert Trained.count == N_MEMBERS
-    same(fit_ensemble(ensemble(n_estimators=2, verbose=0), *sample, path=tmp_path), smaller)
-    assert Trained.count == N_MEMBERS
+    smaller = train(ensemble(n_estimators=2), *sample, path=tmp_path)
+    assert TALLY.count == len(smaller.nets_) == 2
+    same(train(ensemble(), *sample, path=tmp_path), expected)
+    assert TALLY.count == N_MEMBERS
+    same(train(ensemble(n_estimators=2, verbose=0), *sample, path=tmp_path), smaller)
+    assert TALLY.count == N_MEMBERS
 
 
 @pytest.mark.parametrize(
@@ -177,19 +189,19 @@ def test_a_larger_ensemble_keeps_its_members(tmp_path, sample, expected):
 )
 def test_other_settings_and_data_are_refused(tmp_path, sample, changes, message):
     inputs = dict(zip(("X", "y"), sample, strict=True))
-    fit_ensemble(ensemble(n_estimators=1), **inputs, path=tmp_path)
+    train(ensemble(n_estimators=1), **inputs, path=tmp_path)
     before = contents(tmp_path)
     other = {key: changes[key] for key in ("X", "y", "sample_weight") if key in changes}
     settings = {key: changes[key] for key in changes.keys() - other.keys()}
     with pytest.raises(ValueError, match=message):
-        fit_ensemble(ensemble(n_estimators=1, **settings), **inputs | other, path=tmp_path)
+        train(ensemble(n_estimators=1, **settings), **inputs | other, path=tmp_path)
     assert contents(tmp_path) == before
 
 
 def test_without_a_seed_that_of_the_directory_counts(tmp_path, sample):
-    first = fit_ensemble(ensemble(n_estimators=1, random_state=None), *sample, path=tmp_path)
-    again = fit_ensemble(ensemble(n_estimators=2, random_state=None), *sample, path=tmp_path)
-    assert Trained.count == 2
+    first = train(ensemble(n_estimators=1, random_state=None), *sample, path=tmp_path)
+    again = train(ensemble(n_estimators=2, random_state=None), *sample, path=tmp_path)
+    assert TALLY.count == 2
     same_nets(again.nets_[:1], first.nets_)
     seed = read_manifest(tmp_path).attrs["settings"]["random_state"]
     same_nets(ensemble(n_estimators=2, random_state=seed).fit(*sample).nets_, again.nets_)
@@ -197,7 +209,7 @@ def test_without_a_seed_that_of_the_directory_counts(tmp_path, sample):
 
 @pytest.mark.parametrize("damage", ["missing", "cut"])
 def test_a_damaged_member_is_trained_again(tmp_path, sample, expected, damage):
-    fit_ensemble(ensemble(), *sample, path=tmp_path)
+    train(ensemble(), *sample, path=tmp_path)
     file = tmp_path / read_manifest(tmp_path).loc[2, "file"]
     content = file.read_bytes()
     if damage == "missing":
@@ -205,28 +217,28 @@ def test_a_damaged_member_is_trained_again(tmp_path, sample, expected, damage):
     else:
         file.write_bytes(content[:-9])
     with pytest.warns(UserWarning, match="missing or damaged: member 2 is trained again"):
-        same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
-    assert Trained.count == N_MEMBERS + 1
-    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
-    assert Trained.count == N_MEMBERS + 1
+        same(train(ensemble(), *sample, path=tmp_path), expected)
+    assert TALLY.count == N_MEMBERS + 1
+    same(train(ensemble(), *sample, path=tmp_path), expected)
+    assert TALLY.count == N_MEMBERS + 1
 
 
 def test_a_torn_line_of_the_manifest_is_made_again(tmp_path, sample, expected):
-    fit_ensemble(ensemble(), *sample, path=tmp_path)
+    train(ensemble(), *sample, path=tmp_path)
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_bytes(manifest.read_bytes()[:-20])
     assert len(read_manifest(tmp_path)) == N_MEMBERS - 1
-    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
-    assert Trained.count == N_MEMBERS + 1
+    same(train(ensemble(), *sample, path=tmp_path), expected)
+    assert TALLY.count == N_MEMBERS + 1
 
 
 def test_a_mistake_before_the_first_member_leaves_the_directory_free(tmp_path, sample, expected):
     x, theta = sample
     for wrong, message in ((np.full_like(x, np.nan), "NaN"), (x[1:], "200")):
         with pytest.raises(ValueError, match=message):
-            fit_ensemble(ensemble(), wrong, theta, path=tmp_path)
+            train(ensemble(), wrong, theta, path=tmp_path)
     assert read_manifest(tmp_path).empty
-    same(fit_ensemble(ensemble(), x, theta, path=tmp_path), expected)
+    same(train(ensemble(), x, theta, path=tmp_path), expected)
 
 
 def test_two_calls_do_not_work_in_one_directory(tmp_path, sample, expected):
@@ -235,17 +247,17 @@ def test_two_calls_do_not_work_in_one_directory(tmp_path, sample, expected):
         claimed(tmp_path / "manifest.jsonl"),
         pytest.raises(RuntimeError, match="Another call is adding to"),
     ):
-        fit_ensemble(ensemble(), *sample, path=tmp_path)
-    same(fit_ensemble(ensemble(), *sample, path=tmp_path), expected)
+        train(ensemble(), *sample, path=tmp_path)
+    same(train(ensemble(), *sample, path=tmp_path), expected)
 
 
 def test_what_has_no_members_is_refused(tmp_path, sample):
     with pytest.raises(TypeError, match="AnalyticReweighter has no members"):
-        fit_ensemble(AnalyticReweighter(), *sample, path=tmp_path)
+        train(AnalyticReweighter(), *sample, path=tmp_path)
     with pytest.raises(TypeError, match=r"DCTRReweighter\.fit does not take this: .*'y'"):
-        fit_ensemble(ensemble(), sample[0], path=tmp_path)
+        train(ensemble(), sample[0], path=tmp_path)
     with pytest.raises(ValueError, match="n_estimators"):
-        fit_ensemble(ensemble(n_estimators=0), *sample, path=tmp_path)
+        train(ensemble(n_estimators=0), *sample, path=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -263,13 +275,13 @@ def test_runs_of_a_fit_are_members(tmp_path):
         return fitter, sorted({str(one.message) for one in caught}), caught
 
     expected, texts, _ = shown(lambda: SRGNFitter(exact, **options).fit(**inputs))
-    n = Trained.count
+    n = TALLY.count
     for n_trained in (n, 0):
-        Trained.count = 0
+        TALLY.count = 0
         fitter, again, caught = shown(
-            lambda: fit_ensemble(SRGNFitter(exact, **options), **inputs, path=tmp_path)
+            lambda: train(SRGNFitter(exact, **options), **inputs, path=tmp_path)
         )
-        assert Trained.count == n_trained
+        assert TALLY.count == n_trained
         # Without data the fit is one of the simulation to itself, of which it warns.
         assert again == texts
         assert len(caught) == len(texts)
@@ -290,7 +302,7 @@ def test_what_a_reweighter_has_learned_is_a_setting(tmp_path, sample):
     def fit(reweighter):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            fit_ensemble(SRGNFitter(reweighter, **options), x, data=x[100:], path=tmp_path)
+            train(SRGNFitter(reweighter, **options), x, data=x[100:], path=tmp_path)
 
     fit(first)
     fit(pickle.loads(pickle.dumps(first)))
@@ -303,10 +315,10 @@ def test_a_killed_process_costs_the_member_that_it_was_at(tmp_path, sample, expe
     path = tmp_path / "members"
     killer = KillsItself(spawn_seeds(1, N_MEMBERS)[3], tmp_path / "killed")
     with pytest.raises(TerminatedWorkerError):
-        fit_ensemble(ensemble(callbacks=[killer]), *sample, path=path, n_jobs=2)
+        train(ensemble(callbacks=[killer]), *sample, path=path, n_jobs=2)
     kept = read_manifest(path)
     assert 3 not in kept.index
-    same(fit_ensemble(ensemble(callbacks=[killer]), *sample, path=path), expected)
+    same(train(ensemble(callbacks=[killer]), *sample, path=path), expected)
     manifest = read_manifest(path)
     assert sorted(manifest.index) == list(range(N_MEMBERS))
     pd.testing.assert_frame_equal(manifest.loc[kept.index], kept)
@@ -327,7 +339,7 @@ def test_inputs_of_all_kinds_reach_other_processes(tmp_path, kind):
         x = PackedEvents.from_events(np.stack([x, x + 1], axis=1))
     options = {"n_estimators": 2, "callbacks": None}
     expected = ensemble(**options).fit(x, theta)
-    found = fit_ensemble(ensemble(**options), x, theta, path=tmp_path, n_jobs=2)
+    found = train(ensemble(**options), x, theta, path=tmp_path, n_jobs=2)
     same_nets(found.nets_, expected.nets_)
     assert found.theta_names_ == expected.theta_names_
 
@@ -338,11 +350,11 @@ def test_the_workers_of_a_dask_cluster_train_the_same(tmp_path, sample, expected
     distributed = pytest.importorskip("distributed")
     # joblib would run the jobs of a single worker here.
     local = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
-    here = Trained.count
+    here = TALLY.count
     with distributed.Client(**local), parallel_config("dask"):
-        found = fit_ensemble(ensemble(), *sample, path=tmp_path)
+        found = train(ensemble(), *sample, path=tmp_path)
     same(found, expected)
-    assert Trained.count == here
+    assert TALLY.count == here
     assert sorted(read_manifest(tmp_path).index) == list(range(N_MEMBERS))
 
 

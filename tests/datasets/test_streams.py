@@ -109,7 +109,7 @@ def test_events_to_npy_that_fails_leaves_what_was_there(file, tmp_path, monkeypa
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skdctr.datasets.files.streams.release", stop)
+    monkeypatch.setattr("skdctr.datasets.files.streams._warn_of_rounding", stop)
     with pytest.raises(KeyboardInterrupt):
         events_to_npy(file, target)
     assert_array_equal(np.load(target), np.ones(3))

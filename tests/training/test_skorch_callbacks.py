@@ -47,6 +47,8 @@ from skdctr.campaign import fit_ensemble
 from skdctr.datasets import make_gaussian
 from skdctr.networks import MLP, SeparableNetwork
 from skdctr.reweighting import training
+from skdctr.training import train
+from skdctr.training.event_net import ClassifierNet
 
 # Half of 1200 events judge: enough of them that by default two networks are trained and compared.
 QUICK = {
@@ -749,3 +751,15 @@ def test_callbacks_of_the_networks_of_a_fit(objective):
     fitter.fit(toy.sim_gen, toy.sim_reco, toy.data)
     assert len(seen) >= 4
     assert np.isfinite(seen).all()
+
+
+def test_losses_of_batches_are_the_same_where_a_gpu_is_not_waited_for(samples, monkeypatch):
+    class Waits(ClassifierNet):
+        reads_batches_ = property(lambda net: False, lambda net, value: None)
+
+    one = fitted(samples, "MLP", None)
+    monkeypatch.setattr(train, "ClassifierNet", Waits)
+    other = fitted(samples, "MLP", None)
+    for name in ("train_loss", "valid_loss"):
+        found, expected = (each.net_.history[:, "batches", :, name] for each in (other, one))
+        assert found == expected

@@ -1,4 +1,7 @@
-"""The cache of generated events: arrays on disk, in one ``.npz`` file for each request."""
+"""The cache of generated events: arrays on disk, in one ``.npz`` file for each request.
+
+The comment of a file is a checksum of all else in it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +21,15 @@ from numpy.typing import NDArray
 from skdctr._utils.arguments import as_path
 from skdctr._utils.atomic import replacing
 from skdctr._utils.warn import warn_user
+from skdctr.datasets.files.archives import open_npz, read_array
 
 __all__ = ["RequestCache", "cache_directory", "cache_file", "read_cache", "write_cache"]
 
-_REQUEST = "request"
-_DAMAGED = (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+# The name of the request in files without a checksum, which earlier versions wrote, and in others.
+_REQUEST, _CHECKED_REQUEST = "request", "checked_request"
+_SUM_DIGITS = 8
+_BLOCK = 1 << 22
+_DAMAGED = (KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def cache_directory(cache_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -98,10 +105,16 @@ def read_cache(path: Path, request: str, names: Sequence[str]) -> dict[str, NDAr
         If the file cannot be read, or is damaged and therefore removed.
     """
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
-            if str(content[_REQUEST]) != request:
-                raise ValueError("it was written for another request")
-            return {name: content[name] for name in names}
+        with path.open("rb") as stream:
+            with open_npz(stream) as archive:
+                checked = f"{_CHECKED_REQUEST}.npy" in archive.namelist()
+                name = _CHECKED_REQUEST if checked else _REQUEST
+                if str(read_array(archive, name)) != request:
+                    raise ValueError("it was written for another request")
+                arrays = {name: read_array(archive, name) for name in names}
+            if checked and _sum(stream) != archive.comment:
+                raise ValueError("its checksum is another")
+            return arrays
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -109,8 +122,7 @@ def read_cache(path: Path, request: str, names: Sequence[str]) -> dict[str, NDAr
             f"The cached events in {path} cannot be read ({error}); they are generated anew.",
             UserWarning,
         )
-    # A lone .npy array is no context manager, which is an AttributeError or a TypeError.
-    except (*_DAMAGED, AttributeError, TypeError) as error:
+    except _DAMAGED as error:
         warn_user(
             f"The cached events in {path} are damaged ({type(error).__name__}: {error}); "
             "they are generated anew.",
@@ -138,11 +150,12 @@ def write_cache(path: Path, request: str, arrays: Mapping[str, NDArray[Any]]) ->
     UserWarning
         If the file cannot be written. This is no error: the events exist and must not be lost.
     """
-    content: dict[str, Any] = {_REQUEST: np.array(request), **arrays}
+    content: dict[str, Any] = {_CHECKED_REQUEST: np.array(request), **arrays}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as draft, draft.open("wb") as stream:
+        with replacing(path) as draft, draft.open("wb+") as stream:
             np.savez(stream, **content)
+            _add_sum(stream)
     except OSError as error:
         warn_user(
             f"The events could not be cached in {path.parent} ({error}) and will be generated "
@@ -150,6 +163,29 @@ def write_cache(path: Path, request: str, arrays: Mapping[str, NDArray[Any]]) ->
             "variable SKDCTR_DATA, or pass cache=False.",
             UserWarning,
         )
+
+
+def _sum(stream: IO[bytes]) -> bytes:
+    """Compute the CRC-32 of an archive but for the comment at its end, which has that sum."""
+    left = stream.seek(0, 2) - _SUM_DIGITS
+    stream.seek(0)
+    found = 0
+    while left > 0:
+        block = stream.read(min(_BLOCK, left))
+        found, left = zlib.crc32(block, found), left - len(block)
+    return b"%08x" % found
+
+
+def _add_sum(stream: IO[bytes]) -> None:
+    """Write the checksum of an archive into its comment.
+
+    The checksums that zip has are those of the arrays, which leave what is between them.
+    """
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.comment = b"0" * _SUM_DIGITS
+    found = _sum(stream)
+    stream.seek(-_SUM_DIGITS, 2)
+    stream.write(found)
 
 
 class RequestCache:

@@ -198,6 +198,8 @@ class _Watched:
         Whether any names its units.
     tail : bytes
         The end of what was read.
+    error : Exception or None
+        What ended the reading, of which HepMC says nothing.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -205,10 +207,15 @@ class _Watched:
         self.n_begun = 0
         self.has_units = False
         self.tail = b""
+        self.error: Exception | None = None
 
     def readinto1(self, buffer: Any) -> int:
         """Read into the buffer of HepMC, as its streams of Python do."""
-        found = self._stream.read(len(buffer))
+        try:
+            found = self._stream.read(len(buffer))
+        except Exception as error:
+            self.error = error
+            raise
         buffer[: len(found)] = found
         # A line may begin in one piece and go on in the next.
         text = self.tail[-2:] + found
@@ -279,6 +286,8 @@ def _events(pyhepmc: Any, file: Source, n_events: int | None) -> Iterator[tuple[
 
 def _check_end(file: Source, watched: _Watched, n_read: int) -> None:
     """Refuse a file of which events are lost, and warn of one that may lack some."""
+    if watched.error is not None:
+        raise _error(file, f"{type(watched.error).__name__}: {watched.error}", n_read)
     if watched.n_begun > n_read:
         raise _error(
             file, f"{watched.n_begun} events begin in it or more, and HepMC takes {n_read}", n_read

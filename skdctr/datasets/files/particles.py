@@ -7,6 +7,7 @@ import gzip
 import importlib
 import lzma
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import BufferedReader
 from typing import IO, Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
 from skdctr._utils.warn import warn_user
+from skdctr.datasets.files.archives import Unpacked
 from skdctr.datasets.files.sources import Source, shortened
 
 __all__ = [
@@ -226,6 +228,8 @@ def weight_table(
 def open_stream(source: Source) -> tuple[Any, list[Any]]:
     """Open a file, and unpack it where its first bytes say that it is compressed.
 
+    Of a compressed file no more is read than `limit_of` allows.
+
     Returns
     -------
     stream : binary file
@@ -238,12 +242,13 @@ def open_stream(source: Source) -> tuple[Any, list[Any]]:
     stream.seek(0)
     for magic, opener in _COMPRESSED.items():
         if head.startswith(magic):
-            unpacked = opener(stream)
+            unpacked = BufferedReader(Unpacked(opener(stream), stream))
             return unpacked, [unpacked, stream]
     if head.startswith(_ZSTD):
         for module in ("compression.zstd", "backports.zstd"):
             try:
-                unpacked = importlib.import_module(module).ZstdFile(stream)
+                content = importlib.import_module(module).ZstdFile(stream)
+                unpacked = BufferedReader(Unpacked(content, stream))
             except ModuleNotFoundError:
                 continue
             return unpacked, [unpacked, stream]

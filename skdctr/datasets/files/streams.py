@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from skdctr._utils.arguments import as_path, named
-from skdctr._utils.atomic import replacing
+from skdctr._utils.atomic import refuse_link, replacing
 from skdctr._utils.numbers import check_count
 from skdctr._utils.warn import warn_user
 from skdctr.datasets.files.readers import Columns, PathLike, Paths, survey
-from skdctr.events.chunks import release
 
 __all__ = ["events_to_npy", "iterate_events"]
 
@@ -117,6 +116,8 @@ def events_to_npy(
     ------
     ImportError, FileNotFoundError, TypeError, ValueError
         As by `iterate_events`; ValueError also if `output` or `dtype` is not as described.
+    OSError
+        If the file cannot be written, of which nothing is left then, or `output` is a link.
 
     Warns
     -----
@@ -132,6 +133,7 @@ def events_to_npy(
     target = as_path("output", output)
     if target.suffix != ".npy":
         raise ValueError(f"output ends in {target.suffix!r}, expected '.npy': {target}.")
+    refuse_link(target)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"output is to be in {target.parent}, which is no folder: make it.")
     with named("dtype", "float32 or float64"):
@@ -141,19 +143,16 @@ def events_to_npy(
     chunk_size = check_count("chunk_size", chunk_size, advice="pass a number of events")
     tables = survey(path, columns, tree)
     warned = set[Any]()
-    with replacing(target) as draft:
-        table = np.lib.format.open_memmap(draft, "w+", kind, (tables.n_events, len(tables.wanted)))
-        start = 0
+    shape = (tables.n_events, len(tables.wanted))
+    # A full disk ends the process that writes to a mapped file; this one gets an error.
+    with replacing(target) as draft, draft.open("wb") as stream:
+        header = {"descr": kind.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
         for part in tables.parts(chunk_size):
-            rows = table[start : start + len(part)]
             with np.errstate(over="ignore"):
-                rows[:] = part.to_numpy(dtype=kind)
+                rows = np.ascontiguousarray(part.to_numpy(dtype=kind))
             warned |= _warn_of_rounding(part, rows, warned)
-            release(rows)
-            start += len(part)
-        table.flush()
-        # Where files that are mapped cannot be moved, these must go first.
-        del table, rows
+            stream.write(rows.data)
     mapped: np.memmap[Any, Any] = np.load(target, mmap_mode="r")
     return mapped
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 import zlib
@@ -16,10 +15,11 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from skdctr._utils.arguments import check_flag, shorten
-from skdctr._utils.atomic import replacing
+from skdctr._utils.atomic import default_mode, file_sha256, replacing
 from skdctr._utils.numbers import check_count
 from skdctr._utils.optional import require
 from skdctr._utils.spelling import did_you_mean
+from skdctr.datasets.files.archives import open_npz, read_array
 from skdctr.datasets.files.cache import cache_directory
 from skdctr.datasets.generator.parameters import PARAMETERS
 
@@ -33,9 +33,9 @@ _PARTICLE: Final = ("pt", "eta", "phi", "pid")
 # The two kinds of file call their jets so, and both call the classes Y.
 _PARTICLES: Final = ("X", "jet")
 _LABELS: Final = "Y"
-_BLOCK: Final = 1 << 22
-# Where a file of several arrays is expected and holds one, numpy's reader fails with one of these.
-_ONE_ARRAY: Final = (AttributeError, TypeError)
+# More than a sum and the name of a file take.
+_LONGEST_SUM: Final = 4096
+_NO_ARCHIVE: Final = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 _DESCR: Final = """\
 Published with {paper} at https://doi.org/{doi}. Results that use these files should cite both."""
 _PAPERS: Final = {"parton_shower": "arXiv:1907.08209", "top_mass": "arXiv:2010.03569"}
@@ -134,11 +134,11 @@ def fetch_published(
     >>> bunch.theta.columns.tolist()  # doctest: +SKIP
     ['alphaS', 'aLund', 'probStoUD']
     """
-    value: Any
-    for argument, value, known in (
+    choices: list[tuple[str, Any, list[str]]] = [
         ("record", record, list(RECORDS)),
         ("form", form, ["awkward", "padded"]),
-    ):
+    ]
+    for argument, value, known in choices:
         if not isinstance(value, str) or value not in known:
             raise ValueError(f"{argument} is {shorten(value)}; {did_you_mean(value, known)}")
     check_flag("download_if_missing", download_if_missing)
@@ -187,6 +187,8 @@ def _download(directory: Path, name: str, doi: str, *, progress: bool) -> None:
         known = sorted(source.registry)
         if name in known:
             source.fetch(name, progressbar=progress)
+            # Pooch makes files that nobody but their owner may read.
+            (directory / name).chmod(default_mode(directory))
     # The errors of requests are OSErrors. Pooch raises ValueError for a wrong checksum and for what
     # is no record, and KeyError for an answer of another form than it expects.
     except (OSError, ValueError, KeyError) as error:
@@ -212,18 +214,21 @@ def _checked_sum(path: Path) -> str:
     ValueError
         If the file has changed since.
     """
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    found = digest.hexdigest()
+    found = file_sha256(path)
     record = _sum_file(path)
+    if record.is_symlink():
+        raise ValueError(
+            f"{record} is a link, which is not followed: delete it, and the sum is kept anew."
+        )
     if record.exists():
-        expected = record.read_text(encoding="ascii", errors="replace").split(maxsplit=1)
-        if expected[:1] != [found]:
+        with record.open("rb") as stream:
+            expected = stream.read(_LONGEST_SUM)
+        # As sha256sum writes it, of text or of a binary file.
+        if expected not in {f"{found} {mark}{path.name}\n".encode() for mark in " *"}:
             raise ValueError(
-                f"{path} has changed: its SHA-256 sum is {found}, but {record.name} has "
-                f"{' '.join(expected[:1]) or 'none'}. Delete both files to download it again."
+                f"{path} has changed: its SHA-256 sum is {found}, but "
+                f"{record.name} has {expected[:64].decode('ascii', 'replace') or 'none'}. Delete "
+                "both files to download it again."
             )
     return found
 
@@ -251,9 +256,10 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         If it is no npz file of numbers.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
-            return {key: content[key] for key in content.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, *_ONE_ARRAY) as error:
+        with path.open("rb") as stream, open_npz(stream) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            return {name: read_array(archive, name) for name in names}
+    except (*_NO_ARCHIVE, zlib.error) as error:
         raise ValueError(
             f"{path} is no npz file of numbers ({type(error).__name__}: {error}). Delete it to "
             "download it again."

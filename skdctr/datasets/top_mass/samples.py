@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skdctr._utils.spelling import did_you_mean
+from skdctr.datasets.files.archives import open_npz, read_array
 from skdctr.datasets.files.cache import cache_directory
 from skdctr.datasets.files.readers import read_events
 from skdctr.datasets.top_mass.observables import OBSERVABLES
@@ -78,13 +79,14 @@ def load_top_mass(*, level: str = "paired") -> Bunch:
     """
     check_level(level)
     resource = importlib.resources.files("skdctr.datasets").joinpath("data", _SHIPPED)
-    with resource.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
-        tables = {
-            name: pd.DataFrame(content[name].astype(np.float64), columns=list(OBSERVABLES))
-            for name in content.files
-            if name not in {"masses", "mass_index"}
-        }
-        mt = content["masses"].astype(np.float64)[content["mass_index"]]
+    with resource.open("rb") as stream, open_npz(stream) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        content = {name: read_array(archive, name) for name in names}
+    mt = content.pop("masses").astype(np.float64)[content.pop("mass_index")]
+    tables = {
+        name: pd.DataFrame(values.astype(np.float64), columns=list(OBSERVABLES))
+        for name, values in content.items()
+    }
     return assemble_samples(
         nominal_gen=tables["nominal_gen"],
         varied_gen=tables["varied_gen"],
@@ -199,7 +201,7 @@ def fetch_top_mass(
         if (match := re.fullmatch(rf"data_(.+)_{level}\.parquet", path.name))
     )
     given: Any = data
-    if not isinstance(given, str) or data not in known:
+    if not isinstance(given, str) or given not in known:
         raise ValueError(f"data={data!r} is no sample in {directory}; {did_you_mean(data, known)}")
 
     def read(file: str, columns: list[str]) -> pd.DataFrame:
