@@ -16,9 +16,10 @@ _ABOUT_THE_RUN = {"n_jobs", "verbose", "random_state"}
 def _counting_parameter(estimator: Any) -> str:
     """Return the parameter that counts the members, where the estimator trains them one by one."""
     name: str | None = getattr(estimator, "members_parameter", None)
-    if name is None or not hasattr(estimator, "fit_member"):
+    is_class = isinstance(estimator, type)
+    if name is None or is_class or not hasattr(estimator, "fit_member"):
         raise TypeError(
-            f"{type(estimator).__name__} has no members: expected a DCTRReweighter, which has "
+            f"estimator: {type(estimator).__name__} has no members: expected a DCTRReweighter, which has "
             "n_estimators, or an SRGNFitter, which has n_runs."
         )
     return name

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
+from skdctr._utils.arguments import shorten
+from skdctr._utils.numbers import check_count
 from skdctr._utils.typing import FloatArray
 from skdctr.closure.observables import pair_observables
 from skdctr.closure.result import Check, ClosureReport, make_report, p_value_limit
@@ -157,7 +159,8 @@ def closure_report(
     point = space.point(theta)
     where = dict(zip(space.names, point.tolist(), strict=True))
     _check_share("level", level)
-    if mean_tolerance != 0:
+    check_count("n_bins", n_bins, least=2, advice="pass a number of bins, such as 20")
+    if not (isinstance(mean_tolerance, Real) and mean_tolerance == 0):
         _check_share("mean_tolerance", mean_tolerance)
     _check_share("min_effective_share", min_effective_share)
     _check_share("max_weight_share", max_weight_share)
@@ -318,7 +321,8 @@ def _histograms(
                     bins=_MISSING_OR_NOT,
                 )
         except (TypeError, ValueError) as error:
-            raise type(error)(f"No histogram of {name!r}: {error}") from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"observables: No histogram of {name!r}: {error}") from error
     return results
 
 
@@ -421,4 +425,4 @@ def _spread_checks(
 def _check_share(name: str, value: Any) -> None:
     """Refuse a threshold that is no number between 0 and 1."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
-        raise ValueError(f"{name}={value!r}; expected a number between 0 and 1.")
+        raise ValueError(f"{name}={shorten(value)}; expected a number between 0 and 1.")

@@ -472,7 +472,7 @@ def test_failed_report_says_so():
         ({"observables": {"x": np.zeros(30)}}, "must be a pair"),
         ({"observables": {"x": (np.zeros(3), np.zeros(30))}}, r"of nominal has shape \(3,\)"),
         ({"observables": {"x": (np.zeros(30), np.zeros(30))}}, "No histogram of 'x'"),
-        ({"n_bins": 1}, "bins must be"),
+        ({"n_bins": 1}, "n_bins must be"),
         ({"level": 0.0}, "level=0.0; expected a number between 0 and 1"),
         ({"mean_tolerance": -0.1}, "mean_tolerance=-0.1; expected a number between 0 and 1"),
         ({"min_effective_share": 2.0}, "min_effective_share=2.0"),

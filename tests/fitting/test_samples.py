@@ -287,7 +287,7 @@ def test_expected_covariance_where_weights_are_not_to_be_relied_on(toy):
         fitter.expected_covariance(0.9, 1_000)
     with pytest.raises(ValueError, match="weights of the simulation there are all zero"):
         fitter.expected_covariance(1e4, 1_000)
-    with pytest.raises(ValueError, match="expected a positive number of events"):
+    with pytest.raises(TypeError, match="n_events must be a real number"):
         fitter.expected_covariance(0.5, [1_000, 2_000])
 
 

@@ -184,7 +184,8 @@ def _inference() -> Iterator[Entry]:
     yield Entry(
         "skdctr.inference.ChiSquare.confidence_interval",
         lambda **given: chi_square().confidence_interval(**given),
-        {"name": names, "level": level, "method": method},
+        # Without a name come the intervals of all.
+        {"name": names.allowing("None"), "level": level, "method": method},
     )
     yield Entry(
         "skdctr.inference.ChiSquare.contour",
@@ -294,9 +295,10 @@ def _closure() -> Iterator[Entry]:
                 SIM, kinds.events(SIM).allowing("None", "one NaN", "masked", "one None").kinds
             ),
             "observables": Given(pair, observables),
-            "n_bins": kinds.count(5, least=2).allowing("huge"),
+            "n_bins": kinds.count(5, least=2),
             "level": share,
-            "mean_tolerance": share.allowing("None"),
+            # No tolerance at all is one.
+            "mean_tolerance": share.allowing("None", "zero"),
             "min_effective_share": share,
             "max_weight_share": share,
             "device": kinds.choice("cpu"),

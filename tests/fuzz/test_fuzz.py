@@ -12,11 +12,24 @@ from fuzz.run import table, verdicts  # noqa: E402
 from fuzz.tables import AREAS, LEFT_OUT, covered  # noqa: E402
 from fuzz.verdict import CLEAR, NAMELESS, RIGHT, UNCLEAR, UNTOLD, judge  # noqa: E402
 
+# Fits of few events and epochs warn, and a case says what warnings may and must come.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 API = Path(__file__).parents[1] / "public_api.txt"
 # The share of errors that may come without the argument's name.
 MOST_NAMELESS = 0.02
 # So many cases of an area are tried in the default tier, where its calls take milliseconds.
 SOME, QUICK = 25, ("estimators", "others", "sets")
+
+
+@pytest.fixture(autouse=True)
+def _own_torch_state():
+    """Draw the weights of networks that a case makes from a state of its own."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # noqa: TID251 - inside a fork of the generator's state
+        yield
 
 
 def public_callables():
