@@ -19,8 +19,8 @@ def _counting_parameter(estimator: Any) -> str:
     is_class = isinstance(estimator, type)
     if name is None or is_class or not hasattr(estimator, "fit_member"):
         raise TypeError(
-            f"estimator: {type(estimator).__name__} has no members: expected a DCTRReweighter, which has "
-            "n_estimators, or an SRGNFitter, which has n_runs."
+            f"estimator: {type(estimator).__name__} has no members: expected a DCTRReweighter, "
+            "which has n_estimators, or an SRGNFitter, which has n_runs."
         )
     return name
 

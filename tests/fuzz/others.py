@@ -269,7 +269,7 @@ def _closure() -> Iterator[Entry]:
         "infinite": (REFUSED, lambda x: {"first": (SIM[:, 0] * np.inf, target[:, 0])}),
         "complex": (REFUSED, lambda x: {"first": (SIM[:, 0] + 1j, target[:, 0])}),
         "dates": (REFUSED, lambda x: {"first": (SIM[:, 0].astype("M8[s]"), target[:, 0])}),
-        "empty": (REFUSED, lambda x: {}),
+        "empty": (ANY, lambda x: {}),
     }
     yield Entry(
         "skdctr.closure.closure_report",
