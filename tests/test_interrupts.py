@@ -19,6 +19,14 @@ HOOKS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _keyboard():
+    """Python's own handler, which a shell takes from what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class PressCtrlC(Callback):
     """Ctrl-C within one hook, in the second epoch where the hook belongs to epochs."""
 
