@@ -66,10 +66,6 @@ def pair_observables(
 def _read_pairs(observables: Any) -> dict[str, Any]:
     """Read a mapping, or two DataFrames column by column."""
     if isinstance(observables, Mapping):
-        if not observables:
-            raise ValueError(
-                "observables is empty; expected one at least, or None for the features."
-            )
         return {str(name): pair for name, pair in observables.items()}
     if not (
         isinstance(observables, (tuple, list))

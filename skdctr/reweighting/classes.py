@@ -211,16 +211,10 @@ def assign_folds(X: Events, n_folds: int | str) -> NDArray[np.signedinteger] | N
     -------
     ndarray of int of shape (n,), or None
         The part that each event is in; None where there is one part only.
-
-    Raises
-    ------
-    ValueError
-        If there are more parts than events.
     """
-    if n_folds != "auto" and int(n_folds) > len(X):
-        raise ValueError(f"n_folds={n_folds} is more than the {len(X)} events of X: take fewer.")
     auto = _FOLDS_OF_SETS if holds_sets(X) else 1
-    n = auto if n_folds == "auto" else int(n_folds)
+    # Parts beyond the number of events would be empty.
+    n = auto if n_folds == "auto" else min(int(n_folds), max(len(X), 2))
     if n == 1:
         return None
     folds = make_folds(len(X), n, np.random.default_rng(0))

@@ -411,7 +411,7 @@ def test_constraints_are_checked(exact, toy, constraints, message):
 def test_expected_covariance_is_that_of_the_data(alone):
     expected = alone.expected_covariance({"mu": 1.0}, 10 * N)
     assert expected.loc["mu", "mu"] == pytest.approx(1.25 / (10 * N), rel=0.1)
-    with pytest.raises(ValueError, match="n_events=0"):
+    with pytest.raises(ValueError, match="n_events must be above 0"):
         alone.expected_covariance([1.0], 0)
 
 

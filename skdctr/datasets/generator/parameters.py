@@ -262,7 +262,7 @@ def _check_names(argument: str, names: Iterable[Any]) -> None:
     spellings = {known.pythia_name.lower(): name for name, known in PARAMETERS.items()}
     spellings |= {name.lower(): name for name in PARAMETERS}
     for name in names:
-        if name not in PARAMETERS:
+        if not isinstance(name, str) or name not in PARAMETERS:
             close = difflib.get_close_matches(str(name).lower(), spellings, n=1)
             hint = f" Did you mean {spellings[close[0]]!r}?" if close else ""
             raise ValueError(

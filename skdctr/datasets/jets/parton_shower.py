@@ -181,7 +181,8 @@ def make_parton_shower(
     """
     n_events = check_count("n_events", n_events)
     check_run(n_jobs, verbose, cache=cache, constituents=constituents)
-    if check_count("jets_per_event", jets_per_event) > 2:
+    jets_per_event = check_count("jets_per_event", jets_per_event)
+    if jets_per_event > 2:
         raise ValueError(f"jets_per_event must be 1 or 2, got {jets_per_event}; these are dijets.")
     events_per_theta = check_count("events_per_theta", events_per_theta)
     chosen = check_observables("observables", observables)
