@@ -50,7 +50,7 @@ def nearly_same(one, other):
     np.testing.assert_allclose(one["theta"], other["theta"], rtol=0, atol=0.02 * other["error"][0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_processes_give_the_same_bits_and_two_threads_nearly():
     one, again, other = (fit(1000, n_threads, max_epochs=2) for n_threads in (1, 1, 2))
     assert one == again
