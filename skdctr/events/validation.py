@@ -360,7 +360,7 @@ def check_weights(weights: Any, n_events: int, *, name: str, of: str = "X") -> F
         )
     check_all_finite(checked, name=name)
     with np.errstate(over="ignore"):
-        total, squares = checked.sum(), np.square(checked).sum()
+        total, squares = checked.sum(), checked @ checked
     if not (np.isfinite(squares) and (squares > 0 or not checked.any())):
         raise ValueError(
             f"{name} has numbers up to {np.abs(checked).max():g}, whose squares leave the range of "
