@@ -15,7 +15,9 @@ import torch
 from skdctr import DCTRReweighter, SRGNFitter
 
 warnings.simplefilter("ignore")
-n, settings = int(sys.argv[1]), json.loads(sys.argv[2])
+n, n_threads, settings = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+# The environment alone gives no more threads than there are cores.
+torch.set_num_threads(n_threads)
 rng = np.random.default_rng(0)
 mu = np.repeat([0.0, 1.0], n) * rng.uniform(-1.5, 1.5, 2 * n)
 gen = np.c_[rng.normal(mu), rng.normal(size=2 * n)]
@@ -37,7 +39,7 @@ def fit(n_events, n_threads, **settings):
     """Fit in another process with a number of torch's threads."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = os.environ | dict.fromkeys(names, str(n_threads))
-    command = [sys.executable, "-c", FIT, str(n_events), json.dumps(settings)]
+    command = [sys.executable, "-c", FIT, str(n_events), str(n_threads), json.dumps(settings)]
     done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
     found = json.loads(done.stdout)
     assert found.pop("threads") == n_threads
