@@ -35,7 +35,6 @@ NEIGHBOURS = [
     DCTRReweighter(module=MLP, optimizer="SGD", **SHORT),
     SRGNFitter(objective="optimal_observable", **SHORT),
     SRGNFitter(objective="loss", max_evaluations=4, **SHORT),
-    SRGNFitter(search="scan", n_points=4, **SHORT),
     SRGNFitter(search="powell", max_evaluations=4, **SHORT),
     SRGNFitter(batch_size=7, max_evaluations=4, **SHORT),
     SRGNFitter(n_runs=2, n_folds=3, max_evaluations=4, **SHORT),
