@@ -101,7 +101,8 @@ def _pythia() -> Iterator[Entry]:
     common = {
         "n_events": kinds.count(2),
         "events_per_theta": kinds.count(2).allowing("huge"),
-        "n_jobs": kinds.count(1, optional=True).allowing("negative"),
+        # As many processes as cores are started in seconds that say nothing.
+        "n_jobs": kinds.count(1, optional=True).without("negative"),
         "random_state": kinds.seed(),
         "cache": kinds.flag(False),
         "verbose": kinds.count(0, least=0).without("huge"),
@@ -325,7 +326,8 @@ def _observables() -> Iterator[Entry]:
             .allowing("one event", "fewer events", "all padding", "no particles")
             .without("huge", "tiny", "an empty array"),
             "names": kinds.names(["multiplicity", "n_kaons"]),
-            "n_jobs": kinds.count(1, optional=True).allowing("negative"),
+            # As many processes as cores are started in seconds that say nothing.
+            "n_jobs": kinds.count(1, optional=True).without("negative"),
         },
     )
     # Smeared by a resolution of 10³⁰⁰ nothing is finite.
