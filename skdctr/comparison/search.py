@@ -181,7 +181,8 @@ def powell(
     messages = [] if outcome.success else [Message(f"Powell stopped early: {outcome.message}")]
     if not outcome.success:
         return Solution(theta, sources, converged=False, messages=messages)
-    return Solution(theta, sources, not _unknown_error(sources), _unknown_error(sources))
+    unknown = _unknown_error(sources)
+    return Solution(theta, sources, not unknown, unknown)
 
 
 def scan(
@@ -222,7 +223,8 @@ def scan(
             messages=[Message("no parabola fits the scan: its lowest point is given instead")],
         )
     sources = Sources(search=parabola[1])
-    return Solution(parabola[0], sources, not _unknown_error(sources), _unknown_error(sources))
+    unknown = _unknown_error(sources)
+    return Solution(parabola[0], sources, not unknown, unknown)
 
 
 def _unknown_error(sources: Sources) -> list[Message]:
